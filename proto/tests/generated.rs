@@ -4,8 +4,15 @@ use std::fs;
 use std::path::Path;
 
 const ROWS: [&str; 9] = [
-    "PlatformRow", "IdentityPart", "FirmwareRow", "SoftwareRow", "ServiceRow", "ListenerRow", "AccountRow",
-    "SelfRow", "Coverage",
+    "PlatformRow",
+    "IdentityPart",
+    "FirmwareRow",
+    "SoftwareRow",
+    "ServiceRow",
+    "ListenerRow",
+    "AccountRow",
+    "SelfRow",
+    "Coverage",
 ];
 
 const SCHEMAS: [&str; 7] = [
@@ -24,13 +31,12 @@ fn generated_code_is_what_the_schemas_say() {
     let descriptors = protox::compile(SCHEMAS, [crate_dir]).expect("schemas compile");
     let out = tempfile::tempdir().expect("temporary directory");
 
-    let mut builder = tonic_prost_build::configure()
-        .out_dir(out.path())
-        .emit_rerun_if_changed(false);
+    let mut builder = tonic_prost_build::configure().out_dir(out.path()).emit_rerun_if_changed(false);
     for row in ROWS {
         builder = builder.type_attribute(format!(".holdpoint.v1.{row}"), "#[derive(serde::Serialize)]");
     }
-    fs::write(out.path().join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors)).expect("write");
+    fs::write(out.path().join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))
+        .expect("write");
     builder.compile_fds(descriptors).expect("generate");
 
     let mut stale = Vec::new();
