@@ -176,7 +176,8 @@ impl Config {
     /// Reads the configuration of a data directory.
     pub fn read(data: &Path) -> Result<Self, ConfigError> {
         let path = data.join(FILE);
-        let text = fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         let config: Self =
             toml::from_str(&text).map_err(|source| ConfigError::Parse { path, source: Box::new(source) })?;
         config.zone_name()?;

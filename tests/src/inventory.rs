@@ -3,6 +3,9 @@
 //! Everything follows from numbers, so a run can be repeated and every row can be predicted
 //! when the collector is checked afterwards.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use holdpoint_common::proto::v1::{
     AccountRow, FirmwareRow, IdentityPart, ListenerRow, PlatformRow, SectionKind, SectionStatus, SelfRow,
     ServiceRow, SoftwareRow,
@@ -36,8 +39,19 @@ impl Host {
 
     /// All sections of this host.
     pub fn sections(&self) -> Vec<Section> {
+        let mut sections = self.shared_sections();
+        sections.push(self.own_section());
+        sections
+    }
+
+    /// The section that no other host has.
+    fn own_section(&self) -> Section {
+        complete(SectionKind::Platform, Rows::encode(&[self.platform()]))
+    }
+
+    /// What all clones of an image with the same updates have.
+    fn shared_sections(&self) -> Vec<Section> {
         vec![
-            complete(SectionKind::Platform, Rows::encode(&[self.platform()])),
             complete(SectionKind::Firmware, Rows::encode(&self.firmware())),
             complete(SectionKind::Software, Rows::encode(&self.software())),
             complete(SectionKind::Services, Rows::encode(&self.services())),
@@ -128,6 +142,25 @@ impl Host {
                 ..ListenerRow::default()
             })
             .collect()
+    }
+}
+
+/// The sections of golden images, made once: a fleet of 10,000 clones shares them.
+#[derive(Debug, Default)]
+pub struct Images(Mutex<HashMap<u32, Vec<Arc<Section>>>>);
+
+impl Images {
+    /// All sections of a host; those of an image that nobody updated are shared.
+    pub fn sections_of(&self, host: &Host) -> Vec<Arc<Section>> {
+        let shared = || host.shared_sections().into_iter().map(Arc::new).collect::<Vec<_>>();
+        let mut sections = if host.updated == 0 {
+            let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            images.entry(host.image).or_insert_with(shared).clone()
+        } else {
+            shared()
+        };
+        sections.push(Arc::new(host.own_section()));
+        sections
     }
 }
 
