@@ -1,1 +1,4 @@
-//! x
+//! The Holdpoint collector: keeps a zone's inventory and judges it.
+
+pub mod audit;
+pub mod zone;
