@@ -18,6 +18,7 @@ use prost::Message;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::store::{Store, StoreError, Txn};
+use crate::zone::amend;
 
 /// The value that the first entry is chained to.
 const START: [u8; 32] = [0; 32];
@@ -104,7 +105,8 @@ impl AuditKey {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Head {
-    entries: u64,
+    /// Number of the next entry; the first is 1.
+    next: u64,
     chain: [u8; 32],
 }
 
@@ -124,7 +126,7 @@ impl Audit {
     /// The key or the newest entry cannot be read.
     pub fn open(dir: &Path, store: Store) -> Result<Self, AuditError> {
         let head = head_of(&store)?;
-        let key = AuditKey::open(dir, head.entries == 0)?;
+        let key = AuditKey::open(dir, head.next == 1)?;
         Ok(Self { key: Arc::new(key), head: Arc::new(Mutex::new(Some(head))), store })
     }
 
@@ -150,7 +152,7 @@ impl Audit {
     /// The store cannot be read.
     pub fn verify(&self) -> Result<Verification, StoreError> {
         let mut verifier = Verifier::new(self.key.public());
-        let mut next = 0;
+        let mut next = 1;
         loop {
             let page = self.store.audit(next, PAGE)?;
             if page.is_empty() {
@@ -175,19 +177,27 @@ impl Turn {
     /// Adds an entry to a transaction.
     pub(crate) fn append(&mut self, txn: &mut Txn, act: Act, now_ms: i64) {
         let Act { by, action, subject, text } = act;
-        let number = self.head.entries;
+        let number = self.head.next;
         let entry = AuditEntry { number, at_ms: now_ms, by, action: action.to_owned(), subject, text }
             .encode_to_vec();
         let chain = link(&self.head.chain, &entry);
         let signature = self.key.0.sign(&chain).as_ref().to_vec();
-        self.head = Head { entries: number + 1, chain };
-        txn.append_audit(AuditRecord { entry, chain: chain.to_vec(), signature });
+        self.head = Head { next: number + 1, chain };
+        let record = AuditRecord { entry, chain: chain.to_vec(), signature };
+        amend(txn, |it| it.append_audit(record));
     }
 
     /// The transaction is on disk.
     pub(crate) fn durable(mut self) {
         *self.guard = Some(self.head);
     }
+}
+
+fn head_of(store: &Store) -> Result<Head, StoreError> {
+    let next = store.next_audit();
+    let last = store.last_audit()?;
+    let chain = last.and_then(|it| it.chain.try_into().ok()).unwrap_or(START);
+    Ok(Head { next, chain })
 }
 
 fn link(before: &[u8; 32], entry: &[u8]) -> [u8; 32] {
@@ -226,7 +236,7 @@ impl<'a> Verifier<'a> {
 
     /// Checks the next entry.
     pub fn check(&mut self, record: &AuditRecord) {
-        let number = self.state.entries;
+        let number = self.state.entries + 1;
         let expected = link(&self.state.head, &record.entry);
         if record.chain != expected {
             self.fault(
@@ -246,7 +256,7 @@ impl<'a> Verifier<'a> {
         }
         // One broken link is one fault: what follows is judged against what it claims to follow.
         self.state.head = <[u8; 32]>::try_from(record.chain.as_slice()).unwrap_or(expected);
-        self.state.entries = number + 1;
+        self.state.entries = number;
     }
 
     /// The result.

@@ -52,7 +52,15 @@ pub fn status_of(cause: &StoreError) -> Status {
         StoreError::Conflict { .. } => Status::aborted(text),
         StoreError::UnknownSection { .. } => Status::failed_precondition(text),
         StoreError::Invalid { .. } => Status::invalid_argument(text),
-        _ => {
+        StoreError::Corrupt { .. }
+        | StoreError::Locked { .. }
+        | StoreError::Open { .. }
+        | StoreError::Engine { .. }
+        | StoreError::File { .. }
+        | StoreError::Stream { .. }
+        | StoreError::Backup { .. }
+        | StoreError::NotEmpty { .. }
+        | StoreError::Newer { .. } => {
             tracing::error!(error = cause as &dyn std::error::Error, "the store failed");
             Status::internal("the collector's store failed; its log says why")
         }
@@ -213,13 +221,13 @@ impl Zone {
         for record in assets {
             let slot = self.slot(&record.id);
             let before = slot.as_ref().map(|it| it.record());
-            write(&self.index).replace(before.as_deref(), &record);
+            write(&self.machines).replace(before.as_deref(), &record);
             let record = Arc::new(record);
             if let Some(slot) = slot {
                 slot.publish(Arc::clone(&record));
             } else {
                 let slot =
-                    Slot::new(AssetRecord::clone(&record), None, &self.settings.allowances, self.now_ms());
+                    Slot::new(AssetRecord::clone(&record), &self.settings.allowances, self.now_ms());
                 write(&self.assets).insert(record.id.clone(), Arc::new(slot));
             }
             for watcher in read(&self.watchers).iter() {

@@ -5,7 +5,7 @@
 //! on disk first, shown afterwards, and carried through even when the caller has gone.
 
 mod change;
-mod index;
+mod machines;
 mod operators;
 mod slot;
 
@@ -16,7 +16,7 @@ pub mod items;
 pub mod pace;
 pub mod role;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -43,13 +43,15 @@ pub use pace::Pace;
 pub use role::Role;
 pub use slot::{Allowances, DeclinedNow};
 
-use index::Index;
+use machines::Machines;
 use operators::Operators;
 use pace::Recent;
 pub(crate) use slot::Slot;
 
 /// Most challenges that one asset is asked at the same time.
 pub const MAX_CHALLENGES: usize = 16;
+/// Assets that are read from the store at once.
+const PAGE: usize = 1_000;
 /// The identity of the collector's own account in records.
 pub const LOCAL: &str = "local";
 
@@ -108,7 +110,7 @@ pub struct Zone {
     pki: Pki,
     audit: Audit,
     assets: RwLock<BTreeMap<String, Arc<Slot>>>,
-    index: RwLock<Index>,
+    machines: RwLock<Machines>,
     operators: Operators,
     /// Who holds it may add assets.
     adding: Arc<tokio::sync::Mutex<()>>,
@@ -136,12 +138,17 @@ impl Zone {
         now_ms: i64,
     ) -> Result<Arc<Self>, ZoneError> {
         let audit = Audit::open(dir, store.clone())?;
-        let mut seen: HashMap<String, SeenRecord> = store.seen()?.into_iter().collect();
-        let (mut assets, mut index) = (BTreeMap::new(), Index::default());
-        for record in store.assets()? {
-            index.replace(None, &record);
-            let (id, last) = (record.id.clone(), seen.remove(&record.id));
-            assets.insert(id, Arc::new(Slot::new(record, last, &settings.allowances, now_ms)));
+        let (mut assets, mut machines) = (BTreeMap::new(), Machines::default());
+        let mut after: Option<String> = None;
+        loop {
+            let page = store.assets(after.as_deref(), PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            for record in page {
+                machines.replace(None, &record);
+                let id = record.id.clone();
+                assets.insert(id, Arc::new(Slot::new(record, &settings.allowances, now_ms)));
+            }
         }
         let operators = Operators::new(store.operators()?);
         Ok(Arc::new(Self {
@@ -151,7 +158,7 @@ impl Zone {
             pki,
             audit,
             assets: RwLock::new(assets),
-            index: RwLock::new(index),
+            machines: RwLock::new(machines),
             operators,
             adding: Arc::default(),
             recent: Mutex::default(),
@@ -240,19 +247,14 @@ impl Zone {
         }
     }
 
-    /// The ids of the assets whose shown section of that kind has these rows, sorted.
-    pub fn holders(&self, key: crate::store::SectionKey) -> Vec<String> {
-        read(&self.index).holders(key)
-    }
-
     /// The ids of the assets with that machine fingerprint, retired ones included.
     pub fn machines(&self, fingerprint: &[u8]) -> Vec<String> {
-        read(&self.index).machines(fingerprint)
+        read(&self.machines).assets(fingerprint)
     }
 
     /// When the agent called last, and what it said of its health.
     pub fn last_seen(&self, id: &str) -> Option<SeenRecord> {
-        self.slot(id)?.live().seen.clone()
+        self.store.seen(id)
     }
 
     /// How recently the agent of an asset called.
@@ -363,58 +365,10 @@ impl Zone {
         self.slot(id)?.live().declined.iter().find(|it| it.nonce == nonce).cloned()
     }
 
-    /// Notes that an agent called. Kept in memory until [`Zone::flush_seen`].
-    pub(crate) fn seen(&self, slot: &Slot, health: Option<Health>) {
-        let seen_ms = self.now_ms();
-        let mut live = slot.live();
-        let health = health.or_else(|| live.seen.take().and_then(|it| it.health));
-        live.seen = Some(SeenRecord { seen_ms, health });
-        live.seen_moved = true;
-    }
-
-    /// Writes the last-seen of every asset that called since the last time.
-    ///
-    /// # Errors
-    /// The store refuses; it is tried again with the next flush.
-    pub async fn flush_seen(&self) -> Result<usize, StoreError> {
-        let slots: Vec<_> =
-            read(&self.assets).iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
-        let mut moved = Vec::new();
-        for (id, slot) in &slots {
-            let mut live = slot.live();
-            if live.seen_moved
-                && let Some(seen) = &live.seen
-            {
-                moved.push((id.clone(), seen.clone()));
-                live.seen_moved = false;
-            }
-        }
-        if moved.is_empty() {
-            return Ok(0);
-        }
-        let (count, ids) = (moved.len(), moved.iter().map(|it| it.0.clone()).collect::<Vec<_>>());
-        if let Err(cause) = self.store.touch(moved).await {
-            for slot in ids.iter().filter_map(|it| self.slot(it)) {
-                slot.live().seen_moved = true;
-            }
-            return Err(cause);
-        }
-        Ok(count)
-    }
-
-    /// Writes last-seen every few seconds until the zone shuts down, and once more then.
-    pub async fn keep_house(self: Arc<Self>) {
-        const EVERY: Duration = Duration::from_secs(3);
-        let mut shutdown = self.shutdown();
-        loop {
-            let ended = tokio::time::timeout(EVERY, shutdown.wait_for(|it| *it)).await.is_ok();
-            if let Err(cause) = self.flush_seen().await {
-                tracing::warn!(error = &cause as &dyn std::error::Error, "last-seen is not written");
-            }
-            if ended {
-                return;
-            }
-        }
+    /// Notes that an agent called: at once for readers, on disk within seconds.
+    pub(crate) fn seen(&self, id: &str, health: Option<Health>) {
+        let health = health.or_else(|| self.store.seen(id).and_then(|it| it.health));
+        self.store.touch(id, SeenRecord { seen_ms: self.now_ms(), health });
     }
 
     /// Counts a check-in and says what the interval between check-ins is now.

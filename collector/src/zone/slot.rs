@@ -1,13 +1,13 @@
 //! One asset in memory: its durable record, and what is known of it only while the collector runs.
 //!
-//! The record is replaced as a whole after it became durable, never edited. What an agent said
-//! last (health, pace, declined challenges) may be lost in a crash and harms nobody.
+//! The record is replaced as a whole after it became durable, never edited. What else an
+//! agent said (pace, declined challenges, refused sections) may be lost in a crash and harms nobody.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use holdpoint_common::proto::store::{AssetRecord, SeenRecord};
+use holdpoint_common::proto::store::AssetRecord;
 use holdpoint_common::row::SectionKind;
 use holdpoint_common::section::Digest;
 use tokio::sync::Notify;
@@ -49,9 +49,6 @@ pub struct DeclinedNow {
 /// What is known only while the collector runs.
 #[derive(Debug)]
 pub(crate) struct Live {
-    pub(crate) seen: Option<SeenRecord>,
-    /// `seen` is newer than what the store has.
-    pub(crate) seen_moved: bool,
     pub(crate) check_ins: Bucket,
     pub(crate) reports: Bucket,
     pub(crate) declined: Vec<DeclinedNow>,
@@ -76,15 +73,12 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn new(
         record: AssetRecord,
-        seen: Option<SeenRecord>,
         allow: &Allowances,
         now_ms: i64,
     ) -> Self {
         Self {
             record: RwLock::new(Arc::new(record)),
             live: Mutex::new(Live {
-                seen,
-                seen_moved: false,
                 check_ins: Bucket::full(allow.check_ins, now_ms),
                 reports: Bucket::full(allow.reports, now_ms),
                 declined: Vec::new(),
