@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use holdpoint_common::proto::store::{AlarmRecord, AssetRecord, EventRecord, HeldRecord, SectionState};
-use holdpoint_common::proto::v1::Wanted;
+use holdpoint_common::proto::v1::{SectionStatus, Wanted};
 use holdpoint_common::row::SectionKind;
-use holdpoint_common::section::{Digest, SectionStatus};
+use holdpoint_common::section::Digest;
 
 use super::parse::{Held, Speaker};
 use crate::zone::clock::readable;
@@ -184,9 +184,8 @@ pub(super) fn wanted(
 ) -> Vec<Wanted> {
     let differs = |kind: SectionKind, held: &Held| {
         let newest = section_of(record, kind).and_then(newest);
-        let same = newest.is_some_and(|it| {
-            it.digest == held.digest.as_bytes() && it.status == i32::from(held.status)
-        });
+        let same = newest
+            .is_some_and(|it| it.digest == held.digest.as_bytes() && it.status == i32::from(held.status));
         !same && refused.get(&kind) != Some(&held.digest)
     };
     held.iter()
@@ -269,7 +268,10 @@ mod tests {
     fn a_restart_is_remembered_and_the_boot_before_it_is_superseded() {
         let mut record = record();
         assert_eq!(hear(&mut record, &speaker(1, "b3", 7)), ["restarted"]);
-        assert_eq!((record.boot_id.as_str(), record.earlier_boot_ids.as_slice()), ("b3", &["b2".into(), "b1".into()][..]));
+        assert_eq!(
+            (record.boot_id.as_str(), record.earlier_boot_ids.as_slice()),
+            ("b3", &["b2".into(), "b1".into()][..])
+        );
         assert_eq!(hear(&mut record, &speaker(1, "b3", 7)), [""; 0]);
     }
 
@@ -310,7 +312,8 @@ mod tests {
         let mut record = record();
         place(&mut record, SectionKind::Software, state(1, SectionStatus::Complete));
         place(&mut record, SectionKind::Services, state(2, SectionStatus::Complete));
-        let held = |digest: u8, status| Held { digest: Digest::try_from([digest; 32].as_slice()).unwrap(), status };
+        let held =
+            |digest: u8, status| Held { digest: Digest::try_from([digest; 32].as_slice()).unwrap(), status };
         let ask = |kind, held: Held, refused: &BTreeMap<_, _>| {
             wanted(&record, &BTreeMap::from([(kind, held)]), refused, |_, it| it.as_bytes()[0] == 9)
         };

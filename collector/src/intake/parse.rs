@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use holdpoint_common::proto::v1::{
     CheckInRequest, Declined, Health, HeldSection, JournalEntry, ReportHeader, SectionBody, SectionPart,
+    SectionStatus,
 };
 use holdpoint_common::row::{SectionKind, section_name};
-use holdpoint_common::section::{Digest, MAX_PACKED, MAX_REASON, MAX_REASONS, SectionStatus};
+use holdpoint_common::section::{Digest, MAX_PACKED, MAX_REASON, MAX_REASONS};
 use tonic::Status;
 
 use crate::zone::DeclinedNow;
@@ -225,7 +226,9 @@ fn speaker(
         .map_err(|_| Status::invalid_argument("the machine's fingerprint has not 32 bytes"))?;
     for (what, word) in [("boot id", boot_id), ("agent version", agent_version)] {
         if word.len() > MAX_WORD || word.chars().any(char::is_control) {
-            return Err(Status::invalid_argument(format!("the {what} is longer than {MAX_WORD} bytes or not text")));
+            return Err(Status::invalid_argument(format!(
+                "the {what} is longer than {MAX_WORD} bytes or not text"
+            )));
         }
     }
     // A sequence near the end could never be followed by a higher one.
@@ -315,7 +318,8 @@ mod tests {
 
     #[test]
     fn a_journal_that_is_too_long_keeps_its_newest_entries_and_counts_the_rest() {
-        let journal = (0..1_500).map(|it| JournalEntry { host_time_ms: it, ..JournalEntry::default() }).collect();
+        let journal =
+            (0..1_500).map(|it| JournalEntry { host_time_ms: it, ..JournalEntry::default() }).collect();
         let wire = ReportHeader {
             sequence: 1,
             fingerprint: vec![1; 32],

@@ -58,7 +58,9 @@ impl Doors {
 async fn through(door: &Semaphore) -> Result<SemaphorePermit<'_>, Status> {
     match timeout(DOOR_TIMEOUT, door.acquire()).await {
         Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_)) | Err(_) => Err(Status::unavailable("the collector is taking other reports: try again later")),
+        Ok(Err(_)) | Err(_) => {
+            Err(Status::unavailable("the collector is taking other reports: try again later"))
+        }
     }
 }
 
@@ -110,7 +112,9 @@ where
                 }
                 kept += filling.keeps();
                 if kept > MAX_REPORT {
-                    return Err(Status::out_of_range("the report is larger than 16 MiB: send fewer sections at a time"));
+                    return Err(Status::out_of_range(
+                        "the report is larger than 16 MiB: send fewer sections at a time",
+                    ));
                 }
                 if kept > SMALL_REPORT && large.is_none() {
                     large = Some(through(&doors.large).await?);
@@ -187,7 +191,9 @@ impl Filling {
     fn done(self) -> Incoming {
         match self.opening {
             Opening::Taken(head) => Incoming::Taken { head, payload: self.payload },
-            Opening::Refused { kind, digest, why, payload_bytes: _ } => Incoming::Refused { kind, digest, why },
+            Opening::Refused { kind, digest, why, payload_bytes: _ } => {
+                Incoming::Refused { kind, digest, why }
+            }
         }
     }
 }
@@ -216,9 +222,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdpoint_common::proto::v1::{SectionBody, SectionPart};
+    use holdpoint_common::proto::v1::{SectionBody, SectionPart, SectionStatus};
     use holdpoint_common::row::SectionKind;
-    use holdpoint_common::section::SectionStatus;
 
     fn part(part: Part) -> Result<ReportPart, Status> {
         Ok(ReportPart { part: Some(part) })
@@ -273,7 +278,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_larger_than_its_limit_is_refused_before_it_is_in_memory() {
-        let kinds = [SectionKind::Platform, SectionKind::Firmware, SectionKind::Software, SectionKind::Updates];
+        let kinds =
+            [SectionKind::Platform, SectionKind::Firmware, SectionKind::Software, SectionKind::Updates];
         let four_mib = 4 * 1024 * 1024;
         let payload = vec![0; four_mib];
         let mut parts: Vec<_> =

@@ -226,8 +226,7 @@ impl Zone {
             if let Some(slot) = slot {
                 slot.publish(Arc::clone(&record));
             } else {
-                let slot =
-                    Slot::new(AssetRecord::clone(&record), &self.settings.allowances, self.now_ms());
+                let slot = Slot::new(AssetRecord::clone(&record), &self.settings.allowances, self.now_ms());
                 write(&self.assets).insert(record.id.clone(), Arc::new(slot));
             }
             for watcher in read(&self.watchers).iter() {

@@ -61,6 +61,12 @@ pub fn remaining(delay: Duration, held: Duration, interval: Duration) -> Duratio
     if held.is_zero() || interval > MAX_HOLD { rest } else { rest.min(RESUME) }
 }
 
+/// When an agent comes back after a report: at once, to be held, unless the collector is
+/// stretching the interval.
+pub fn after_report(interval: Duration, asset: &str, now_ms: i64) -> Duration {
+    if interval > MAX_HOLD { Pace::delay(interval, asset, now_ms) } else { RESUME }
+}
+
 fn place_of(asset: &str) -> u64 {
     let digest = Digest::of(asset.as_bytes());
     digest.as_bytes().iter().take(8).fold(0, |sum, &byte| (sum << 8) | u64::from(byte))

@@ -71,11 +71,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(
-        record: AssetRecord,
-        allow: &Allowances,
-        now_ms: i64,
-    ) -> Self {
+    pub(crate) fn new(record: AssetRecord, allow: &Allowances, now_ms: i64) -> Self {
         Self {
             record: RwLock::new(Arc::new(record)),
             live: Mutex::new(Live {
