@@ -4,3 +4,4 @@
 pub mod fleet;
 pub mod inventory;
 pub mod peer;
+pub mod program;
