@@ -9,5 +9,6 @@ pub mod identity;
 pub mod refusal;
 pub mod row;
 pub mod section;
+pub mod version;
 
 pub use holdpoint_proto as proto;
