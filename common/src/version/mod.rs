@@ -12,7 +12,9 @@ mod alpine;
 mod deb;
 mod digits;
 mod intdot;
+mod line;
 mod natural;
+pub mod range;
 mod rpm;
 mod semver;
 mod win4;
@@ -20,6 +22,8 @@ mod win4;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+
+pub use line::{range_line, vercmp_line};
 
 /// The longest version that is compared, in bytes.
 pub const MAX_VERSION_BYTES: usize = 1024;
