@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use holdpoint_common::chain::Chain;
 use holdpoint_common::identity::Name;
 use holdpoint_common::proto::store::token_record::Grant;
@@ -290,7 +291,7 @@ impl Admin for AdminService {
             by,
             action: "store-backed-up",
             subject: path.display().to_string(),
-            text: format!("SHA-256 of the contents {}", summary.digest),
+            text: format!("SHA-256 of the contents {}", HEXLOWER.encode(&summary.digest)),
         };
         self.zone.commit(Txn::admin(), vec![act]).await?;
         Ok(Response::new(StoreReport {
@@ -350,7 +351,7 @@ impl AdminService {
                 .map_err(|_| Status::internal("the operating system gave no random bytes"))?;
         let expires_ms = record.expires_ms;
         self.zone.commit(Txn::admin().put_token(record), vec![act(expires_ms)]).await?;
-        Ok((token.reveal().to_string(), expires_ms))
+        Ok((token.to_string(), expires_ms))
     }
 }
 
