@@ -379,6 +379,20 @@ fn take_the_rest(path: &Path) {
     }
 }
 
+/// Reads; an engine that met the full disk in the background is opened again meanwhile.
+fn patiently<T>(mut read: impl FnMut() -> Result<T, StoreError>) -> T {
+    let mut answer = None;
+    eventually("the store answers", || match read() {
+        Ok(found) => {
+            answer = Some(found);
+            true
+        }
+        Err(StoreError::Unavailable { .. }) => false,
+        Err(error) => panic!("{error:?}"),
+    });
+    answer.unwrap()
+}
+
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let limit = Instant::now() + Duration::from_secs(30);
     while !holds() {

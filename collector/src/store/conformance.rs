@@ -138,7 +138,7 @@ struct Tape(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Tape {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -190,7 +190,7 @@ fn a_page_is_bounded_in_bytes_and_never_empty_before_the_end() {
     each_engine(|engine, dir| {
         let (backend, _) = backend::open(engine, dir).unwrap();
         for number in 0..60_u8 {
-            put(backend.as_ref(), &[b'A', number], &[number; MAX_PIECE]);
+            put(backend.as_ref(), &[b'A', number], &vec![number; MAX_PIECE]);
         }
         let page = backend.page(b"A", None, 1000).unwrap();
         assert!(!page.is_empty() && page.len() <= MAX_PAGE_BYTES / MAX_PIECE);

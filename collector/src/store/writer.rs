@@ -17,7 +17,7 @@ use super::backend::{self, BackendError, Batch};
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::export::{self, BackupSummary};
-use super::keys::Table;
+use super::keys::{self, Table};
 use super::lock::Lock;
 use super::maintain::{self, Fault, NotRewritten};
 use super::marker::Marker;
@@ -37,6 +37,7 @@ const GROUP_TIME: Duration = Duration::from_millis(20);
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 const SEEN_PER_BATCH: usize = 256;
 const MARKER_EVERY: Duration = Duration::from_secs(1);
+const PROBE_EVERY: Duration = Duration::from_millis(250);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 const BALLAST_EVERY: Duration = Duration::from_secs(10);
 /// How long the thread sleeps when nothing happens.
@@ -76,6 +77,7 @@ pub(super) struct Writer {
     marker_at: Instant,
     seen_at: Instant,
     retry_at: Instant,
+    probe_at: Instant,
     ballast_at: Instant,
     _lock: Lock,
 }
@@ -89,6 +91,7 @@ impl Writer {
             marker_at: now,
             seen_at: now,
             retry_at: now,
+            probe_at: now,
             ballast_at: now,
             _lock: lock,
         }
@@ -282,6 +285,10 @@ impl Writer {
             self.recover();
             self.retry_at = Instant::now() + RETRY_EVERY;
         }
+        if now >= self.probe_at + PROBE_EVERY && self.shared.health() == Health::Good {
+            self.probe_at = now;
+            self.probe();
+        }
         if now >= self.seen_at + SEEN_EVERY {
             self.seen_at = now;
             // Whatever could not be written stays for the next time.
@@ -301,6 +308,14 @@ impl Writer {
                     "the store's ballast could not be made"
                 );
             }
+        }
+    }
+
+    /// The engine's background threads meet faults too; after one, not even reads are answered.
+    fn probe(&mut self) {
+        let answered = self.shared.read().backend.as_deref().map(|it| it.get(&keys::store()));
+        if let Some(Err(error)) = answered {
+            self.fail(&error);
         }
     }
 
