@@ -1,4 +1,12 @@
 //! The collector of one zone: accepts agents, keeps what they report, judges it, answers operators.
 
+pub mod args;
+pub mod audit;
+pub mod config;
+pub mod enrol;
+pub mod intake;
+pub mod metrics;
 pub mod pki;
 pub mod server;
+pub mod store;
+pub mod zone;

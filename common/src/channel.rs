@@ -233,8 +233,8 @@ fn is_about_the_certificate(alert: AlertDescription) -> bool {
     .contains(&alert)
 }
 
-/// Starts HTTP/2 over one stream.
-async fn over<S>(stream: S, settings: ChannelSettings) -> Result<Channel, tonic::transport::Error>
+/// Starts HTTP/2 over a stream that is open already.
+pub async fn over<S>(stream: S, settings: ChannelSettings) -> Result<Channel, tonic::transport::Error>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

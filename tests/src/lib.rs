@@ -1,1 +1,6 @@
-//! x
+//! What scenario tests, benches and the fleet simulator share: believable hosts, simulated
+//! agents that speak the real protocol over real TLS, and the simulator itself.
+
+pub mod fleet;
+pub mod inventory;
+pub mod peer;
