@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod intake;
 pub mod pki;
+pub mod query;
 pub mod server;
 pub mod store;
 pub mod zone;
