@@ -7,6 +7,7 @@ pub mod enrol;
 pub mod intake;
 pub mod metrics;
 pub mod pki;
+pub mod query;
 pub mod server;
 pub mod store;
 pub mod zone;
