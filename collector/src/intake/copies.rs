@@ -37,7 +37,7 @@ pub(super) async fn refuse(
     );
     if shown_already(zone, record, &copy) {
         zone.seen(&copy, None);
-    } else if copies(zone, id) < MAX_COPIES || zone.asset(&copy).is_some() {
+    } else if copies(zone, id).len() < MAX_COPIES {
         if let Err(cause) = show(zone, id, &copy, speaker, sign).await {
             tracing::warn!(
                 asset = id,
@@ -64,10 +64,11 @@ fn shown_already(zone: &Zone, record: &AssetRecord, copy: &str) -> bool {
     alarmed(record) && zone.asset(copy).is_some_and(|it| alarmed(&it) && it.retired_ms.is_none())
 }
 
-/// How many copies of an asset are known.
-pub(crate) fn copies(zone: &Zone, id: &str) -> usize {
-    let prefix = format!("{id}.copy-");
-    zone.assets_after(&prefix, 2 * MAX_COPIES).iter().filter(|it| it.copy_of.as_deref() == Some(id)).count()
+/// The ids of an asset's copies that wait for a decision.
+pub(crate) fn copies(zone: &Zone, id: &str) -> Vec<String> {
+    let found = zone.assets_starting_with(&format!("{id}.copy-"));
+    let waiting = found.iter().filter(|it| it.copy_of.as_deref() == Some(id) && it.retired_ms.is_none());
+    waiting.map(|it| it.id.clone()).collect()
 }
 
 async fn show(

@@ -223,6 +223,17 @@ impl Zone {
         read(&self.assets).range::<str, _>(from).take(limit).map(|(_, it)| it.record()).collect()
     }
 
+    /// The assets whose ids start with that text, sorted by id.
+    pub fn assets_starting_with(&self, prefix: &str) -> Vec<Arc<AssetRecord>> {
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        let assets = read(&self.assets);
+        assets
+            .range::<str, _>(from)
+            .take_while(|(id, _)| id.starts_with(prefix))
+            .map(|(_, it)| it.record())
+            .collect()
+    }
+
     /// The asset with that id or, when exactly one has it, that display name.
     ///
     /// # Errors

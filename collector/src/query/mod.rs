@@ -1,0 +1,3 @@
+//! What operators ask: one service a file, each call behind the zone's gate.
+
+pub mod inventory;
