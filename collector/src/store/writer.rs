@@ -19,7 +19,7 @@ use super::error::StoreError;
 use super::export::{self, BackupSummary};
 use super::keys::Table;
 use super::lock::Lock;
-use super::maintain::{self, Fault};
+use super::maintain::{self, Fault, NotRewritten};
 use super::marker::Marker;
 use super::open::{self, data_dir};
 use super::plan::{self, plan};
@@ -54,13 +54,18 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What the writer is asked for.
 pub(super) enum Command {
     Commit { txn: Txn, reply: Reply<Durable> },
+    Do(Task),
+    Close { reply: Reply<()> },
+}
+
+/// What is done between two groups.
+pub(super) enum Task {
     Export { out: Box<dyn Write + Send>, reply: Reply<BackupSummary> },
     Verify { reply: Reply<Vec<Fault>> },
     Reindex { reply: Reply<u64> },
     Compact { reply: Reply<(u64, u64)> },
     WriteSeen { reply: Reply<()> },
     AcknowledgeLoss { reply: Reply<()> },
-    Close { reply: Reply<()> },
 }
 
 /// Owns the engine's files.
@@ -106,7 +111,7 @@ impl Writer {
                 match command {
                     Command::Commit { txn, reply } => next = self.group(txn, reply, &mut queue),
                     Command::Close { reply } => closing = Some(reply),
-                    other => self.maintain(other),
+                    Command::Do(task) => self.maintain(task),
                 }
             }
             if closing.is_some() {
@@ -168,7 +173,7 @@ impl Writer {
             }
             Err(error) => {
                 for (_, reply) in waiting {
-                    answer(reply, Err(self.refusal(&error)));
+                    answer(reply, Err(refusal(&error)));
                 }
             }
         }
@@ -198,7 +203,7 @@ impl Writer {
         if let Err(error) = applied {
             drop(core);
             self.fail(&error);
-            return Err(self.refusal(&error));
+            return Err(refusal(&error));
         }
         core.catalog.apply(change);
         drop(core);
@@ -220,20 +225,6 @@ impl Writer {
             self.fail(error);
         }
         flushed
-    }
-
-    /// What callers hear of a fault of the engine.
-    fn refusal(&self, error: &BackendError) -> StoreError {
-        match error {
-            BackendError::Full => StoreError::Full,
-            BackendError::Poisoned { .. }
-            | BackendError::Corrupt { .. }
-            | BackendError::NotSynced
-            | BackendError::NotBuilt(_)
-            | BackendError::Io { .. } => {
-                StoreError::Unavailable { why: "the engine has failed and is being opened again" }
-            }
-        }
     }
 
     fn fail(&mut self, error: &BackendError) {
@@ -348,17 +339,17 @@ impl Writer {
             if let Err(error) = applied {
                 shared.seen().put_back(dirty);
                 self.fail(&error);
-                return Err(self.refusal(&error));
+                return Err(refusal(&error));
             }
             written = true;
         }
-        if written { self.flush().map_err(|error| self.refusal(&error)) } else { Ok(()) }
+        if written { self.flush().map_err(|error| refusal(&error)) } else { Ok(()) }
     }
 
-    fn maintain(&mut self, command: Command) {
+    fn maintain(&mut self, task: Task) {
         let shared = self.shared.clone();
-        match command {
-            Command::Export { mut out, reply } => {
+        match task {
+            Task::Export { mut out, reply } => {
                 let _ = self.write_seen();
                 let core = shared.read();
                 let record = &core.catalog.record;
@@ -367,11 +358,11 @@ impl Writer {
                 });
                 answer(reply, done);
             }
-            Command::Verify { reply } => {
+            Task::Verify { reply } => {
                 let core = shared.read();
                 answer(reply, core.view(&shared.cache).and_then(maintain::verify));
             }
-            Command::Reindex { reply } => {
+            Task::Reindex { reply } => {
                 let mut core = shared.write();
                 let super::shared::Core { backend, catalog } = &mut *core;
                 let done = match backend.as_deref() {
@@ -380,17 +371,12 @@ impl Writer {
                 };
                 answer(reply, done);
             }
-            Command::Compact { reply } => answer(reply, self.compact()),
-            Command::WriteSeen { reply } => answer(reply, self.write_seen()),
-            Command::AcknowledgeLoss { reply } => {
+            Task::Compact { reply } => answer(reply, self.compact()),
+            Task::WriteSeen { reply } => answer(reply, self.write_seen()),
+            Task::AcknowledgeLoss { reply } => {
                 self.marker.lost = None;
                 answer(reply, self.marker.write(&shared.dir));
             }
-            // The loop above keeps these two to itself.
-            Command::Commit { reply, .. } => {
-                answer(reply, Err(StoreError::Unavailable { why: "it is being maintained" }));
-            }
-            Command::Close { reply } => answer(reply, Ok(())),
         }
     }
 
@@ -409,11 +395,11 @@ impl Writer {
                 core.backend = Some(backend);
                 Ok((before, after.map_err(StoreError::engine("measure its files"))?))
             }
-            Err((Some(old), error)) => {
+            Err(NotRewritten { kept: Some(old), error }) => {
                 core.backend = Some(old);
                 Err(error)
             }
-            Err((None, error)) => {
+            Err(NotRewritten { kept: None, error }) => {
                 drop(core);
                 shared.set_health(Health::Failed);
                 self.recover();
@@ -434,6 +420,15 @@ impl Writer {
             Err(StoreError::Full | StoreError::Unavailable { .. }) | Ok(()) => closed,
             Err(error) => closed.and(Err(error)),
         }
+    }
+}
+
+/// What callers hear of a fault of the engine.
+fn refusal(error: &BackendError) -> StoreError {
+    if matches!(error, BackendError::Full) {
+        StoreError::Full
+    } else {
+        StoreError::Unavailable { why: "the engine has failed and is being opened again" }
     }
 }
 
