@@ -1,4 +1,4 @@
-//! The Holdpoint collector: keeps a zone's inventory and judges it.
+//! The collector of one zone: accepts agents, keeps what they report, judges it, answers operators.
 
 pub mod audit;
 pub mod intake;
