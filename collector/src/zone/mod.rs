@@ -8,6 +8,8 @@ mod change;
 mod machines;
 mod operators;
 mod slot;
+#[cfg(test)]
+pub(crate) mod world;
 
 pub mod clock;
 pub mod freshness;
