@@ -22,9 +22,7 @@ use holdpoint_common::proto::v1::agent_link_server::AgentLinkServer;
 use holdpoint_common::proto::v1::enrollment_server::EnrollmentServer;
 use holdpoint_common::proto::v1::inventory_server::InventoryServer;
 use holdpoint_common::proto::v1::knowledge_server::KnowledgeServer;
-use holdpoint_common::proto::v1::{
-    AddOperatorRequest, CreateTokenRequest, OperatorFiles,
-};
+use holdpoint_common::proto::v1::{AddOperatorRequest, CreateTokenRequest, OperatorFiles};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
@@ -182,9 +180,8 @@ pub struct Running {
 pub async fn start(data: &Path) -> Result<Running, DaemonError> {
     let OpenedZone { zone, config } = open_zone(data)?;
     let tcp = server::bind(config.listen)?;
-    let address = tcp
-        .local_addr()
-        .map_err(|source| ServerError::Listen { address: config.listen, source })?;
+    let address =
+        tcp.local_addr().map_err(|source| ServerError::Listen { address: config.listen, source })?;
     let listeners = Listeners { tcp, local: Some(LocalListener::bind(&data.join(SOCKET)).await?) };
 
     let counters = Arc::new(Counters::default());
@@ -192,9 +189,8 @@ pub async fn start(data: &Path) -> Result<Running, DaemonError> {
     let (stop, stopped) = watch::channel(false);
     let scraped = match config.metrics {
         Some(address) => {
-            let listener = metrics::bind(address)
-                .await
-                .map_err(|source| DaemonError::Metrics { address, source })?;
+            let listener =
+                metrics::bind(address).await.map_err(|source| DaemonError::Metrics { address, source })?;
             let refresh = refresher(&zone, &counters, &metrics);
             let serving = metrics::serve(listener, metrics.clone(), refresh, ended(stopped.clone()));
             Some(tokio::spawn(serving))

@@ -15,7 +15,9 @@ use holdpoint_common::proto::v1::{
 use holdpoint_common::section::Digest;
 use tonic::Status;
 
-use crate::args::{Ca, Command, Convert, FileInOut, Init, OperatorAdd, Operator, Revoke, Store, Token, TokenCreate};
+use crate::args::{
+    Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token, TokenCreate,
+};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
@@ -216,11 +218,13 @@ async fn revoke(typed: Revoke) -> Result<ExitCode, VerbError> {
         Revoke::Operator(typed) => ("operator", typed),
     };
     let mut local = Local::open(&typed.data.path).await?;
-    let request =
-        RevokeRequest { kind: kind.to_owned(), name: typed.name.clone(), reason: typed.reason };
+    let request = RevokeRequest { kind: kind.to_owned(), name: typed.name.clone(), reason: typed.reason };
     let revoked = local.client.revoke(request).await?.into_inner();
     local.close().await?;
-    say(&format!("{kind} {}: {} certificates revoked from the next call on", typed.name, revoked.certificates));
+    say(&format!(
+        "{kind} {}: {} certificates revoked from the next call on",
+        typed.name, revoked.certificates
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

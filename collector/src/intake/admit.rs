@@ -13,8 +13,8 @@ use holdpoint_common::row::SectionKind;
 use holdpoint_common::section::Digest;
 
 use super::parse::{Held, Speaker};
-use crate::zone::clock::readable;
 use crate::zone::{event, gate};
+use holdpoint_common::clock::readable;
 
 /// Most earlier boot ids that are remembered.
 const MAX_EARLIER_BOOTS: usize = 8;

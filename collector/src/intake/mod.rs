@@ -14,7 +14,7 @@ mod resolve;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holdpoint_common::proto::store::AssetRecord;
 use holdpoint_common::proto::v1::agent_link_server::AgentLink;
@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use crate::metrics::{Label, Metrics};
 use crate::server::Peer;
 use crate::store::{SectionKey, Txn};
 use crate::zone::pace::{self, MAX_HOLD, Pace};
@@ -54,18 +55,40 @@ pub struct Intake {
     doors: Doors,
     decoders: Semaphore,
     facts: Arc<KnownFacts>,
+    metrics: Metrics,
 }
 
 #[tonic::async_trait]
 impl AgentLink for Intake {
     async fn check_in(&self, request: Request<CheckInRequest>) -> Result<Response<Directives>, Status> {
         let peer = peer_of(&request);
-        self.check_in_from(&peer, request.into_inner()).await.map(Response::new)
+        let answered = self.check_in_from(&peer, request.into_inner()).await;
+        match &answered {
+            Ok(_) => {
+                self.metrics.check_ins.inc();
+            }
+            Err(status) => self.metrics.refused(status),
+        }
+        answered.map(Response::new)
     }
 
     async fn report(&self, request: Request<Streaming<ReportPart>>) -> Result<Response<ReportAck>, Status> {
         let peer = peer_of(&request);
-        self.report_from(&peer, request.into_inner()).await.map(Response::new)
+        let started = Instant::now();
+        let acked = self.report_from(&peer, request.into_inner()).await;
+        self.metrics.report_seconds.observe(started.elapsed().as_secs_f64());
+        let kind = match &acked {
+            Ok(_) => "stored",
+            Err(status) if status.code() == Code::ResourceExhausted && Reason::of(status).is_none() => {
+                "full-disk"
+            }
+            Err(status) => {
+                self.metrics.refused(status);
+                "refused"
+            }
+        };
+        self.metrics.reports.get_or_create(&Label { kind }).inc();
+        acked.map(Response::new)
     }
 }
 
@@ -77,7 +100,20 @@ pub(crate) fn peer_of<T>(request: &Request<T>) -> Peer {
 impl Intake {
     /// The service of a zone.
     pub fn new(zone: Arc<Zone>) -> Self {
-        Self { zone, doors: Doors::default(), decoders: Semaphore::new(DECODERS), facts: Arc::default() }
+        Self {
+            zone,
+            doors: Doors::default(),
+            decoders: Semaphore::new(DECODERS),
+            facts: Arc::default(),
+            metrics: Metrics::new(),
+        }
+    }
+
+    /// The same service, which counts into these numbers.
+    #[must_use]
+    pub fn counted_by(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Takes a check-in and answers it, at once when the agent is asked for something, else

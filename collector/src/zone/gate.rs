@@ -13,8 +13,8 @@ use holdpoint_common::refusal::Reason;
 use holdpoint_common::section::Digest;
 use tonic::Status;
 
-use super::clock::readable;
 use super::role::Role;
+use holdpoint_common::clock::readable;
 
 /// What a caller wants, as far as the gate cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

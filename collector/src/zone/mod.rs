@@ -11,7 +11,6 @@ mod slot;
 #[cfg(test)]
 pub(crate) mod world;
 
-pub mod clock;
 pub mod freshness;
 pub mod gate;
 pub mod items;
@@ -24,6 +23,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::identity::{Name, ZoneName};
 use holdpoint_common::proto::store::{AssetRecord, ChallengeRecord, SeenRecord};
 use holdpoint_common::proto::v1::Health;
@@ -38,7 +38,6 @@ use crate::server::Peer;
 use crate::store::{Store, StoreError};
 
 pub use change::{Assets, amend, event, status_of};
-pub use clock::{Clock, SetClock, SystemClock};
 pub use freshness::{Freshness, Thresholds};
 pub use gate::Call;
 pub use pace::Pace;

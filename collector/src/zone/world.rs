@@ -17,7 +17,9 @@ use tempfile::TempDir;
 use tonic::{Request, Status};
 
 use super::pace::Allowance;
-use super::{Allowances, SetClock, Zone, ZoneSettings};
+use holdpoint_common::clock::SetClock;
+
+use super::{Allowances, Zone, ZoneSettings};
 use crate::intake::Intake;
 use crate::pki::{Origin, Pki};
 use crate::query::inventory::InventoryService;
@@ -63,7 +65,7 @@ impl World {
 
     pub(crate) fn with(config: &StoreConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SetClock::at(START));
+        let clock = Arc::new(SetClock::new(START));
         Self::assemble(zone_in(&dir, &clock, config), dir, clock)
     }
 
