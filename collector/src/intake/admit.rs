@@ -228,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: i64 = 1_700_000_000_000;
-    const TOLERANCE: Duration = Duration::from_secs(300);
+    const TOLERANCE: Duration = Duration::from_mins(5);
 
     fn speaker(machine: u8, boot_id: &str, sequence: u64) -> Speaker {
         Speaker {

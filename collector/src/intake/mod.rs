@@ -130,7 +130,7 @@ impl Intake {
         if let Err(sign) = admit::recognise(&record, &call.speaker) {
             return Err(copies::refuse(&self.zone, &record, &call.speaker, sign).await);
         }
-        self.zone.seen(&record.id, call.health.clone());
+        self.zone.seen(&record.id, call.health);
         slot.decline(call.declined.clone());
         self.take_word(peer, &record, &call).await?;
         self.answer(peer, &slot, &call).await
@@ -221,9 +221,9 @@ impl Intake {
             // A revocation while the call is held acts now, not after it.
             let record = self.zone.agent_caller(peer, Call::Other)?;
             let (mut directives, urgent) = self.directives(slot, &record, call);
-            let held = start.elapsed();
-            if urgent || held >= hold || *shutdown.borrow() || !slot.is_newest_check_in(number) {
-                directives.next_check_in_ms = millis(pace::remaining(delay, held.min(hold), interval));
+            let waited = start.elapsed();
+            if urgent || waited >= hold || *shutdown.borrow() || !slot.is_newest_check_in(number) {
+                directives.next_check_in_ms = millis(pace::remaining(delay, waited.min(hold), interval));
                 return Ok(directives);
             }
             tokio::select! {

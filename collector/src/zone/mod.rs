@@ -79,8 +79,8 @@ impl Default for ZoneSettings {
             thresholds: Thresholds::default(),
             pace: Pace::default(),
             allowances: Allowances::default(),
-            grace: Duration::from_secs(400 * 86_400),
-            clock_tolerance: Duration::from_secs(5 * 60),
+            grace: Duration::from_hours(400 * 24),
+            clock_tolerance: Duration::from_mins(5),
             clock: Arc::new(SystemClock),
         }
     }
