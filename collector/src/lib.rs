@@ -1,1 +1,5 @@
-//! x
+//! The collector of one zone: accepts agents, keeps what they report, judges it, answers operators.
+
+pub mod args;
+pub mod config;
+pub mod metrics;

@@ -16,5 +16,6 @@ pub mod row;
 pub mod section;
 pub mod tls;
 pub mod token;
+pub mod version;
 
 pub use holdpoint_proto as proto;

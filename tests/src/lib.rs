@@ -1,1 +1,3 @@
-//! x
+//! What scenario tests, benches and the fleet simulator share: believable hosts.
+
+pub mod inventory;
