@@ -1,1 +1,3 @@
-//! x
+//! The Holdpoint collector: keeps a zone's inventory and judges it.
+
+pub mod store;

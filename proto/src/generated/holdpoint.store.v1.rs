@@ -291,3 +291,62 @@ pub struct MapRuleRecord {
     #[prost(int64, optional, tag = "12")]
     pub expires_ms: ::core::option::Option<i64>,
 }
+/// The store about itself; written with every transaction.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreRecord {
+    /// Layout of the keys and values.
+    #[prost(uint32, tag = "1")]
+    pub format: u32,
+    /// 16 random bytes, made with the store and kept by backup, compaction and conversion.
+    #[prost(bytes = "vec", tag = "2")]
+    pub id: ::prost::alloc::vec::Vec<u8>,
+    /// Transactions that were ever applied.
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+    /// Events are numbered from 1; those before `first_event` were dropped.
+    #[prost(uint64, tag = "4")]
+    pub first_event: u64,
+    #[prost(uint64, tag = "5")]
+    pub next_event: u64,
+    /// Number of the next entry of the audit log.
+    #[prost(uint64, tag = "6")]
+    pub next_audit: u64,
+    /// The index is being rebuilt: it is not complete until this is gone.
+    #[prost(bool, tag = "7")]
+    pub index_stale: bool,
+}
+/// What is known of a stored section without reading its rows.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SectionRecord {
+    #[prost(uint32, tag = "1")]
+    pub rows: u32,
+    /// Digest of the section that this one is written as a difference to; empty for one that is complete in itself.
+    #[prost(bytes = "vec", tag = "2")]
+    pub base: ::prost::alloc::vec::Vec<u8>,
+}
+/// A section as a difference to its base, which is never a difference itself.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OverlayRecord {
+    /// SHA-256 of each row of the base that is not here; one that is named twice is removed twice.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub removed: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Encoded rows, in canonical order.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub added: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Index keys of the names that differ.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// Opens a backup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackupRecord {
+    #[prost(uint32, tag = "1")]
+    pub format: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub store_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+    /// The engine that it was taken from.
+    #[prost(string, tag = "4")]
+    pub engine: ::prost::alloc::string::String,
+}
