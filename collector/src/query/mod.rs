@@ -1,0 +1,3 @@
+//! The operators' services: what they ask is answered here, who may ask is decided by the zone.
+
+pub mod knowledge;
