@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::{Clock, SystemClock};
-use holdpoint_common::proto::v1::admin_server::{Admin, AdminServer};
+use holdpoint_common::proto::v1::admin_server::{Admin as _, AdminServer};
 use holdpoint_common::proto::v1::agent_link_server::AgentLinkServer;
 use holdpoint_common::proto::v1::enrollment_server::EnrollmentServer;
 use holdpoint_common::proto::v1::inventory_server::InventoryServer;
@@ -33,12 +33,14 @@ use crate::admin::AdminService;
 use crate::config::{self, Config, ConfigError};
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
-use crate::knowledge::feed::AllowedAges;
+use crate::assess::Board;
+use crate::knowledge::{AllowedAges, Library, LibraryError};
 use crate::local::SOCKET;
 use crate::metrics::{self, Label, Metrics};
 use crate::pki::{Founded, Origin, Pki, PkiError};
 use crate::query::inventory::InventoryService;
 use crate::query::knowledge::KnowledgeService;
+use crate::query::office::ZoneOffice;
 use crate::server::{self, Counters, Limits, Listeners, LocalListener, Peer, ServerError};
 use crate::store::{Engine, Store, StoreConfig, StoreError};
 use crate::zone::{Pace, Thresholds, Zone, ZoneError, ZoneSettings};
@@ -98,7 +100,7 @@ pub enum DaemonError {
     Zone(#[from] ZoneError),
     /// The knowledge of the zone.
     #[error("what was imported cannot be read")]
-    Knowledge(#[from] crate::knowledge::LibraryError),
+    Knowledge(#[from] LibraryError),
     /// The port or the socket.
     #[error("the collector cannot listen")]
     Server(#[from] ServerError),
@@ -310,7 +312,14 @@ async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<
         requirements: config::days(config.knowledge.requirements_max_age_days),
         inventory: config::days(config.knowledge.inventory_max_age_days),
     };
-    let knowledge = KnowledgeService::open(Arc::clone(zone), ages)?;
+    let library = Arc::new(Library::open(zone.store())?);
+    let board = Board::open(Arc::new(zone.store().clone()), ages);
+    zone.watch(board.clone());
+    for asset in zone.assets() {
+        board.asset_changed(&asset);
+    }
+    board.knowledge_changed(library.current(), zone.now_ms());
+    let knowledge = KnowledgeService::new(Arc::new(ZoneOffice(Arc::clone(zone))), library, board);
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
     Ok(Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
         .add_service(EnrollmentServer::new(EnrolService::new(Arc::clone(zone))))

@@ -14,7 +14,7 @@ mod resolve;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use holdpoint_common::proto::store::AssetRecord;
 use holdpoint_common::proto::v1::agent_link_server::AgentLink;
