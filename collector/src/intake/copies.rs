@@ -80,6 +80,10 @@ async fn show(
 ) -> Result<(), Status> {
     let now = zone.now_ms();
     zone.change_assets(&[id, copy], Txn::report(), |assets, txn| {
+        // An asset that was enrolled under that very name is nobody's copy.
+        if assets.get(copy).is_some_and(|it| it.copy_of.as_deref() != Some(id)) {
+            return Err(Status::already_exists(format!("`{copy}` is an asset of its own")));
+        }
         let original = assets.get_mut(id).ok_or_else(|| Status::not_found("the asset is gone"))?;
         let text = format!(
             "another machine presents this asset's certificate and is refused; it is shown as `{copy}`"

@@ -225,6 +225,18 @@ async fn a_boot_id_that_returns_is_a_copy() {
 }
 
 #[tokio::test]
+async fn an_asset_with_the_name_of_a_copy_is_left_alone() {
+    let world = World::new();
+    let mut copy = reported(&world, "hmi").await;
+    copy.machine = Digest::of(b"another machine");
+    let id = format!("hmi.copy-{}", &copy.machine.to_string()[..8]);
+    world.agent(&id).await;
+    let before = world.record(&id);
+    assert_eq!(reason(copy.calls(&world).await), Reason::Duplicate);
+    assert_eq!(world.record(&id), before);
+}
+
+#[tokio::test]
 async fn copies_of_one_asset_are_bounded() {
     let world = World::new();
     let mut agent = reported(&world, "hmi").await;
