@@ -92,7 +92,8 @@ impl Intake {
         let allowance = self.zone.settings().allowances.check_ins;
         if let Err(sign) = admit::recognise(&record, &call.speaker) {
             // A copy spends its own budget: it must not keep the original from calling.
-            if let Some(copy) = self.zone.slot(&admit::copy_id(&record.id, &call.speaker)) {
+            let copy = self.zone.slot(&admit::copy_id(&record.id, &call.speaker));
+            if let Some(copy) = copy.filter(|it| it.record().copy_of.is_some()) {
                 copy.live().check_ins.take(allowance, now).map_err(too_often)?;
             }
             return Err(copies::refuse(&self.zone, &record, &call.speaker, sign).await);
