@@ -225,6 +225,18 @@ async fn a_boot_id_that_returns_is_a_copy() {
 }
 
 #[tokio::test]
+async fn an_asset_with_the_name_of_a_copy_is_left_alone() {
+    let world = World::new();
+    let mut copy = reported(&world, "hmi").await;
+    copy.machine = Digest::of(b"another machine");
+    let id = format!("hmi.copy-{}", &copy.machine.to_string()[..8]);
+    world.agent(&id).await;
+    let before = world.record(&id);
+    assert_eq!(reason(copy.calls(&world).await), Reason::Duplicate);
+    assert_eq!((world.record(&id), world.zone.last_seen(&id)), (before, None));
+}
+
+#[tokio::test]
 async fn copies_of_one_asset_are_bounded() {
     let world = World::new();
     let mut agent = reported(&world, "hmi").await;
@@ -246,6 +258,7 @@ async fn a_sequence_that_goes_back_raises_an_alarm_and_names_the_floor() {
 
     let told = restored.calls(&world).await.unwrap();
     assert_eq!((told.sequence_floor, world.alarms("hmi")), (2, vec![WENT_BACK.to_owned()]));
+    assert!(told.wanted.len() == 1 && told.wanted[0].content_known, "a report settles it");
     let refused = restored.reports(&world, &[]).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("sequence_floor 2"));
@@ -479,6 +492,34 @@ async fn the_journal_becomes_events_with_the_hosts_own_times() {
     let (_, event) = world.zone.store().events(Some("hmi"), None, 1).unwrap().remove(0);
     assert_eq!((event.kind.as_str(), event.host_time_ms), ("seen-while-away", Some(START - 5_000)));
     assert_eq!(event.text, "software +1 -0: + vim amd64 9");
+}
+
+#[tokio::test]
+async fn journals_of_one_agent_cannot_push_out_the_events_of_others() {
+    let world = World::new();
+    let mut agent = reported(&world, "hmi").await;
+    for _ in 0..4 {
+        let entry = JournalEntry { kind: SOFTWARE.into(), ..JournalEntry::default() };
+        let header = ReportHeader { journal: vec![entry; 1_000], ..agent.header(&[]) };
+        agent.sends(&world, header, Vec::new()).await.unwrap();
+    }
+    let events = world.zone.store().stats().events;
+    assert!(events < 2_100, "{events}");
+    assert!(world.events("hmi")[0].contains("1000 older changes"), "{:?}", &world.events("hmi")[0]);
+}
+
+#[tokio::test]
+async fn a_copy_that_calls_without_pause_does_not_spend_the_originals_budget() {
+    let world = World::new();
+    let agent = reported(&world, "hmi").await;
+    let mut copy = agent.clone();
+    copy.machine = Digest::of(b"another machine");
+    let mut last = None;
+    for _ in 0..10_002 {
+        last = Reason::of(&copy.calls(&world).await.unwrap_err());
+    }
+    assert_eq!(last, Some(Reason::Pace));
+    agent.calls(&world).await.unwrap();
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn zone_in(dir: &TempDir, clock: &Arc<SetClock>, config: &StoreConfig) -> Arc<Zo
     let many = Allowance { burst: 10_000, per_minute: 10_000 };
     let settings = ZoneSettings {
         clock: clock.clone(),
-        allowances: Allowances { check_ins: many, reports: many },
+        allowances: Allowances { check_ins: many, reports: many, ..Allowances::default() },
         ..ZoneSettings::default()
     };
     Zone::open(dir.path(), settings, store, pki, START).unwrap()
