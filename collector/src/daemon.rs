@@ -118,7 +118,7 @@ pub enum DaemonError {
 }
 
 /// Makes the directory of a new zone.
-pub fn init(options: &InitOptions) -> Result<Founded, DaemonError> {
+pub async fn init(options: &InitOptions) -> Result<Founded, DaemonError> {
     let InitOptions { data, config, brought } = options;
     if data.join(config::FILE).exists() {
         return Err(DaemonError::Exists(data.clone()));
@@ -131,7 +131,7 @@ pub fn init(options: &InitOptions) -> Result<Founded, DaemonError> {
     };
     let founded = Pki::init(data, &zone, origin, SystemClock.now_ms())?;
     let (store, _) = Store::open(&store_dir(data), &store_config(config)?)?;
-    store.close_blocking()?;
+    store.close().await?;
     // Last: a directory is a zone's when everything else is there.
     config.write(data)?;
     Ok(founded)

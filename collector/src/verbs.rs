@@ -79,7 +79,7 @@ impl From<Status> for VerbError {
 /// A [`VerbError`] that names the cause; the answer "no" is an exit code and not an error.
 pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
     match command {
-        Command::Init(typed) => init(typed),
+        Command::Init(typed) => init(typed).await,
         Command::Run(typed) => serve(&typed.data.path).await,
         Command::Token(Token::Create(typed)) => create_token(typed).await,
         Command::Operator(Operator::Add(typed)) => add_operator(typed).await,
@@ -95,7 +95,7 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
     }
 }
 
-fn init(typed: Init) -> Result<ExitCode, VerbError> {
+async fn init(typed: Init) -> Result<ExitCode, VerbError> {
     let name = |option, text: &str| text.parse().map_err(|source| VerbError::Name { option, source });
     let zone = ZoneName { site: name("site", &typed.site)?, zone: name("zone", &typed.zone)? };
     let brought = match (typed.ca_certificate, typed.ca_key) {
@@ -111,7 +111,7 @@ fn init(typed: Init) -> Result<ExitCode, VerbError> {
     config.names = typed.names;
     config.store.engine = typed.engine;
     let dir = typed.data.path;
-    let founded = daemon::init(&InitOptions { data: dir.clone(), config, brought })?;
+    let founded = daemon::init(&InitOptions { data: dir.clone(), config, brought }).await?;
 
     say(&format!("zone {zone} is ready in {}", dir.display()));
     say(&format!("zone CA {} until {}", founded.fingerprint, readable(founded.not_after_ms)));
