@@ -200,11 +200,14 @@ impl Pki {
         if !numbers(&pki)?.is_empty() {
             return Err(PkiError::Exists(pki));
         }
+        let (authority, root) = authority::found(zone, 1, origin, now_ms)?;
+        let authority = Arc::new(authority);
+        // A brought-in authority may be one whose certificates nobody accepts: find out before anything is written.
+        Serving::new(zone, vec![Arc::clone(&authority)], now_ms)?;
         make_private_directory(&pki)?;
         let path = pki.join(ZONE_FILE);
         atomic_file::replace(&path, zone.to_string().as_bytes(), Readable::All)
             .map_err(|source| PkiError::Write { path, source })?;
-        let (authority, root) = authority::found(zone, 1, origin, now_ms)?;
         finish(dir, &pki, &authority, root.as_ref())
     }
 

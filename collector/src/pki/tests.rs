@@ -132,8 +132,10 @@ fn an_intermediate_can_be_brought_in_and_a_leaf_cannot() {
 
     let (_, files) = brought.issue_with_key(&zone().operator("anna".parse().unwrap()), NOW).unwrap();
     let leaf = Origin::Brought { certificate: &files.certificate_pem, key: &files.key_pem };
-    let refused = Pki::init(tempfile::tempdir().unwrap().path(), &zone(), leaf, NOW);
+    let empty = tempfile::tempdir().unwrap();
+    let refused = Pki::init(empty.path(), &zone(), leaf, NOW);
     assert!(matches!(refused, Err(PkiError::Unusable { .. })));
+    assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was written");
 }
 
 #[test]
