@@ -1,7 +1,7 @@
 //! A zone CA on a real directory.
 
 use super::*;
-use holdpoint_common::tls::{Leaf, Purpose};
+use holdpoint_common::tls::{Anchor, Leaf, Purpose};
 use rcgen::{CertificateParams, KeyPair};
 
 const NOW: i64 = 1_800_000_000_000;
@@ -161,4 +161,7 @@ fn an_expired_authority_is_trusted_no_longer_and_no_leaf_outlives_its_authority(
     assert!(pki.refresh(after).unwrap());
     assert_eq!(pki.anchors().iter().map(|it| Digest::of(it)).collect::<Vec<_>>(), [next.fingerprint]);
     assert!(matches!(pki.refresh(after + AUTHORITY_LIFE_MS), Err(PkiError::NoneValid)));
+
+    assert!(pki.refresh(late).unwrap(), "the clock was only ahead");
+    assert_eq!(pki.anchors().len(), 2);
 }
