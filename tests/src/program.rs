@@ -105,7 +105,17 @@ impl ZoneProcess {
         let data = dir.path().join("zone");
         succeed(
             "holdpoint-collector",
-            &["init", "--data", text(&data), "--site", "plant", "--zone", "line-1", "--listen", &address.to_string()],
+            &[
+                "init",
+                "--data",
+                text(&data),
+                "--site",
+                "plant",
+                "--zone",
+                "line-1",
+                "--listen",
+                &address.to_string(),
+            ],
         );
         let collector = serve(&data);
         let zone = Self { dir, address, collector };

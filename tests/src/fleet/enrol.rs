@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use holdpoint_common::clock::{Clock, SystemClock};
-use holdpoint_common::credentials::{Credentials, anchors_digest};
+use holdpoint_common::credentials::Credentials;
 use holdpoint_common::enrolment;
 use holdpoint_common::proto::v1::HostFacts;
+use holdpoint_common::tls::anchors_digest;
 use holdpoint_common::token::Token;
 use tokio::task::JoinSet;
 
