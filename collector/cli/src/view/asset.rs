@@ -104,7 +104,8 @@ impl Asset {
         self.alarms.iter().map(|it| it.kind.clone()).collect()
     }
 
-    fn describe(&self) -> Page {
+    /// For people, in full.
+    pub fn describe(&self) -> Page {
         let mut alarms = Table::new(["alarm", "since", "text"]);
         for it in &self.alarms {
             alarms.row([Some(it.kind.clone()), short_time(it.since.as_deref()), Some(it.text.clone())]);
