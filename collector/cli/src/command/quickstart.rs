@@ -126,6 +126,8 @@ pub async fn run(options: &Options, caller: &Caller) -> Result<Exit, Failure> {
         (None, Some(data)) => data.clone(),
         (None, None) => PathBuf::from(DEFAULT_DATA),
     };
+    // Both halves log what a person should look at; a subscriber that is there already stays.
+    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::WARN).try_init();
     zone(&data, options.once, &caller.out).await
 }
 
@@ -253,8 +255,6 @@ async fn agent(
             .identity
     } else {
         let token: Token = running.create_token().await?.parse()?;
-        fs::create_dir_all(state)
-            .map_err(|source| QuickstartError::Directory { path: state.to_owned(), source })?;
         holdpoint_agent::enroll(state, address, &token, host)
             .await
             .map_err(|it| QuickstartError::Enroll(Box::new(it)))?
