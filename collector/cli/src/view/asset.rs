@@ -291,7 +291,7 @@ impl Answer for Details {
         self.sections.iter().fold(Page::default(), |page, (kind, it)| {
             let page = page.line(format!("{kind}: {}", it.status()));
             let page = it.reasons().iter().fold(page, |page, reason| page.line(format!("  {reason}")));
-            page.table(it.table().dense())
+            page.rows_or_facts(it.table().dense())
         })
     }
 
