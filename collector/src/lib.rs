@@ -1,6 +1,16 @@
-//! The Holdpoint collector: keeps a zone's inventory and judges it.
+//! The collector of one zone: accepts agents, keeps what they report, judges it, answers operators.
 
+pub mod admin;
+pub mod args;
 pub mod assess;
+pub mod audit;
+pub mod config;
+pub mod enrol;
+pub mod intake;
 pub mod knowledge;
+pub mod metrics;
+pub mod pki;
 pub mod query;
+pub mod server;
 pub mod store;
+pub mod zone;

@@ -147,6 +147,11 @@ impl Rows {
         &self.0
     }
 
+    /// The encoded rows, for who keeps them.
+    pub fn into_encoded(self) -> Vec<Vec<u8>> {
+        self.0
+    }
+
     /// The number of rows.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -1,3 +1,4 @@
-//! The operators' services: what they ask is answered here, who may ask is decided by the zone.
+//! What operators ask: one service a file, each call behind the zone's gate.
 
+pub mod inventory;
 pub mod knowledge;

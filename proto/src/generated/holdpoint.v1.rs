@@ -3790,6 +3790,9 @@ pub struct RotateCaResponse {
     /// Agents that still hold a certificate of an older CA.
     #[prost(uint32, tag = "3")]
     pub agents_to_renew: u32,
+    /// A new root that was made for it: a directory on the collector's machine to take away.
+    #[prost(string, optional, tag = "4")]
+    pub root_to_take_away: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VerifyAuditRequest {}
@@ -3810,16 +3813,21 @@ pub struct ShowStoreRequest {}
 pub struct StoreStats {
     #[prost(string, tag = "1")]
     pub engine: ::prost::alloc::string::String,
-    #[prost(uint64, tag = "2")]
-    pub bytes_on_disk: u64,
-    #[prost(uint64, tag = "3")]
-    pub live_bytes: u64,
+    #[prost(uint64, optional, tag = "2")]
+    pub bytes_on_disk: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub bytes_free: ::core::option::Option<u64>,
     #[prost(uint64, tag = "4")]
     pub last_durable_sequence: u64,
+    /// How often the engine's log was really synced by the guard.
     #[prost(uint64, tag = "5")]
     pub real_syncs: u64,
     #[prost(bool, tag = "6")]
     pub refusing_reports: bool,
+    #[prost(uint32, tag = "7")]
+    pub assets: u32,
+    #[prost(uint32, tag = "8")]
+    pub sections: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BackupStoreRequest {
@@ -3834,8 +3842,10 @@ pub struct CompactStoreRequest {}
 pub struct ReindexRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StoreReport {
+    /// Records that were written or read.
     #[prost(uint64, tag = "1")]
     pub records: u64,
+    /// Bytes of them; for a compaction the size on disk afterwards.
     #[prost(uint64, tag = "2")]
     pub bytes: u64,
     #[prost(bytes = "vec", tag = "3")]

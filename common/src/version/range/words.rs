@@ -1,0 +1,132 @@
+//! The words of ranges in prose, all in lower case.
+
+use super::Operator;
+
+/// Every version, said in words.
+pub(super) const EVERYTHING: [&str; 7] =
+    ["*", "all", "all versions", "all version", "any", "any version", "all firmware versions"];
+
+/// What may stand before a bound without adding anything.
+pub(super) const PREAMBLES: [&str; 8] = [
+    "all firmware versions",
+    "all versions",
+    "any version",
+    "firmware versions",
+    "versions",
+    "version",
+    "firmware",
+    "all",
+];
+
+/// Operators in words, in front of the bound; the longer of two with the same start comes first.
+pub(super) const PREFIXES: [(&str, Operator); 16] = [
+    ("prior to and including", Operator::LessOrEqual),
+    ("up to and including", Operator::LessOrEqual),
+    ("less than or equal to", Operator::LessOrEqual),
+    ("greater than or equal to", Operator::GreaterOrEqual),
+    ("prior to", Operator::Less),
+    ("earlier than", Operator::Less),
+    ("older than", Operator::Less),
+    ("lower than", Operator::Less),
+    ("less than", Operator::Less),
+    ("before", Operator::Less),
+    ("below", Operator::Less),
+    ("later than", Operator::Greater),
+    ("newer than", Operator::Greater),
+    ("higher than", Operator::Greater),
+    ("greater than", Operator::Greater),
+    ("after", Operator::Greater),
+];
+
+/// "1.2 and earlier": the version and what came before it.
+pub(super) const DOWNWARDS: [&str; 6] = ["below", "earlier", "prior", "previous", "older", "lower"];
+
+/// "1.2 and later": the version and what came after it.
+pub(super) const UPWARDS: [&str; 5] = ["above", "later", "newer", "higher", "greater"];
+
+/// Operators in signs; the longer of two with the same start comes first. `=<` is a common slip.
+pub(super) const SIGNS: [(&str, Operator); 11] = [
+    ("<=", Operator::LessOrEqual),
+    ("=<", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("=>", Operator::GreaterOrEqual),
+    ("!=", Operator::NotEqual),
+    ("==", Operator::Equal),
+    ("\u{2264}", Operator::LessOrEqual),
+    ("\u{2265}", Operator::GreaterOrEqual),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+    ("=", Operator::Equal),
+];
+
+/// Words that make a range depend on more than the version.
+pub(super) const CONDITIONS: [&str; 39] = [
+    "if",
+    "with",
+    "without",
+    "when",
+    "while",
+    "where",
+    "which",
+    "only",
+    "unless",
+    "except",
+    "excluding",
+    "not",
+    "using",
+    "used",
+    "installed",
+    "enabled",
+    "disabled",
+    "configured",
+    "configuration",
+    "option",
+    "options",
+    "mode",
+    "state",
+    "function",
+    "serial",
+    "digits",
+    "number",
+    "numbers",
+    "production",
+    "produced",
+    "manufactured",
+    "shipped",
+    "special",
+    "modification",
+    "depending",
+    "running",
+    "removed",
+    "series",
+    "for",
+];
+
+/// Words that make a bound a date.
+pub(super) const MONTHS: [&str; 25] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "sept",
+    "oct",
+    "nov",
+    "dec",
+    "date",
+];

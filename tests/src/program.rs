@@ -1,0 +1,215 @@
+//! The three programs as a person starts them: real processes, real files, real sockets.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Longest wait for anything that should happen soon.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A program of this workspace, as built beside the running test.
+///
+/// # Panics
+/// It was not built: `cargo build --workspace` builds it.
+#[expect(clippy::disallowed_methods, reason = "the one place where tests start the programs")]
+pub fn program(name: &str) -> Command {
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE");
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not built: run `cargo build --workspace` or tests/run", path.display());
+    Command::new(path)
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// It cannot be started.
+pub fn run(name: &str, arguments: &[&str]) -> Output {
+    program(name).args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+/// Runs a program that must succeed; its standard output without the last line break.
+///
+/// # Panics
+/// It failed; the message has what it said.
+pub fn succeed(name: &str, arguments: &[&str]) -> String {
+    let output = run(name, arguments);
+    assert!(
+        output.status.success(),
+        "{name} {arguments:?} ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
+}
+
+/// A process that is killed when the test ends.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts a program and leaves it running.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn start(name: &str, arguments: &[&str]) -> Self {
+        let child = program(name).args(arguments).stdin(Stdio::null()).spawn();
+        Self(child.expect("the program starts"))
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Ends it as a power failure would: no handler runs.
+    ///
+    /// # Errors
+    /// The system's answer.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.0.kill()?;
+        self.0.wait().map(|_| ())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.kill();
+    }
+}
+
+/// A zone of its own with a collector process.
+#[derive(Debug)]
+pub struct ZoneProcess {
+    /// The data directory and everything that a test adds beside it.
+    pub dir: tempfile::TempDir,
+    /// Where the collector listens.
+    pub address: SocketAddr,
+    collector: Running,
+}
+
+impl ZoneProcess {
+    /// Makes a zone and serves it.
+    ///
+    /// # Panics
+    /// It does not answer soon.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let address = free_address();
+        let data = dir.path().join("zone");
+        succeed(
+            "holdpoint-collector",
+            &["init", "--data", text(&data), "--site", "plant", "--zone", "line-1", "--listen", &address.to_string()],
+        );
+        let collector = serve(&data);
+        let zone = Self { dir, address, collector };
+        zone.wait_until_it_serves();
+        zone
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("zone")
+    }
+
+    /// A path beside the data directory.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The collector's process id.
+    pub fn pid(&self) -> u32 {
+        self.collector.pid()
+    }
+
+    /// Kills the collector without warning.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn kill(&mut self) {
+        self.collector.kill().expect("the collector is killed");
+    }
+
+    /// Starts the collector again.
+    pub fn restart(&mut self) {
+        self.collector = serve(&self.data());
+        self.wait_until_it_serves();
+    }
+
+    /// A token for that many hosts.
+    pub fn token(&self, uses: u32) -> String {
+        succeed(
+            "holdpoint-collector",
+            &["token", "create", "--data", text(&self.data()), "--uses", &uses.to_string()],
+        )
+    }
+
+    /// An operator with every role, whose profile is returned.
+    pub fn operator(&self) -> PathBuf {
+        let profile = self.beside("operator.toml");
+        let data = self.data();
+        let token = succeed(
+            "holdpoint-collector",
+            &["operator", "add", "tester", "--data", text(&data), "--role", "engineer", "--role", "admin"],
+        );
+        let address = self.address.to_string();
+        succeed(
+            "holdpoint",
+            &["--profile", text(&profile), "enroll", "--collector", &address, "--token", &token],
+        );
+        profile
+    }
+
+    fn wait_until_it_serves(&self) {
+        wait("the collector listens", || std::net::TcpStream::connect(self.address).is_ok());
+    }
+}
+
+fn serve(data: &Path) -> Running {
+    Running::start("holdpoint-collector", &["--log", "warn", "run", "--data", text(data)])
+}
+
+/// The JSON that an operator's command prints.
+///
+/// # Panics
+/// It failed or printed no JSON.
+pub fn ask(profile: &Path, arguments: &[&str]) -> Value {
+    let mut all = vec!["--profile", text(profile), "-o", "json"];
+    all.extend(arguments);
+    serde_json::from_str(&succeed("holdpoint", &all)).expect("one JSON document")
+}
+
+/// Waits for a condition.
+///
+/// # Panics
+/// It does not become true soon.
+pub fn wait(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < SOON, "waited {SOON:?} until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A loopback address that nobody uses now.
+///
+/// # Panics
+/// The system has none.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+/// A path as an argument.
+///
+/// # Panics
+/// The path is not UTF-8.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("test paths are UTF-8")
+}
