@@ -18,13 +18,16 @@ fn key(advisory: &Advisory, vulnerability: &str, entry: u32) -> Option<Statement
 }
 
 fn statements(advisory: &Advisory) -> HashSet<Statement> {
-    let pairs = advisory.vulnerabilities.iter().flat_map(|it| it.statements.iter().map(move |(entry, _)| (it, *entry)));
+    let pairs = advisory
+        .vulnerabilities
+        .iter()
+        .flat_map(|it| it.statements.iter().map(move |(entry, _)| (it, *entry)));
     pairs.filter_map(|(vulnerability, entry)| key(advisory, &vulnerability.id, entry)).collect()
 }
 
 /// Adds a newer revision to the held advisories of its family: it becomes the one that is judged, and the
 /// others keep only what it does not repeat.
-pub(super) fn add(held: &mut Vec<HeldAdvisory>, newer: HeldAdvisory) {
+pub(crate) fn add(held: &mut Vec<HeldAdvisory>, newer: HeldAdvisory) {
     let repeated = statements(&newer.advisory);
     let family = newer.advisory.revision.family().to_owned();
     held.retain_mut(|it| {

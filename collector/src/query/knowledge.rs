@@ -3,10 +3,14 @@
 //! Knows how requests become questions to the board and changes of the library. Refuses to know
 //! who may do what and how a change becomes durable: that is the [`Office`], which the zone fills.
 
+mod messages;
+#[cfg(test)]
+mod tests;
+mod zone;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_common::proto::store::MapRuleRecord;
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::import_part::Part;
 use holdpoint_common::proto::v1::import_result;
@@ -15,11 +19,14 @@ use holdpoint_common::version::Scheme;
 use tokio_stream::StreamExt;
 use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
 
-use crate::assess::{Board, BoardError, Filter, FindingView, Verdict};
-use crate::knowledge::map::{CONFIRMED, Candidate, REJECTED};
+use crate::assess::{Board, BoardError, Filter, Verdict};
+use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
-use crate::knowledge::{FeedState, ImportError, Kind, Library, MAX_FILE, Prepared};
+use crate::knowledge::{ImportError, Kind, Library, MAX_FILE, Prepared};
 use crate::store::Txn;
+
+use messages::{candidate_message, feed_message, finding_message, refused, rule_message, rule_of};
+pub use zone::{OpenError, ZoneOffice, open};
 
 /// Longest file name that is kept, in characters.
 const MAX_FILE_NAME: usize = 200;
@@ -98,7 +105,12 @@ impl<O: Office> KnowledgeService<O> {
     ///
     /// # Errors
     /// The change could not be made durable.
-    pub async fn take_file(&self, by: String, file: String, bytes: Vec<u8>) -> Result<pb::ImportResult, Status> {
+    pub async fn take_file(
+        &self,
+        by: String,
+        file: String,
+        bytes: Vec<u8>,
+    ) -> Result<pb::ImportResult, Status> {
         let _turn = self.library.turn().await;
         let (library, name, who, now_ms) =
             (Arc::clone(&self.library), file.clone(), by.clone(), self.office.now_ms());
@@ -110,7 +122,8 @@ impl<O: Office> KnowledgeService<O> {
         let Prepared { digest, kind, items, unchanged, .. } = prepared;
         let txn = std::mem::replace(&mut prepared.txn, Txn::admin());
         if !txn.is_empty() {
-            let text = format!("{} with {items} items{}", kind.as_str(), if unchanged { ", unchanged" } else { "" });
+            let text =
+                format!("{} with {items} items{}", kind.as_str(), if unchanged { ", unchanged" } else { "" });
             let deed = Deed { by, action: "imported", subject: format!("{file} {digest}"), text };
             self.office.commit(txn, deed).await?;
         }
@@ -140,12 +153,14 @@ impl<O: Office> KnowledgeService<O> {
         question: impl FnOnce(&Board, i64, &dyn Fn(&str) -> Option<i64>) -> Result<T, BoardError> + Send + 'static,
     ) -> Result<T, Status> {
         let (board, office) = (Arc::clone(&self.board), Arc::clone(&self.office));
-        blocking(move || question(&board, office.now_ms(), &|asset| office.seen_ms(asset))).await?.map_err(|error| {
-            match error {
+        blocking(move || question(&board, office.now_ms(), &|asset| office.seen_ms(asset))).await?.map_err(
+            |error| match error {
                 BoardError::Busy => Status::unavailable(error.to_string()),
-                BoardError::UnknownAsset(_) | BoardError::UnknownSubject(_) => Status::not_found(error.to_string()),
-            }
-        })
+                BoardError::UnknownAsset(_) | BoardError::UnknownSubject(_) => {
+                    Status::not_found(error.to_string())
+                }
+            },
+        )
     }
 
     async fn decide(&self, candidate: String, decision: Decision) -> Result<Response<pb::MapRule>, Status> {
@@ -166,7 +181,9 @@ impl<O: Office> KnowledgeService<O> {
                     .await?;
                 let found = found.ok_or_else(|| {
                     let candidate = shown(&candidate, 40);
-                    Status::not_found(format!("there is no candidate `{candidate}`: `holdpoint map suggest` lists them"))
+                    Status::not_found(format!(
+                        "there is no candidate `{candidate}`: `holdpoint map suggest` lists them"
+                    ))
                 })?;
                 rule_of(found)
             }
@@ -200,7 +217,10 @@ struct Decision {
 
 #[async_trait]
 impl<O: Office> Service for KnowledgeService<O> {
-    async fn import(&self, request: Request<Streaming<pb::ImportPart>>) -> Result<Response<pb::ImportResult>, Status> {
+    async fn import(
+        &self,
+        request: Request<Streaming<pb::ImportPart>>,
+    ) -> Result<Response<pb::ImportResult>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         let mut parts = request.into_inner();
         let first = parts.next().await.transpose()?;
@@ -229,9 +249,13 @@ impl<O: Office> Service for KnowledgeService<O> {
         self.take_file(by, file, bytes).await.map(Response::new)
     }
 
-    async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+    async fn status(
+        &self,
+        request: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusResponse>, Status> {
         self.office.admit(request.extensions(), Needs::Viewer)?;
-        let pb::StatusRequest { asset, advisory, verdict, role, stale_s, limit, after } = request.into_inner();
+        let pb::StatusRequest { asset, advisory, verdict, role, stale_s, limit, after } =
+            request.into_inner();
         let asset = asset.map(|it| self.office.asset_id(&it)).transpose()?;
         let verdict = verdict
             .map(|it| it.parse::<Verdict>())
@@ -275,7 +299,10 @@ impl<O: Office> Service for KnowledgeService<O> {
         }))
     }
 
-    async fn explain(&self, request: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
         self.office.admit(request.extensions(), Needs::Viewer)?;
         let pb::ExplainRequest { asset, subject } = request.into_inner();
         let asset = self.office.asset_id(&asset)?;
@@ -322,18 +349,25 @@ impl<O: Office> Service for KnowledgeService<O> {
         }))
     }
 
-    async fn confirm_map(&self, request: Request<pb::ConfirmMapRequest>) -> Result<Response<pb::MapRule>, Status> {
+    async fn confirm_map(
+        &self,
+        request: Request<pb::ConfirmMapRequest>,
+    ) -> Result<Response<pb::MapRule>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         let pb::ConfirmMapRequest { candidate, scheme, evidence, expires_ms } = request.into_inner();
-        let scheme = scheme
-            .parse()
-            .map_err(|error: holdpoint_common::version::UnknownScheme| Status::invalid_argument(error.to_string()))?;
-        let why = why(&evidence, "a confirmation needs its evidence: a document, an order number, an inspection")?;
+        let scheme = scheme.parse().map_err(|error: holdpoint_common::version::UnknownScheme| {
+            Status::invalid_argument(error.to_string())
+        })?;
+        let why =
+            why(&evidence, "a confirmation needs its evidence: a document, an order number, an inspection")?;
         let (word, action) = (CONFIRMED, "map-confirmed");
         self.decide(candidate, Decision { by, word, action, scheme: Some(scheme), why, expires_ms }).await
     }
 
-    async fn reject_map(&self, request: Request<pb::RejectMapRequest>) -> Result<Response<pb::MapRule>, Status> {
+    async fn reject_map(
+        &self,
+        request: Request<pb::RejectMapRequest>,
+    ) -> Result<Response<pb::MapRule>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         let pb::RejectMapRequest { candidate, reason, expires_ms } = request.into_inner();
         let why = why(&reason, "a rejection needs its reason")?;
@@ -343,7 +377,9 @@ impl<O: Office> Service for KnowledgeService<O> {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Status::internal("the work for this call was given up"))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Status::internal("the work for this call was given up"))
 }
 
 /// The last part of what a peer calls a file: it is shown and never opened.
@@ -356,119 +392,4 @@ fn file_name(file: &str) -> String {
 fn why(text: &str, needed: &'static str) -> Result<String, Status> {
     let why = shown(text, MAX_WHY);
     if why.is_empty() { Err(Status::invalid_argument(needed)) } else { Ok(why) }
-}
-
-fn refused(file: String, error: &ImportError) -> pb::ImportResult {
-    let reason = error.to_string();
-    pb::ImportResult { result: Some(import_result::Result::Refused(pb::Refused { file, reason })) }
-}
-
-fn finding_message(view: FindingView) -> pb::Finding {
-    let FindingView {
-        asset,
-        subject,
-        kind,
-        advisory,
-        vulnerability,
-        product,
-        outcome,
-        installed,
-        required,
-        as_of_ms,
-        feed_age,
-    } = view;
-    pb::Finding {
-        asset,
-        subject,
-        kind: match kind {
-            Kind::Csaf => "advisory",
-            Kind::Requirements => "requirement",
-        }
-        .to_owned(),
-        advisory,
-        vulnerability,
-        product,
-        verdict: outcome.verdict().as_str().to_owned(),
-        reason: outcome.reason().map(|it| it.as_str().to_owned()),
-        // Windows, decisions and triage come with later parts of the product.
-        state: None,
-        installed,
-        required,
-        as_of_ms,
-        feed_age_s: Some(feed_age.as_secs()),
-        triage: None,
-        disposition: None,
-    }
-}
-
-fn feed_message(feed: &FeedState) -> pb::Feed {
-    pb::Feed {
-        kind: feed.kind.as_str().to_owned(),
-        items: feed.items,
-        imported_ms: feed.imported_ms.unwrap_or(0),
-        age_s: feed.age.as_secs(),
-        allowed_age_s: feed.allowed.as_secs(),
-        stale: feed.stale,
-    }
-}
-
-fn candidate_message(candidate: Candidate) -> pb::MapCandidate {
-    let id = candidate.id();
-    let Candidate { product, installed, score, reasons, assets } = candidate;
-    pb::MapCandidate {
-        id,
-        vendor: product.vendor,
-        product: product.product,
-        installed_name: installed.name,
-        installed_publisher: installed.publisher,
-        source: installed.source,
-        score,
-        reasons,
-        assets,
-    }
-}
-
-fn rule_of(candidate: Candidate) -> MapRuleRecord {
-    let id = candidate.id();
-    let Candidate { product, installed, .. } = candidate;
-    MapRuleRecord {
-        id,
-        vendor: product.vendor,
-        product: product.product,
-        installed_name: installed.name,
-        installed_publisher: installed.publisher,
-        source: installed.source,
-        ..MapRuleRecord::default()
-    }
-}
-
-fn rule_message(rule: MapRuleRecord) -> pb::MapRule {
-    let MapRuleRecord {
-        id,
-        decision,
-        vendor,
-        product,
-        installed_name,
-        installed_publisher,
-        source,
-        scheme,
-        by,
-        at_ms,
-        why,
-        expires_ms,
-    } = rule;
-    pb::MapRule {
-        id,
-        decision,
-        vendor,
-        product,
-        installed_name,
-        installed_publisher,
-        source,
-        scheme,
-        by,
-        at_ms,
-        why,
-        expires_ms,
-    }
 }
