@@ -1,13 +1,20 @@
 //! The words that agent, collector and operators share.
 //!
-//! No module here opens a socket, knows the store or reads a host; files are touched by
-//! [`atomic_file`] alone. Time is always an argument.
+//! No module here knows the store or reads a host. Sockets are opened by [`channel`] alone, files
+//! are touched by [`atomic_file`] and [`credentials`], and the one reading of the system clock is
+//! [`clock::SystemClock`]; everywhere else time is an argument.
 
 pub mod atomic_file;
 pub mod chain;
+pub mod channel;
+pub mod clock;
+pub mod credentials;
+pub mod enrolment;
 pub mod identity;
 pub mod refusal;
 pub mod row;
 pub mod section;
+pub mod tls;
+pub mod token;
 
 pub use holdpoint_proto as proto;
