@@ -111,6 +111,16 @@ pub fn pin_hint(pin: Digest) -> DistinguishedName {
     DistinguishedName::from(name)
 }
 
+/// Names a set of trusted zone CAs in 8 bytes, whatever their order, so that a peer notices a change.
+pub fn anchors_digest(anchors: &[CertificateDer<'_>]) -> [u8; 8] {
+    let mut digests = anchors.iter().map(|it| *Digest::of(it).as_bytes()).collect::<Vec<_>>();
+    digests.sort_unstable();
+    digests.dedup();
+    let mut first = [0; 8];
+    first.copy_from_slice(&Digest::of(&digests.concat()).as_bytes()[..8]);
+    first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +133,14 @@ mod tests {
         let (rest, name) = X509Name::from_der(hint.as_ref()).unwrap();
         assert!(rest.is_empty());
         assert_eq!(name.iter_common_name().next().unwrap().as_str(), Ok(pin.to_string().as_str()));
+    }
+
+    #[test]
+    fn a_set_of_anchors_has_one_digest_in_any_order() {
+        let [one, two] = [b"one", b"two"].map(|it| CertificateDer::from(it.to_vec()));
+        let both = anchors_digest(&[one.clone(), two.clone()]);
+        assert_eq!(both, anchors_digest(&[two, one.clone()]));
+        assert_ne!(both, anchors_digest(&[one]));
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl ServerCertVerifier for CollectorVerifier {
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         // The configuration offers TLS 1.3 alone.
-        Err(Error::PeerIncompatible(rustls::PeerIncompatible::Tls13RequiredForQuic))
+        Err(CertificateError::BadSignature.into())
     }
 
     fn verify_tls13_signature(
