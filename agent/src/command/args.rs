@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use holdpoint_common::row::{REPORTED, SectionKind, section_named};
+use holdpoint_common::token::Token;
+
+use crate::settings::DEFAULT_STATE;
 
 /// Looks at this host and reports what is installed and running. It changes nothing: it starts
 /// no process, opens no listening port and writes only to its state directory.
@@ -36,8 +39,43 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Get this host's identity from a collector, with a token of `holdpoint-collector token create`.
+    Enroll(EnrollArgs),
+    /// Report to the collector and answer its challenges until stopped.
+    Run(RunArgs),
     /// Look once and print what was found; needs no collector.
     Scan(ScanArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EnrollArgs {
+    /// Where the collector listens.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) collector: String,
+
+    /// The token. It is a secret: the variable keeps it out of the list of processes.
+    #[arg(long, env = "HOLDPOINT_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Token,
+
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+
+    /// Report once and end; exit code 0 means that the collector has everything on disk.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StateArgs {
+    /// The agent's only writable place: identity, settings, journal.
+    #[arg(long = "state", value_name = "DIR", default_value = DEFAULT_STATE)]
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

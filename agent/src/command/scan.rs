@@ -1,20 +1,27 @@
 //! `scan`: one look at this host or at another root, printed or written to a file.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::row::REPORTED;
 
+use super::Failure;
 use super::args::{Output, ScanArgs};
 use crate::host::{Agent, Host};
 use crate::{scan, show};
 
-pub(super) fn run(args: &ScanArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ScanArgs) -> Result<(), Failure> {
+    if let Some(dir) = args.root.as_deref().filter(|it| !it.is_dir()) {
+        return Err(Failure::Usage(anyhow!("{} is no directory", dir.display())));
+    }
+    look(args).map_err(Failure::Reach)
+}
+
+fn look(args: &ScanArgs) -> anyhow::Result<()> {
     let host = match &args.root {
         None => Host::running(),
-        Some(dir) => Host::captured(existing(dir)?, Agent::running()),
+        Some(dir) => Host::captured(dir, Agent::running()),
     };
     let kinds = if args.sections.is_empty() { REPORTED.to_vec() } else { args.sections.clone() };
     let snapshot = scan::take_gently(&host, &kinds)?;
@@ -34,11 +41,4 @@ pub(super) fn run(args: &ScanArgs) -> anyhow::Result<()> {
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write the result"),
     }
-}
-
-fn existing(dir: &Path) -> anyhow::Result<&Path> {
-    if !dir.is_dir() {
-        bail!("{} is no directory", dir.display());
-    }
-    Ok(dir)
 }

@@ -7,13 +7,13 @@
 //! left out: they come and go with every lookup and would move by themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use holdpoint_common::row::ListenerRow;
 
 use super::owner;
-use crate::host::is_absent;
 use crate::scan::{Look, Reading};
 
 const TABLES: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
@@ -142,7 +142,7 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
         return owners;
     }
     let Some(processes) = look.list("proc", MAX_PROCESSES) else { return owners };
-    let mut is_denied = false;
+    let (mut is_denied, mut is_nameless) = (false, false);
     for process in processes.entries.iter().filter(|it| it.name.bytes().all(|it| it.is_ascii_digit())) {
         if let Err(late) = look.in_time() {
             look.fault(format!("owners of sockets: {late}"));
@@ -153,7 +153,7 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
             Ok(files) => files,
             // A process may end while it is looked at.
             Err(cause) => {
-                is_denied |= !is_absent(&cause);
+                is_denied |= is_denial(&cause);
                 continue;
             }
         };
@@ -161,7 +161,9 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
             .entries
             .iter()
             .filter_map(|it| {
-                let target = files.read_link(it).ok()?;
+                let target = files.read_link(it);
+                is_denied |= target.as_ref().is_err_and(is_denial);
+                let target = target.ok()?;
                 target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
             })
             .filter(|it| wanted.contains(it))
@@ -169,9 +171,10 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
         if held.is_empty() {
             continue;
         }
+        let program = root.read_link(&format!("proc/{}/exe", process.name));
+        is_nameless |= program.as_ref().is_err_and(is_denial);
         let owner = Owner {
-            program: root
-                .read_link(&format!("proc/{}/exe", process.name))
+            program: program
                 .ok()
                 .and_then(|it| it.to_str().map(|it| it.trim_end_matches(" (deleted)").to_owned())),
             service: root
@@ -188,10 +191,14 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
     }
     wanted.retain(|it| !owners.contains_key(it));
     // Sockets of the kernel itself belong to no process, so only a refusal is a gap.
-    if is_denied && !wanted.is_empty() {
-        look.note("open files of other processes", Err::<(), _>(std::io::ErrorKind::PermissionDenied.into()));
+    if is_nameless || is_denied && !wanted.is_empty() {
+        look.note("open files of other processes", Err::<(), _>(io::ErrorKind::PermissionDenied.into()));
     }
     owners
+}
+
+fn is_denial(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// The service in a process's control groups: the last component that names one.
