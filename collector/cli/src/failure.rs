@@ -115,6 +115,9 @@ pub enum Failure {
     /// The same for CSV.
     #[error("cannot write the answer as CSV")]
     Csv(#[from] csv::Error),
+    /// The zone of `quickstart`.
+    #[error(transparent)]
+    Quickstart(#[from] crate::command::quickstart::QuickstartError),
     /// The asynchronous runtime.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -137,6 +140,7 @@ impl Failure {
             | Self::Refused { .. }
             | Self::Call { .. }
             | Self::Incomplete(_)
+            | Self::Quickstart(_)
             | Self::Tls(_)
             | Self::Credentials(_)
             | Self::Enroll { .. }
@@ -174,6 +178,7 @@ impl Failure {
             | Self::Argument(_)
             | Self::Call { .. }
             | Self::Incomplete(_)
+            | Self::Quickstart(_)
             | Self::Tls(_)
             | Self::Credentials(_)
             | Self::Write { .. }

@@ -190,7 +190,7 @@ async fn collector(data: &Path) -> Result<Running, QuickstartError> {
     if !data.join(config::FILE).exists() {
         let mut config = Config::new(&zone_name());
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        daemon::init(&InitOptions { data: data.to_owned(), config, brought: None })?;
+        daemon::init(&InitOptions { data: data.to_owned(), config, brought: None }).await?;
     }
     Ok(daemon::start(data).await?)
 }
