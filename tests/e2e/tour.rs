@@ -61,7 +61,10 @@ fn a_host_enrols_reports_is_judged_and_looks_again() {
     let before = assets()[0]["last_seen"].clone();
     let rescanned = ask(&profile, &["rescan", id, "--wait", "30s"]);
     assert_eq!(rescanned[0]["answered"], true, "{rescanned}");
-    assert!(rescanned[0]["took_s"].as_f64().unwrap() < 5.0, "a held check-in is answered at once: {rescanned}");
+    assert!(
+        rescanned[0]["took_s"].as_f64().unwrap() < 5.0,
+        "a held check-in is answered at once: {rescanned}"
+    );
     assert!(rescanned[0]["nonce"].is_string() && before.is_string());
 
     let audited = ask(&profile, &["audit", "verify"]);
@@ -78,7 +81,10 @@ fn an_agent_that_reports_once_says_why_it_could_not() {
     succeed("holdpoint-agent", &enroll);
     succeed("holdpoint-agent", &["run", "--state", text(&state), "--once"]);
 
-    let reused = run("holdpoint-agent", &["enroll", "--collector", &address, "--token", &token, "--state", text(&zone.beside("other"))]);
+    let reused = run(
+        "holdpoint-agent",
+        &["enroll", "--collector", &address, "--token", &token, "--state", text(&zone.beside("other"))],
+    );
     assert_eq!(reused.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&reused.stderr).contains("token"), "the cause is named");
 
