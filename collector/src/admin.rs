@@ -91,13 +91,14 @@ impl Admin for AdminService {
         let subject = for_asset.clone().unwrap_or_else(|| "any host".to_owned());
         let grant = Grant::Agent(AgentGrant { role, level, tags, for_asset });
         let text = format!("{} uses", uses.max(1));
-        let (token, expires_ms) = self.token(grant, uses, ttl_s, |expires_ms| Act {
-            by,
-            action: "token-created",
-            subject,
-            text: format!("{text}, until {}", holdpoint_common::clock::readable(expires_ms)),
-        })
-        .await?;
+        let (token, expires_ms) = self
+            .token(grant, uses, ttl_s, |expires_ms| Act {
+                by,
+                action: "token-created",
+                subject,
+                text: format!("{text}, until {}", holdpoint_common::clock::readable(expires_ms)),
+            })
+            .await?;
         Ok(Response::new(CreateTokenResponse { token, expires_ms }))
     }
 
@@ -192,7 +193,8 @@ impl Admin for AdminService {
                     .await?
             }
             "operator" => {
-                let unknown = || Status::not_found(format!("no operator is named `{}`", typed.escape_debug()));
+                let unknown =
+                    || Status::not_found(format!("no operator is named `{}`", typed.escape_debug()));
                 self.zone
                     .change_operator(&typed, Txn::admin(), |before, _| {
                         let mut record = before.cloned().ok_or_else(unknown)?;
@@ -346,12 +348,11 @@ impl AdminService {
         act: impl FnOnce(i64) -> Act,
     ) -> Result<(String, i64), Status> {
         let pin = self.zone.pki().fingerprint().map_err(|it| pki_status(&it))?;
-        let (token, record) =
-            token::make(grant, uses, Duration::from_secs(ttl_s), pin, self.zone.now_ms())
-                .map_err(|_| Status::internal("the operating system gave no random bytes"))?;
+        let (token, record) = token::make(grant, uses, Duration::from_secs(ttl_s), pin, self.zone.now_ms())
+            .map_err(|_| Status::internal("the operating system gave no random bytes"))?;
         let expires_ms = record.expires_ms;
         self.zone.commit(Txn::admin().put_token(record), vec![act(expires_ms)]).await?;
-        Ok((token.to_string(), expires_ms))
+        Ok((token.reveal().to_string(), expires_ms))
     }
 }
 
@@ -361,9 +362,8 @@ fn peer<T>(request: &Request<T>) -> Result<&Peer, Status> {
 }
 
 fn name(text: &str) -> Result<Name, Status> {
-    text.parse().map_err(|cause: holdpoint_common::identity::InvalidName| {
-        Status::invalid_argument(cause.to_string())
-    })
+    text.parse()
+        .map_err(|cause: holdpoint_common::identity::InvalidName| Status::invalid_argument(cause.to_string()))
 }
 
 /// Revokes what is not revoked yet and counts it.

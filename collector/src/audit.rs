@@ -270,3 +270,79 @@ impl<'a> Verifier<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(key: &AuditKey, texts: &[&str]) -> Vec<AuditRecord> {
+        let mut before = START;
+        let mut number = 0;
+        let mut entry = |text: &&str| {
+            number += 1;
+            let entry =
+                AuditEntry { number, text: (*text).to_owned(), ..AuditEntry::default() }.encode_to_vec();
+            before = link(&before, &entry);
+            AuditRecord { entry, chain: before.to_vec(), signature: key.0.sign(&before).as_ref().to_vec() }
+        };
+        texts.iter().map(&mut entry).collect()
+    }
+
+    fn faults(key: &AuditKey, log: &[AuditRecord]) -> Vec<String> {
+        let mut verifier = Verifier::new(key.public());
+        for record in log {
+            verifier.check(record);
+        }
+        verifier.finish().faults
+    }
+
+    fn key() -> (tempfile::TempDir, AuditKey) {
+        let dir = tempfile::tempdir().unwrap();
+        let key = AuditKey::open(dir.path(), true).unwrap();
+        (dir, key)
+    }
+
+    #[test]
+    fn an_untouched_log_has_no_faults() {
+        let (_dir, key) = key();
+        assert!(faults(&key, &log(&key, &["a", "b", "c"])).is_empty());
+        assert!(faults(&key, &[]).is_empty());
+    }
+
+    #[test]
+    fn changed_removed_inserted_and_forged_entries_are_found() {
+        let (_dir, key) = key();
+        let good = log(&key, &["a", "b", "c"]);
+
+        let mut changed = good.clone();
+        changed[1].entry = log(&key, &["a", "x"])[1].entry.clone();
+        assert_eq!(faults(&key, &changed).len(), 1, "{:?}", faults(&key, &changed));
+
+        let mut removed = good.clone();
+        removed.remove(1);
+        assert!(faults(&key, &removed).iter().any(|it| it.contains("entry 2 says that it is number 3")));
+
+        let mut repeated = good.clone();
+        repeated.insert(1, good[0].clone());
+        assert!(!faults(&key, &repeated).is_empty());
+
+        let (_other_dir, other) = self::key();
+        let forged = log(&other, &["a", "b", "c"]);
+        assert_eq!(faults(&key, &forged).len(), 3);
+    }
+
+    #[test]
+    fn a_missing_or_damaged_key_is_never_replaced_in_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(AuditKey::open(dir.path(), false), Err(AuditError::Missing(_))));
+        fs::write(dir.path().join(KEY_FILE), b"no key").unwrap();
+        assert!(matches!(AuditKey::open(dir.path(), true), Err(AuditError::Damaged(_))));
+    }
+
+    #[test]
+    fn the_key_stays_the_same() {
+        let (dir, key) = key();
+        let again = AuditKey::open(dir.path(), false).unwrap();
+        assert_eq!(key.public(), again.public());
+    }
+}

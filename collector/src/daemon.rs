@@ -17,14 +17,12 @@ use std::time::Duration;
 
 use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::{Clock, SystemClock};
-use holdpoint_common::proto::v1::admin_server::{Admin, AdminServer};
+use holdpoint_common::proto::v1::admin_server::{Admin as _, AdminServer};
 use holdpoint_common::proto::v1::agent_link_server::AgentLinkServer;
 use holdpoint_common::proto::v1::enrollment_server::EnrollmentServer;
 use holdpoint_common::proto::v1::inventory_server::InventoryServer;
 use holdpoint_common::proto::v1::knowledge_server::KnowledgeServer;
-use holdpoint_common::proto::v1::{
-    AddOperatorRequest, CreateTokenRequest, OperatorFiles,
-};
+use holdpoint_common::proto::v1::{AddOperatorRequest, CreateTokenRequest, OperatorFiles};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
@@ -35,12 +33,14 @@ use crate::admin::AdminService;
 use crate::config::{self, Config, ConfigError};
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
-use crate::knowledge::feed::AllowedAges;
+use crate::assess::Board;
+use crate::knowledge::{AllowedAges, Library, LibraryError};
 use crate::local::SOCKET;
 use crate::metrics::{self, Label, Metrics};
 use crate::pki::{Founded, Origin, Pki, PkiError};
 use crate::query::inventory::InventoryService;
 use crate::query::knowledge::KnowledgeService;
+use crate::query::office::ZoneOffice;
 use crate::server::{self, Counters, Limits, Listeners, LocalListener, Peer, ServerError};
 use crate::store::{Engine, Store, StoreConfig, StoreError};
 use crate::zone::{Pace, Thresholds, Zone, ZoneError, ZoneSettings};
@@ -100,7 +100,7 @@ pub enum DaemonError {
     Zone(#[from] ZoneError),
     /// The knowledge of the zone.
     #[error("what was imported cannot be read")]
-    Knowledge(#[from] crate::knowledge::LibraryError),
+    Knowledge(#[from] LibraryError),
     /// The port or the socket.
     #[error("the collector cannot listen")]
     Server(#[from] ServerError),
@@ -118,7 +118,7 @@ pub enum DaemonError {
 }
 
 /// Makes the directory of a new zone.
-pub fn init(options: &InitOptions) -> Result<Founded, DaemonError> {
+pub async fn init(options: &InitOptions) -> Result<Founded, DaemonError> {
     let InitOptions { data, config, brought } = options;
     if data.join(config::FILE).exists() {
         return Err(DaemonError::Exists(data.clone()));
@@ -131,7 +131,7 @@ pub fn init(options: &InitOptions) -> Result<Founded, DaemonError> {
     };
     let founded = Pki::init(data, &zone, origin, SystemClock.now_ms())?;
     let (store, _) = Store::open(&store_dir(data), &store_config(config)?)?;
-    store.close_blocking()?;
+    store.close().await?;
     // Last: a directory is a zone's when everything else is there.
     config.write(data)?;
     Ok(founded)
@@ -182,9 +182,8 @@ pub struct Running {
 pub async fn start(data: &Path) -> Result<Running, DaemonError> {
     let OpenedZone { zone, config } = open_zone(data)?;
     let tcp = server::bind(config.listen)?;
-    let address = tcp
-        .local_addr()
-        .map_err(|source| ServerError::Listen { address: config.listen, source })?;
+    let address =
+        tcp.local_addr().map_err(|source| ServerError::Listen { address: config.listen, source })?;
     let listeners = Listeners { tcp, local: Some(LocalListener::bind(&data.join(SOCKET)).await?) };
 
     let counters = Arc::new(Counters::default());
@@ -192,9 +191,8 @@ pub async fn start(data: &Path) -> Result<Running, DaemonError> {
     let (stop, stopped) = watch::channel(false);
     let scraped = match config.metrics {
         Some(address) => {
-            let listener = metrics::bind(address)
-                .await
-                .map_err(|source| DaemonError::Metrics { address, source })?;
+            let listener =
+                metrics::bind(address).await.map_err(|source| DaemonError::Metrics { address, source })?;
             let refresh = refresher(&zone, &counters, &metrics);
             let serving = metrics::serve(listener, metrics.clone(), refresh, ended(stopped.clone()));
             Some(tokio::spawn(serving))
@@ -314,7 +312,14 @@ async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<
         requirements: config::days(config.knowledge.requirements_max_age_days),
         inventory: config::days(config.knowledge.inventory_max_age_days),
     };
-    let knowledge = KnowledgeService::open(Arc::clone(zone), ages)?;
+    let library = Arc::new(Library::open(zone.store())?);
+    let board = Board::open(Arc::new(zone.store().clone()), ages);
+    zone.watch(board.clone());
+    for asset in zone.assets() {
+        board.asset_changed(&asset);
+    }
+    board.knowledge_changed(library.current(), zone.now_ms());
+    let knowledge = KnowledgeService::new(Arc::new(ZoneOffice(Arc::clone(zone))), library, board);
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
     Ok(Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
         .add_service(EnrollmentServer::new(EnrolService::new(Arc::clone(zone))))

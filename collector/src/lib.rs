@@ -2,11 +2,18 @@
 
 pub mod admin;
 pub mod args;
+pub mod assess;
 pub mod audit;
 pub mod config;
+pub mod daemon;
+pub mod enrol;
 pub mod intake;
+pub mod knowledge;
+pub mod local;
 pub mod metrics;
 pub mod pki;
+pub mod query;
 pub mod server;
 pub mod store;
+pub mod verbs;
 pub mod zone;

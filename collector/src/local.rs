@@ -58,10 +58,7 @@ impl Local {
         match channel::connect_unix(&data.join(SOCKET), ChannelSettings::default()).await {
             Ok(channel) => Ok(Self { client: AdminClient::new(channel), offline: None }),
             Err(ConnectError::Socket { source, .. })
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-                ) =>
+                if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
             {
                 Self::offline(data).await
             }

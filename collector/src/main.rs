@@ -1,5 +1,6 @@
 //! `holdpoint-collector`: arguments, logging, exit code. The work is in the library.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -39,7 +40,10 @@ async fn main() -> ExitCode {
 
 fn start_logging(arguments: &Arguments) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::builder().parse(&arguments.log)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match arguments.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdpoint_common::refusal::Reason;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -23,6 +24,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tonic::Status;
 use tracing::debug;
 
 /// Most scrapes at once; more wait in the accept queue.
@@ -108,6 +110,13 @@ impl Metrics {
             store_bytes,
             store_refusing,
             registry: Arc::new(registry),
+        }
+    }
+
+    /// Counts a refused call by its reason; a failure without one is no refusal.
+    pub fn refused(&self, status: &Status) {
+        if let Some(reason) = Reason::of(status) {
+            self.refusals.get_or_create(&Label { kind: reason.code() }).inc();
         }
     }
 

@@ -15,7 +15,9 @@ use holdpoint_common::proto::v1::{
 use holdpoint_common::section::Digest;
 use tonic::Status;
 
-use crate::args::{Ca, Command, Convert, FileInOut, Init, OperatorAdd, Operator, Revoke, Store, Token, TokenCreate};
+use crate::args::{
+    Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token, TokenCreate,
+};
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
@@ -77,7 +79,7 @@ impl From<Status> for VerbError {
 /// A [`VerbError`] that names the cause; the answer "no" is an exit code and not an error.
 pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
     match command {
-        Command::Init(typed) => init(typed),
+        Command::Init(typed) => init(typed).await,
         Command::Run(typed) => serve(&typed.data.path).await,
         Command::Token(Token::Create(typed)) => create_token(typed).await,
         Command::Operator(Operator::Add(typed)) => add_operator(typed).await,
@@ -93,7 +95,7 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
     }
 }
 
-fn init(typed: Init) -> Result<ExitCode, VerbError> {
+async fn init(typed: Init) -> Result<ExitCode, VerbError> {
     let name = |option, text: &str| text.parse().map_err(|source| VerbError::Name { option, source });
     let zone = ZoneName { site: name("site", &typed.site)?, zone: name("zone", &typed.zone)? };
     let brought = match (typed.ca_certificate, typed.ca_key) {
@@ -109,7 +111,7 @@ fn init(typed: Init) -> Result<ExitCode, VerbError> {
     config.names = typed.names;
     config.store.engine = typed.engine;
     let dir = typed.data.path;
-    let founded = daemon::init(&InitOptions { data: dir.clone(), config, brought })?;
+    let founded = daemon::init(&InitOptions { data: dir.clone(), config, brought }).await?;
 
     say(&format!("zone {zone} is ready in {}", dir.display()));
     say(&format!("zone CA {} until {}", founded.fingerprint, readable(founded.not_after_ms)));
@@ -216,11 +218,13 @@ async fn revoke(typed: Revoke) -> Result<ExitCode, VerbError> {
         Revoke::Operator(typed) => ("operator", typed),
     };
     let mut local = Local::open(&typed.data.path).await?;
-    let request =
-        RevokeRequest { kind: kind.to_owned(), name: typed.name.clone(), reason: typed.reason };
+    let request = RevokeRequest { kind: kind.to_owned(), name: typed.name.clone(), reason: typed.reason };
     let revoked = local.client.revoke(request).await?.into_inner();
     local.close().await?;
-    say(&format!("{kind} {}: {} certificates revoked from the next call on", typed.name, revoked.certificates));
+    say(&format!(
+        "{kind} {}: {} certificates revoked from the next call on",
+        typed.name, revoked.certificates
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -50,6 +50,11 @@ impl SetClock {
     pub fn set(&self, now_ms: i64) {
         self.0.store(now_ms, Ordering::SeqCst);
     }
+
+    /// Moves the time; backwards when `by_ms` is negative.
+    pub fn advance(&self, by_ms: i64) {
+        self.0.fetch_add(by_ms, Ordering::SeqCst);
+    }
 }
 
 impl Clock for SetClock {

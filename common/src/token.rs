@@ -114,10 +114,11 @@ impl FromStr for Token {
     }
 }
 
-impl fmt::Display for Token {
-    /// Prints the token with its secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{FORMAT}.{}.{}", BASE32.encode(self.pin.as_bytes()), self.secret.reveal().as_str())
+impl Token {
+    /// The token as a person carries it, secret included; there is no `Display`, so that none is logged by accident.
+    pub fn reveal(&self) -> Zeroizing<String> {
+        let pin = BASE32.encode(self.pin.as_bytes());
+        Zeroizing::new(format!("{FORMAT}.{pin}.{}", self.secret.reveal().as_str()))
     }
 }
 
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn a_token_survives_its_text() {
         let token = token();
-        let text = token.to_string();
+        let text = token.reveal();
         assert_eq!(text.len(), 3 + 1 + 52 + 1 + 32);
         assert_eq!(text.parse(), Ok(token.clone()));
         assert_eq!(token.secret.reveal().parse(), Ok(token.secret));
@@ -148,16 +149,16 @@ mod tests {
 
     #[test]
     fn every_other_spelling_is_refused() {
-        let text = token().to_string();
+        let text = token().reveal();
         let last_of_pin = text.split('.').nth(1).unwrap().chars().last().unwrap();
         // 52 characters carry 260 bits: four spare bits that must be zero.
         let spare_bits = text.replacen(&format!("{last_of_pin}."), "b.", 1);
         for wrong in [
             String::new(),
             text.to_uppercase(),
-            format!("{text} "),
-            format!("{text}."),
-            format!("{text}a"),
+            format!("{} ", *text),
+            format!("{}.", *text),
+            format!("{}a", *text),
             text.replacen("hp1", "hp2", 1),
             text[..text.len() - 1].to_owned(),
             text.replacen('.', "..", 1),

@@ -37,16 +37,18 @@ pub(super) async fn refuse(
     );
     if shown_already(zone, record, &copy) {
         zone.seen(&copy, None);
-    } else if copies(zone, id) < MAX_COPIES || zone.asset(&copy).is_some() {
-        if let Err(cause) = show(zone, id, &copy, speaker, sign).await {
-            tracing::warn!(
-                asset = id,
-                copy,
-                error = &cause as &dyn std::error::Error,
-                "a copy is not recorded"
-            );
+    } else if copies(zone, id).len() < MAX_COPIES {
+        match show(zone, id, &copy, speaker, sign).await {
+            Ok(()) => zone.seen(&copy, None),
+            Err(cause) => {
+                tracing::warn!(
+                    asset = id,
+                    copy,
+                    error = &cause as &dyn std::error::Error,
+                    "a copy is not recorded"
+                );
+            }
         }
-        zone.seen(&copy, None);
     }
     Reason::Duplicate.refuse(advice)
 }
@@ -61,13 +63,15 @@ fn own_asset(zone: &Zone, record: &AssetRecord, speaker: &Speaker) -> Option<Str
 
 fn shown_already(zone: &Zone, record: &AssetRecord, copy: &str) -> bool {
     let alarmed = |it: &AssetRecord| it.alarms.iter().any(|it| it.kind == DUPLICATE);
-    alarmed(record) && zone.asset(copy).is_some_and(|it| alarmed(&it) && it.retired_ms.is_none())
+    let waits = |it: &AssetRecord| it.copy_of.as_deref() == Some(&record.id) && it.retired_ms.is_none();
+    alarmed(record) && zone.asset(copy).is_some_and(|it| alarmed(&it) && waits(&it))
 }
 
-/// How many copies of an asset are known.
-pub(crate) fn copies(zone: &Zone, id: &str) -> usize {
-    let prefix = format!("{id}.copy-");
-    zone.assets_after(&prefix, 2 * MAX_COPIES).iter().filter(|it| it.copy_of.as_deref() == Some(id)).count()
+/// The ids of an asset's copies that wait for a decision.
+pub(crate) fn copies(zone: &Zone, id: &str) -> Vec<String> {
+    let found = zone.assets_starting_with(&format!("{id}.copy-"));
+    let waiting = found.iter().filter(|it| it.copy_of.as_deref() == Some(id) && it.retired_ms.is_none());
+    waiting.map(|it| it.id.clone()).collect()
 }
 
 async fn show(
@@ -79,6 +83,10 @@ async fn show(
 ) -> Result<(), Status> {
     let now = zone.now_ms();
     zone.change_assets(&[id, copy], Txn::report(), |assets, txn| {
+        // An asset that was enrolled under that very name is nobody's copy.
+        if assets.get(copy).is_some_and(|it| it.copy_of.as_deref() != Some(id)) {
+            return Err(Status::already_exists(format!("`{copy}` is an asset of its own")));
+        }
         let original = assets.get_mut(id).ok_or_else(|| Status::not_found("the asset is gone"))?;
         let text = format!(
             "another machine presents this asset's certificate and is refused; it is shown as `{copy}`"

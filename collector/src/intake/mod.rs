@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use crate::metrics::{Label, Metrics};
 use crate::server::Peer;
 use crate::store::{SectionKey, Txn};
 use crate::zone::pace::{self, MAX_HOLD, Pace};
@@ -54,18 +55,40 @@ pub struct Intake {
     doors: Doors,
     decoders: Semaphore,
     facts: Arc<KnownFacts>,
+    metrics: Metrics,
 }
 
 #[tonic::async_trait]
 impl AgentLink for Intake {
     async fn check_in(&self, request: Request<CheckInRequest>) -> Result<Response<Directives>, Status> {
         let peer = peer_of(&request);
-        self.check_in_from(&peer, request.into_inner()).await.map(Response::new)
+        let answered = self.check_in_from(&peer, request.into_inner()).await;
+        match &answered {
+            Ok(_) => {
+                self.metrics.check_ins.inc();
+            }
+            Err(status) => self.metrics.refused(status),
+        }
+        answered.map(Response::new)
     }
 
     async fn report(&self, request: Request<Streaming<ReportPart>>) -> Result<Response<ReportAck>, Status> {
         let peer = peer_of(&request);
-        self.report_from(&peer, request.into_inner()).await.map(Response::new)
+        let started = Instant::now();
+        let acked = self.report_from(&peer, request.into_inner()).await;
+        self.metrics.report_seconds.observe(started.elapsed().as_secs_f64());
+        let kind = match &acked {
+            Ok(_) => "stored",
+            Err(status) if status.code() == Code::ResourceExhausted && Reason::of(status).is_none() => {
+                "full-disk"
+            }
+            Err(status) => {
+                self.metrics.refused(status);
+                "refused"
+            }
+        };
+        self.metrics.reports.get_or_create(&Label { kind }).inc();
+        acked.map(Response::new)
     }
 }
 
@@ -77,7 +100,20 @@ pub(crate) fn peer_of<T>(request: &Request<T>) -> Peer {
 impl Intake {
     /// The service of a zone.
     pub fn new(zone: Arc<Zone>) -> Self {
-        Self { zone, doors: Doors::default(), decoders: Semaphore::new(DECODERS), facts: Arc::default() }
+        Self {
+            zone,
+            doors: Doors::default(),
+            decoders: Semaphore::new(DECODERS),
+            facts: Arc::default(),
+            metrics: Metrics::new(),
+        }
+    }
+
+    /// The same service, which counts into these numbers.
+    #[must_use]
+    pub fn counted_by(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Takes a check-in and answers it, at once when the agent is asked for something, else
@@ -87,14 +123,19 @@ impl Intake {
     /// A refusal with its reason, `INVALID_ARGUMENT`, or `RESOURCE_EXHAUSTED` when called too often.
     pub async fn check_in_from(&self, peer: &Peer, request: CheckInRequest) -> Result<Directives, Status> {
         let (record, slot) = self.caller(peer)?;
-        let now = self.zone.now_ms();
-        let allowed = slot.live().check_ins.take(self.zone.settings().allowances.check_ins, now);
-        allowed.map_err(too_often)?;
         let call = CheckIn::try_from(request)?;
+        let now = self.zone.now_ms();
+        let allowance = self.zone.settings().allowances.check_ins;
         if let Err(sign) = admit::recognise(&record, &call.speaker) {
+            // A copy spends its own budget: it must not keep the original from calling.
+            let copy = self.zone.slot(&admit::copy_id(&record.id, &call.speaker));
+            if let Some(copy) = copy.filter(|it| it.record().copy_of.is_some()) {
+                copy.live().check_ins.take(allowance, now).map_err(too_often)?;
+            }
             return Err(copies::refuse(&self.zone, &record, &call.speaker, sign).await);
         }
-        self.zone.seen(&record.id, call.health.clone());
+        slot.live().check_ins.take(allowance, now).map_err(too_often)?;
+        self.zone.seen(&record.id, call.health);
         slot.decline(call.declined.clone());
         self.take_word(peer, &record, &call).await?;
         self.answer(peer, &slot, &call).await
@@ -110,19 +151,17 @@ impl Intake {
         S: Stream<Item = Result<ReportPart, Status>> + Unpin,
     {
         let (record, slot) = self.caller(peer)?;
-        let now = self.zone.now_ms();
         let Some(_one_at_a_time) = slot.start_report() else {
             return Err(
                 Reason::Pace.refuse("another report of this asset is being taken: wait for its answer")
             );
         };
-        let allowed = slot.live().reports.take(self.zone.settings().allowances.reports, now);
-        allowed.map_err(too_often)?;
         let _in_memory = self.doors.enter().await?;
-        let header = Header::try_from(receive::header(&mut parts).await?)?;
+        let mut header = Header::try_from(receive::header(&mut parts).await?)?;
         if let Err(sign) = admit::recognise(&record, &header.speaker) {
             return Err(copies::refuse(&self.zone, &record, &header.speaker, sign).await);
         }
+        self.spend(&slot, &mut header)?;
         self.zone.seen(&record.id, None);
         self.in_order(&record, &header).await?;
 
@@ -139,6 +178,22 @@ impl Intake {
         let record = self.zone.agent_caller(peer, Call::Other)?;
         let slot = self.zone.slot(&record.id).ok_or_else(|| Status::internal("the asset is gone"))?;
         Ok((record, slot))
+    }
+
+    /// Takes a report and its journal out of the agent's budget. Of a journal that is over it,
+    /// the newest entries become events, so that no agent pushes out the events of others.
+    fn spend(&self, slot: &Slot, header: &mut Header) -> Result<(), Status> {
+        let now = self.zone.now_ms();
+        let allowances = self.zone.settings().allowances;
+        let mut live = slot.live();
+        live.reports.take(allowances.reports, now).map_err(too_often)?;
+        let told =
+            header.journal.iter().take_while(|_| live.journal.take(allowances.journal, now).is_ok()).count();
+        let dropped = header.journal.len() - told;
+        header.journal.drain(..dropped);
+        header.journal_dropped =
+            header.journal_dropped.saturating_add(u64::try_from(dropped).unwrap_or(u64::MAX));
+        Ok(())
     }
 
     /// Writes what a check-in changes in the record, if anything.
@@ -185,9 +240,9 @@ impl Intake {
             // A revocation while the call is held acts now, not after it.
             let record = self.zone.agent_caller(peer, Call::Other)?;
             let (mut directives, urgent) = self.directives(slot, &record, call);
-            let held = start.elapsed();
-            if urgent || held >= hold || *shutdown.borrow() || !slot.is_newest_check_in(number) {
-                directives.next_check_in_ms = millis(pace::remaining(delay, held.min(hold), interval));
+            let waited = start.elapsed();
+            if urgent || waited >= hold || *shutdown.borrow() || !slot.is_newest_check_in(number) {
+                directives.next_check_in_ms = millis(pace::remaining(delay, waited.min(hold), interval));
                 return Ok(directives);
             }
             tokio::select! {
@@ -207,14 +262,15 @@ impl Intake {
                 store.has_section(SectionKey::new(kind, *digest.as_bytes()))
             })
         };
-        if wanted.is_empty() && call.journal_entries > 0 {
+        // A report is the only way for the journal to arrive and for a sequence to pass the floor.
+        let behind = call.speaker.sequence < record.sequence;
+        if wanted.is_empty() && (behind || call.journal_entries > 0) {
             wanted.extend(carrier(call));
         }
         let renew =
             !call.anchors_digest.is_empty() && call.anchors_digest != self.zone.pki().anchors_digest();
         let declined = |nonce: &[u8]| call.declined.iter().any(|it| it.nonce == nonce);
         let asked = record.challenges.iter().any(|it| !declined(&it.nonce));
-        let behind = call.speaker.sequence < record.sequence;
         let urgent = asked || renew || behind || !wanted.is_empty();
         (self.draft(record, wanted, renew), urgent)
     }
@@ -345,7 +401,7 @@ impl Intake {
     }
 }
 
-/// A section whose reference carries the agent's journal when nothing else is to be sent.
+/// A section whose reference makes a report when no rows are to be sent.
 fn carrier(call: &CheckIn) -> Option<Wanted> {
     let held = |kind: &SectionKind| call.held.get(kind).filter(|it| it.status == SectionStatus::Complete);
     let kind = [SectionKind::Self_, SectionKind::Platform].into_iter().find(|it| held(it).is_some())?;

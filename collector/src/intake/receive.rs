@@ -225,11 +225,11 @@ mod tests {
     use holdpoint_common::proto::v1::{SectionBody, SectionPart, SectionStatus};
     use holdpoint_common::row::SectionKind;
 
-    fn part(part: Part) -> Result<ReportPart, Status> {
-        Ok(ReportPart { part: Some(part) })
+    fn part(part: Part) -> ReportPart {
+        ReportPart { part: Some(part) }
     }
 
-    fn section(kind: SectionKind, payload_bytes: u32, payload: &[u8]) -> Result<ReportPart, Status> {
+    fn section(kind: SectionKind, payload_bytes: u32, payload: &[u8]) -> ReportPart {
         part(Part::Section(SectionPart {
             kind: kind.into(),
             status: SectionStatus::Complete.into(),
@@ -241,8 +241,8 @@ mod tests {
         }))
     }
 
-    async fn take(parts: Vec<Result<ReportPart, Status>>) -> Result<Vec<Incoming>, Status> {
-        sections(&mut tokio_stream::iter(parts), &Doors::default()).await
+    async fn take(parts: Vec<ReportPart>) -> Result<Vec<Incoming>, Status> {
+        sections(&mut tokio_stream::iter(parts.into_iter().map(Ok)), &Doors::default()).await
     }
 
     #[tokio::test]
@@ -269,7 +269,7 @@ mod tests {
             vec![section(SectionKind::Software, 0, b""), section(SectionKind::Software, 0, b"")],
             vec![part(Part::Payload(b"a".to_vec()))],
             vec![part(Part::Header(ReportHeader::default()))],
-            vec![Ok(ReportPart { part: None })],
+            vec![ReportPart { part: None }],
         ] {
             let refused = take(parts).await.unwrap_err();
             assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused:?}");

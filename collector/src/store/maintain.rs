@@ -84,21 +84,28 @@ pub(super) fn copy(
     Ok(sent)
 }
 
+/// A rewriting that failed.
+pub(super) struct NotRewritten {
+    /// The engine as it was, when it is still usable.
+    pub(super) kept: Option<Box<dyn Backend>>,
+    pub(super) error: StoreError,
+}
+
 /// Writes the store anew with the same engine and goes on with the copy. The old files stay
-/// until the next clean opening. `Err` gives the old engine back, when it is still usable.
+/// until the next clean opening.
 pub(super) fn rewrite(
     dir: &Path,
     backend: Box<dyn Backend>,
     record: &StoreRecord,
-) -> Result<Box<dyn Backend>, (Option<Box<dyn Backend>>, StoreError)> {
+) -> Result<Box<dyn Backend>, NotRewritten> {
     let engine = backend.engine();
     let new = new_dir(dir, engine);
     if let Err(error) = copy(backend.as_ref(), record, engine, &new) {
         // The next opening removes what is left.
         let _ = files::remove_tree(&new);
-        return Err((Some(backend), error));
+        return Err(NotRewritten { kept: Some(backend), error });
     }
-    swap(dir, backend, &new).map_err(|error| (None, error))
+    swap(dir, backend, &new).map_err(|error| NotRewritten { kept: None, error })
 }
 
 fn swap(dir: &Path, backend: Box<dyn Backend>, new: &Path) -> Result<Box<dyn Backend>, StoreError> {
@@ -237,7 +244,7 @@ fn check_sections(view: View<'_>, faults: &mut Vec<Fault>) -> Result<(), StoreEr
             }
             Ok(_) => {}
             Err(StoreError::Corrupt { table, key, why }) => {
-                faults.push(Fault { table, key, text: why.to_owned() })
+                faults.push(Fault { table, key, text: why.to_owned() });
             }
             Err(error) => return Err(error),
         }

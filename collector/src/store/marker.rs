@@ -73,7 +73,7 @@ impl Marker {
         );
         if let Some(LostData { expected, found }) = self.lost {
             let found = found.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
-            text += &format!("lost {expected} {found}\n");
+            text = text + "lost " + &expected.to_string() + " " + &found + "\n";
         }
         let check = HEXLOWER.encode(&sha256(text.as_bytes())[..8]);
         text + "check " + &check + "\n"

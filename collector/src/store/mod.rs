@@ -91,7 +91,7 @@ pub use txn::{Class, NewSection, Txn};
 pub use writer::Durable;
 
 use shared::Shared;
-use writer::{Command, Writer};
+use writer::{Command, Task, Writer};
 
 /// How a store is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,52 +216,52 @@ impl Store {
 
     /// Writes a backup. Nothing else is written meanwhile.
     pub async fn export(&self, out: Box<dyn std::io::Write + Send>) -> Result<BackupSummary, StoreError> {
-        self.ask(|reply| Command::Export { out, reply }).await
+        self.ask(|reply| Command::Do(Task::Export { out, reply })).await
     }
 
     /// [`Store::export`] for threads outside the asynchronous runtime.
     pub fn export_blocking(&self, out: Box<dyn std::io::Write + Send>) -> Result<BackupSummary, StoreError> {
-        self.ask_blocking(|reply| Command::Export { out, reply })
+        self.ask_blocking(|reply| Command::Do(Task::Export { out, reply }))
     }
 
     /// Reads every value, row and reference; returns what is wrong. Nothing is written meanwhile.
     pub async fn verify(&self) -> Result<Vec<Fault>, StoreError> {
-        self.ask(|reply| Command::Verify { reply }).await
+        self.ask(|reply| Command::Do(Task::Verify { reply })).await
     }
 
     /// [`Store::verify`] for threads outside the asynchronous runtime.
     pub fn verify_blocking(&self) -> Result<Vec<Fault>, StoreError> {
-        self.ask_blocking(|reply| Command::Verify { reply })
+        self.ask_blocking(|reply| Command::Do(Task::Verify { reply }))
     }
 
     /// Builds the software index anew; returns the number of its entries.
     pub async fn reindex(&self) -> Result<u64, StoreError> {
-        self.ask(|reply| Command::Reindex { reply }).await
+        self.ask(|reply| Command::Do(Task::Reindex { reply })).await
     }
 
     /// [`Store::reindex`] for threads outside the asynchronous runtime.
     pub fn reindex_blocking(&self) -> Result<u64, StoreError> {
-        self.ask_blocking(|reply| Command::Reindex { reply })
+        self.ask_blocking(|reply| Command::Do(Task::Reindex { reply }))
     }
 
     /// Rewrites the engine's files; returns their size in bytes before and after. Reads wait.
     pub async fn compact(&self) -> Result<(u64, u64), StoreError> {
-        self.ask(|reply| Command::Compact { reply }).await
+        self.ask(|reply| Command::Do(Task::Compact { reply })).await
     }
 
     /// [`Store::compact`] for threads outside the asynchronous runtime.
     pub fn compact_blocking(&self) -> Result<(u64, u64), StoreError> {
-        self.ask_blocking(|reply| Command::Compact { reply })
+        self.ask_blocking(|reply| Command::Do(Task::Compact { reply }))
     }
 
     /// Writes last-seen now instead of within two seconds.
     pub async fn write_seen(&self) -> Result<(), StoreError> {
-        self.ask(|reply| Command::WriteSeen { reply }).await
+        self.ask(|reply| Command::Do(Task::WriteSeen { reply })).await
     }
 
     /// Stops telling of a loss at every opening: somebody has seen to it.
     pub async fn acknowledge_loss(&self) -> Result<(), StoreError> {
-        self.ask(|reply| Command::AcknowledgeLoss { reply }).await
+        self.ask(|reply| Command::Do(Task::AcknowledgeLoss { reply })).await
     }
 
     /// Writes what is left and closes the files. Other handles are refused from then on.

@@ -16,12 +16,14 @@ use super::catalog::{Catalog, FORMAT, each_checked};
 use super::error::StoreError;
 use super::keys::{self, Table};
 use super::lock::{self, Lock};
+use super::maintain::NotRewritten;
 use super::marker::{LostData, Marker};
 use super::shared::{Core, Seen, Shared};
 use super::{StoreConfig, files, maintain, space, value};
 
 /// What opening found and did.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each tells of one thing that happened or did not")]
 pub struct OpenReport {
     /// The engine in use; the store's own, whatever the configuration says.
     pub engine: Engine,
@@ -73,6 +75,8 @@ pub(super) fn old_dir(dir: &Path, engine: Engine) -> PathBuf {
     dir.join(format!("data.{engine}.old"))
 }
 
+/// Directories of damaged files; somebody should have looked long before.
+const MAX_QUARANTINES: u32 = 1000;
 const ENGINES: [Engine; 2] = [Engine::Sled, Engine::Redb];
 
 /// Opens or creates the store in `dir`.
@@ -110,11 +114,11 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, StoreErro
                     Some((before, copy.size_on_disk().map_err(StoreError::engine("measure its files"))?));
                 copy
             }
-            Err((Some(old), error)) => {
+            Err(NotRewritten { kept: Some(old), error }) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the store could not be rewritten");
                 old
             }
-            Err((None, error)) => return Err(error),
+            Err(NotRewritten { kept: None, error }) => return Err(error),
         };
     }
     let seen = load_seen(backend.as_ref(), &catalog)?;
@@ -187,9 +191,12 @@ type OpenedEngine = (Box<dyn Backend>, Repairs, bool, Option<PathBuf>);
 /// Opens the engine. A full disk costs the ballast; damaged files are moved out of the way.
 fn open_engine(dir: &Path, engine: Engine) -> Result<OpenedEngine, StoreError> {
     let data = data_dir(dir, engine);
-    let failed = |source| match source {
-        BackendError::Full => StoreError::Full,
-        source => StoreError::Open { engine, dir: data.clone(), source },
+    let failed = |source| {
+        if matches!(source, BackendError::Full) {
+            StoreError::Full
+        } else {
+            StoreError::Open { engine, dir: data.clone(), source }
+        }
     };
     let mut ballast_released = false;
     let mut opened = backend::open(engine, &data);
@@ -213,7 +220,7 @@ fn open_engine(dir: &Path, engine: Engine) -> Result<OpenedEngine, StoreError> {
 }
 
 fn quarantine(dir: &Path, data: &Path) -> Result<PathBuf, StoreError> {
-    let aside = (1_u32..)
+    let aside = (1..=MAX_QUARANTINES)
         .map(|number| dir.join(format!("quarantine.{number}")))
         .find(|it| !it.exists())
         .ok_or(StoreError::Unavailable { why: "there is no name left for damaged files" })?;

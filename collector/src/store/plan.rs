@@ -253,29 +253,20 @@ fn write_section(
 ) -> Result<Stored, StoreError> {
     // Rows are bounded when the transaction is checked.
     let rows = u32::try_from(section.rows.len()).unwrap_or(u32::MAX);
-    let (base, payload) = match overlay(view, key, section)? {
-        Some((base, overlay)) => (Some(base), overlay.encode_to_vec()),
-        None => {
-            for (stem, rows) in by_stem(key, &section.rows) {
-                value::put_new(batch, keys::software(&stem, key.digest()), &rows::encode(&rows));
-            }
-            let payload = match &section.payload {
-                Some(payload) => payload.clone(),
-                None => rows::compress(&section.rows)
-                    .map_err(|_| StoreError::Invalid { what: "a section", why: "it cannot be compressed" })?,
-            };
-            (None, payload)
-        }
+    let own = by_stem(key, &section.rows);
+    let (base, payload, index) = if let Some((base, overlay)) = overlay(view, key, section)? {
+        let differing =
+            overlay.names.iter().map(|stem| (stem.clone(), own.get(stem).cloned().unwrap_or_default()));
+        (Some(base), overlay.encode_to_vec(), differing.collect())
+    } else if let Some(payload) = &section.payload {
+        (None, payload.clone(), own)
+    } else {
+        let payload = rows::compress(&section.rows)
+            .map_err(|_| StoreError::Invalid { what: "a section", why: "it cannot be compressed" })?;
+        (None, payload, own)
     };
-    if let Some(base) = base {
-        let overlay = OverlayRecord::decode(payload.as_slice())
-            .map_err(|_| StoreError::Invalid { what: "a section", why: "it has no overlay" })?;
-        let own = by_stem(key, &section.rows);
-        for stem in overlay.names {
-            let rows = own.get(&stem).map(Vec::as_slice).unwrap_or_default();
-            value::put_new(batch, keys::software(&stem, key.digest()), &rows::encode(rows));
-        }
-        debug_assert_ne!(base, key);
+    for (stem, rows) in index {
+        value::put_new(batch, keys::software(&stem, key.digest()), &rows::encode(&rows));
     }
     let record = SectionRecord { rows, base: base.map(|it| it.digest().to_vec()).unwrap_or_default() };
     value::put_new(batch, key.key(Table::Section), &record.encode_to_vec());

@@ -8,6 +8,7 @@ use holdpoint_proto::store::{
 };
 use prost::Message;
 
+use super::backend::BackendError;
 use super::error::StoreError;
 use super::keys::{self, Digest, SectionKey, Table};
 use super::plan::{View, read};
@@ -22,7 +23,17 @@ impl Store {
     fn with<T>(&self, work: impl FnOnce(View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let shared = &self.inner.shared;
         let core = shared.read();
-        work(core.view(&shared.cache)?)
+        work(core.view(&shared.cache)?).map_err(|error| {
+            // The writer notices the same within a moment and opens the engine again.
+            if matches!(
+                error,
+                StoreError::Full | StoreError::Engine { source: BackendError::Poisoned { .. }, .. }
+            ) {
+                StoreError::Unavailable { why: "the engine has stopped and is being opened again" }
+            } else {
+                error
+            }
+        })
     }
 
     fn record<M: Message + Default>(&self, key: &[u8]) -> Result<Option<M>, StoreError> {

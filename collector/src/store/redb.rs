@@ -4,6 +4,7 @@
 //! counter, so that it is never an empty one. A panic of the engine is an error.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -138,6 +139,11 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Backen
 #[expect(clippy::wildcard_enum_match_arm, reason = "the engine's enum is non-exhaustive; the rest is misuse")]
 fn sorted(error: redb::Error) -> BackendError {
     match error {
+        redb::Error::Io(cause)
+            if matches!(cause.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+        {
+            BackendError::Corrupt { detail: cause.to_string() }
+        }
         redb::Error::Io(cause) => BackendError::from_io("read or write its file", cause),
         redb::Error::Corrupted(detail) => BackendError::Corrupt { detail },
         redb::Error::UpgradeRequired(version) => {

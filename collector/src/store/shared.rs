@@ -67,7 +67,7 @@ impl Seen {
     }
 
     pub(super) fn get(&self, id: &str) -> Option<SeenRecord> {
-        self.all.get(id).cloned()
+        self.all.get(id).copied()
     }
 
     pub(super) fn forget(&mut self, id: &str) {
@@ -81,7 +81,7 @@ impl Seen {
         ids.into_iter()
             .filter_map(|id| {
                 self.dirty.remove(&id);
-                self.all.get(&id).cloned().map(|record| (id, record))
+                self.all.get(&id).copied().map(|record| (id, record))
             })
             .collect()
     }

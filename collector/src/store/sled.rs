@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const PROBE_KEY: &[u8] = &[0xff];
 /// sled lets go of its lock a moment after its handle is dropped.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// No disk takes this long for a group; an engine that does will never come back.
+const FLUSH_LIMIT: Duration = Duration::from_secs(30);
 const SNAPSHOT_PREFIX: &str = "snap.";
 const HALF_WRITTEN_SUFFIX: &str = ".generating";
 /// Does not start like a snapshot, so sled does not look inside.
@@ -179,7 +182,10 @@ impl Backend for Sled {
     }
 
     fn flush(&self) -> Result<(), BackendError> {
-        guarded(|| self.db.flush()).map(|_| ())
+        // An engine that has met an error in the background says so here, and would wait below.
+        guarded(|| self.db.get(PROBE_KEY))?;
+        let db = self.db.clone();
+        within(FLUSH_LIMIT, move || guarded(|| db.flush())).map(|_| ())
     }
 
     fn size_on_disk(&self) -> Result<u64, BackendError> {
@@ -189,12 +195,31 @@ impl Backend for Sled {
     fn close(self: Box<Self>) -> Result<(), BackendError> {
         let flushed = self.flush();
         let db = self.db;
-        guarded(move || {
-            drop(db);
-            Ok(())
+        within(FLUSH_LIMIT, move || {
+            guarded(move || {
+                drop(db);
+                Ok(())
+            })
         })?;
         flushed
     }
+}
+
+/// Runs what may wait for ever. After an error in its background threads sled can wait in a flush
+/// for a buffer that nobody will write any more.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
+) -> Result<T, BackendError> {
+    let (done, result) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("store-flush".to_owned())
+        // A receiver that has given up does not want to know.
+        .spawn(move || drop(done.send(work())))
+        .map_err(|cause| BackendError::from_io("start a thread", cause))?;
+    result.recv_timeout(limit).unwrap_or_else(|_| {
+        Err(BackendError::Poisoned { detail: "a flush did not come back; restart this program".to_owned() })
+    })
 }
 
 /// Runs the engine; it panics on damaged files and on its own mistakes.
@@ -274,6 +299,16 @@ mod tests {
         backend.apply(&batch).unwrap();
         backend.flush().unwrap();
         assert!(real_sync::is_in_effect(before, real_sync::calls()));
+    }
+
+    #[test]
+    fn a_flush_that_never_returns_is_an_error() {
+        let stuck = within(Duration::from_millis(10), || {
+            thread::sleep(Duration::from_secs(3));
+            Ok(())
+        });
+        assert!(matches!(stuck, Err(BackendError::Poisoned { .. })));
+        assert_eq!(within(Duration::from_secs(3), || Ok(7)).unwrap(), 7);
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub(super) fn restore_ballast(dir: &Path, config: &StoreConfig) -> io::Result<()
 /// Writes real bytes: a hole would keep nothing back.
 fn fill(path: &Path, bytes: u64) -> io::Result<()> {
     let mut file = File::create(path)?;
-    let piece = [0x48; PIECE];
+    let piece = vec![0x48; PIECE];
     let mut left = bytes;
     while left > 0 {
         let now = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));

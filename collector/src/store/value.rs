@@ -31,7 +31,7 @@ pub(crate) fn get(backend: &dyn Backend, key: &[u8]) -> Result<Option<Vec<u8>>, 
         let Some(stored) = backend.get(key).map_err(StoreError::engine("read"))? else { return Ok(None) };
         match open(backend, key, &stored) {
             Err(StoreError::Corrupt { .. }) if stored.first() == Some(&CHUNKED) && tries < READS => {
-                tries += 1
+                tries += 1;
             }
             content => return content.map(Some),
         }
@@ -141,17 +141,17 @@ pub(crate) fn open(backend: &dyn Backend, key: &[u8], stored: &[u8]) -> Result<V
         }
         _ => return Err(corrupt(key, "its form is not known")),
     };
-    if hash(key, &content) != expected { Err(corrupt(key, "its hash differs")) } else { Ok(content) }
+    if hash(key, &content) == expected { Ok(content) } else { Err(corrupt(key, "its hash differs")) }
 }
 
 fn hash(key: &[u8], content: &[u8]) -> [u8; HASH] {
-    let mut context = Context::new(&SHA256);
+    let mut hasher = Context::new(&SHA256);
     // A usize has at most 64 bits on every target that this runs on.
-    context.update(&u64::try_from(key.len()).unwrap_or(u64::MAX).to_le_bytes());
-    context.update(key);
-    context.update(content);
+    hasher.update(&u64::try_from(key.len()).unwrap_or(u64::MAX).to_le_bytes());
+    hasher.update(key);
+    hasher.update(content);
     let mut short = [0; HASH];
-    short.copy_from_slice(&context.finish().as_ref()[..HASH]);
+    short.copy_from_slice(&hasher.finish().as_ref()[..HASH]);
     short
 }
 

@@ -17,9 +17,9 @@ use super::backend::{self, BackendError, Batch};
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::export::{self, BackupSummary};
-use super::keys::Table;
+use super::keys::{self, Table};
 use super::lock::Lock;
-use super::maintain::{self, Fault};
+use super::maintain::{self, Fault, NotRewritten};
 use super::marker::Marker;
 use super::open::{self, data_dir};
 use super::plan::{self, plan};
@@ -37,6 +37,7 @@ const GROUP_TIME: Duration = Duration::from_millis(20);
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 const SEEN_PER_BATCH: usize = 256;
 const MARKER_EVERY: Duration = Duration::from_secs(1);
+const PROBE_EVERY: Duration = Duration::from_millis(250);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 const BALLAST_EVERY: Duration = Duration::from_secs(10);
 /// How long the thread sleeps when nothing happens.
@@ -54,13 +55,18 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What the writer is asked for.
 pub(super) enum Command {
     Commit { txn: Txn, reply: Reply<Durable> },
+    Do(Task),
+    Close { reply: Reply<()> },
+}
+
+/// What is done between two groups.
+pub(super) enum Task {
     Export { out: Box<dyn Write + Send>, reply: Reply<BackupSummary> },
     Verify { reply: Reply<Vec<Fault>> },
     Reindex { reply: Reply<u64> },
     Compact { reply: Reply<(u64, u64)> },
     WriteSeen { reply: Reply<()> },
     AcknowledgeLoss { reply: Reply<()> },
-    Close { reply: Reply<()> },
 }
 
 /// Owns the engine's files.
@@ -71,6 +77,7 @@ pub(super) struct Writer {
     marker_at: Instant,
     seen_at: Instant,
     retry_at: Instant,
+    probe_at: Instant,
     ballast_at: Instant,
     _lock: Lock,
 }
@@ -84,6 +91,7 @@ impl Writer {
             marker_at: now,
             seen_at: now,
             retry_at: now,
+            probe_at: now,
             ballast_at: now,
             _lock: lock,
         }
@@ -106,7 +114,7 @@ impl Writer {
                 match command {
                     Command::Commit { txn, reply } => next = self.group(txn, reply, &mut queue),
                     Command::Close { reply } => closing = Some(reply),
-                    other => self.maintain(other),
+                    Command::Do(task) => self.maintain(task),
                 }
             }
             if closing.is_some() {
@@ -168,7 +176,7 @@ impl Writer {
             }
             Err(error) => {
                 for (_, reply) in waiting {
-                    answer(reply, Err(self.refusal(&error)));
+                    answer(reply, Err(refusal(&error)));
                 }
             }
         }
@@ -198,7 +206,7 @@ impl Writer {
         if let Err(error) = applied {
             drop(core);
             self.fail(&error);
-            return Err(self.refusal(&error));
+            return Err(refusal(&error));
         }
         core.catalog.apply(change);
         drop(core);
@@ -220,20 +228,6 @@ impl Writer {
             self.fail(error);
         }
         flushed
-    }
-
-    /// What callers hear of a fault of the engine.
-    fn refusal(&self, error: &BackendError) -> StoreError {
-        match error {
-            BackendError::Full => StoreError::Full,
-            BackendError::Poisoned { .. }
-            | BackendError::Corrupt { .. }
-            | BackendError::NotSynced
-            | BackendError::NotBuilt(_)
-            | BackendError::Io { .. } => {
-                StoreError::Unavailable { why: "the engine has failed and is being opened again" }
-            }
-        }
     }
 
     fn fail(&mut self, error: &BackendError) {
@@ -291,6 +285,10 @@ impl Writer {
             self.recover();
             self.retry_at = Instant::now() + RETRY_EVERY;
         }
+        if now >= self.probe_at + PROBE_EVERY && self.shared.health() == Health::Good {
+            self.probe_at = now;
+            self.probe();
+        }
         if now >= self.seen_at + SEEN_EVERY {
             self.seen_at = now;
             // Whatever could not be written stays for the next time.
@@ -310,6 +308,14 @@ impl Writer {
                     "the store's ballast could not be made"
                 );
             }
+        }
+    }
+
+    /// The engine's background threads meet faults too; after one, not even reads are answered.
+    fn probe(&mut self) {
+        let answered = self.shared.read().backend.as_deref().map(|it| it.get(&keys::store()));
+        if let Some(Err(error)) = answered {
+            self.fail(&error);
         }
     }
 
@@ -348,17 +354,17 @@ impl Writer {
             if let Err(error) = applied {
                 shared.seen().put_back(dirty);
                 self.fail(&error);
-                return Err(self.refusal(&error));
+                return Err(refusal(&error));
             }
             written = true;
         }
-        if written { self.flush().map_err(|error| self.refusal(&error)) } else { Ok(()) }
+        if written { self.flush().map_err(|error| refusal(&error)) } else { Ok(()) }
     }
 
-    fn maintain(&mut self, command: Command) {
+    fn maintain(&mut self, task: Task) {
         let shared = self.shared.clone();
-        match command {
-            Command::Export { mut out, reply } => {
+        match task {
+            Task::Export { mut out, reply } => {
                 let _ = self.write_seen();
                 let core = shared.read();
                 let record = &core.catalog.record;
@@ -367,11 +373,11 @@ impl Writer {
                 });
                 answer(reply, done);
             }
-            Command::Verify { reply } => {
+            Task::Verify { reply } => {
                 let core = shared.read();
                 answer(reply, core.view(&shared.cache).and_then(maintain::verify));
             }
-            Command::Reindex { reply } => {
+            Task::Reindex { reply } => {
                 let mut core = shared.write();
                 let super::shared::Core { backend, catalog } = &mut *core;
                 let done = match backend.as_deref() {
@@ -380,17 +386,12 @@ impl Writer {
                 };
                 answer(reply, done);
             }
-            Command::Compact { reply } => answer(reply, self.compact()),
-            Command::WriteSeen { reply } => answer(reply, self.write_seen()),
-            Command::AcknowledgeLoss { reply } => {
+            Task::Compact { reply } => answer(reply, self.compact()),
+            Task::WriteSeen { reply } => answer(reply, self.write_seen()),
+            Task::AcknowledgeLoss { reply } => {
                 self.marker.lost = None;
                 answer(reply, self.marker.write(&shared.dir));
             }
-            // The loop above keeps these two to itself.
-            Command::Commit { reply, .. } => {
-                answer(reply, Err(StoreError::Unavailable { why: "it is being maintained" }));
-            }
-            Command::Close { reply } => answer(reply, Ok(())),
         }
     }
 
@@ -409,11 +410,11 @@ impl Writer {
                 core.backend = Some(backend);
                 Ok((before, after.map_err(StoreError::engine("measure its files"))?))
             }
-            Err((Some(old), error)) => {
+            Err(NotRewritten { kept: Some(old), error }) => {
                 core.backend = Some(old);
                 Err(error)
             }
-            Err((None, error)) => {
+            Err(NotRewritten { kept: None, error }) => {
                 drop(core);
                 shared.set_health(Health::Failed);
                 self.recover();
@@ -434,6 +435,15 @@ impl Writer {
             Err(StoreError::Full | StoreError::Unavailable { .. }) | Ok(()) => closed,
             Err(error) => closed.and(Err(error)),
         }
+    }
+}
+
+/// What callers hear of a fault of the engine.
+fn refusal(error: &BackendError) -> StoreError {
+    if matches!(error, BackendError::Full) {
+        StoreError::Full
+    } else {
+        StoreError::Unavailable { why: "the engine has failed and is being opened again" }
     }
 }
 

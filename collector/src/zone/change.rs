@@ -49,8 +49,7 @@ pub fn status_of(cause: &StoreError) -> Status {
     match cause {
         StoreError::Full => Status::resource_exhausted(text),
         StoreError::Unavailable { .. } => Status::unavailable(text),
-        StoreError::Conflict { .. } => Status::aborted(text),
-        StoreError::UnknownSection { .. } => Status::failed_precondition(text),
+        StoreError::Conflict { .. } | StoreError::UnknownSection { .. } => Status::aborted(text),
         StoreError::Invalid { .. } => Status::invalid_argument(text),
         StoreError::Corrupt { .. }
         | StoreError::Locked { .. }

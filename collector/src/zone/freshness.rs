@@ -47,7 +47,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { stale: Duration::from_secs(60 * 60), silent: Duration::from_secs(24 * 60 * 60) }
+        Self { stale: Duration::from_hours(1), silent: Duration::from_hours(24) }
     }
 }
 

@@ -8,8 +8,9 @@ mod change;
 mod machines;
 mod operators;
 mod slot;
+#[cfg(test)]
+pub(crate) mod world;
 
-pub mod clock;
 pub mod freshness;
 pub mod gate;
 pub mod items;
@@ -22,6 +23,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::identity::{Name, ZoneName};
 use holdpoint_common::proto::store::{AssetRecord, ChallengeRecord, SeenRecord};
 use holdpoint_common::proto::v1::Health;
@@ -36,7 +38,6 @@ use crate::server::Peer;
 use crate::store::{Store, StoreError};
 
 pub use change::{Assets, amend, event, status_of};
-pub use clock::{Clock, SetClock, SystemClock};
 pub use freshness::{Freshness, Thresholds};
 pub use gate::Call;
 pub use pace::Pace;
@@ -78,8 +79,8 @@ impl Default for ZoneSettings {
             thresholds: Thresholds::default(),
             pace: Pace::default(),
             allowances: Allowances::default(),
-            grace: Duration::from_secs(400 * 86_400),
-            clock_tolerance: Duration::from_secs(5 * 60),
+            grace: Duration::from_hours(400 * 24),
+            clock_tolerance: Duration::from_mins(5),
             clock: Arc::new(SystemClock),
         }
     }
@@ -221,6 +222,17 @@ impl Zone {
     pub fn assets_after(&self, after: &str, limit: usize) -> Vec<Arc<AssetRecord>> {
         let from = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
         read(&self.assets).range::<str, _>(from).take(limit).map(|(_, it)| it.record()).collect()
+    }
+
+    /// The assets whose ids start with that text, sorted by id.
+    pub fn assets_starting_with(&self, prefix: &str) -> Vec<Arc<AssetRecord>> {
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        let assets = read(&self.assets);
+        assets
+            .range::<str, _>(from)
+            .take_while(|(id, _)| id.starts_with(prefix))
+            .map(|(_, it)| it.record())
+            .collect()
     }
 
     /// The asset with that id or, when exactly one has it, that display name.

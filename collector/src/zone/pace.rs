@@ -9,11 +9,11 @@ use std::time::Duration;
 use holdpoint_common::section::Digest;
 
 /// Longest time that a check-in is held.
-pub const MAX_HOLD: Duration = Duration::from_secs(60);
+pub const MAX_HOLD: Duration = Duration::from_mins(1);
 /// After a full hold the agent comes back this soon to be held again.
 const RESUME: Duration = Duration::from_secs(1);
 /// Longest delay that is ever given.
-const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
+const MAX_DELAY: Duration = Duration::from_mins(15);
 
 /// How fast check-ins shall come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(60), max_per_s: 500 }
+        Self { interval: Duration::from_mins(1), max_per_s: 500 }
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_obeys_keeps_its_place() {
-        let interval = Duration::from_secs(60);
+        let interval = Duration::from_mins(1);
         let mut now = 1_700_000_000_000_i64;
         now += i64::try_from(Pace::delay(interval, "hmi-1", now).as_millis()).unwrap();
         for late_ms in [0, 3, 40, 250] {
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn a_held_agent_returns_at_once_but_not_under_load() {
         let (delay, second) = (Duration::from_secs(90), Duration::from_secs(1));
-        assert_eq!(remaining(delay, MAX_HOLD, Duration::from_secs(60)), second);
+        assert_eq!(remaining(delay, MAX_HOLD, Duration::from_mins(1)), second);
         assert_eq!(remaining(delay, MAX_HOLD, Duration::from_secs(90)), Duration::from_secs(30));
-        assert_eq!(remaining(delay, Duration::ZERO, Duration::from_secs(60)), delay);
+        assert_eq!(remaining(delay, Duration::ZERO, Duration::from_mins(1)), delay);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Allowances {
     pub check_ins: Allowance,
     /// Reports.
     pub reports: Allowance,
+    /// Entries of the journal that become events.
+    pub journal: Allowance,
 }
 
 impl Default for Allowances {
@@ -31,6 +33,7 @@ impl Default for Allowances {
         Self {
             check_ins: Allowance { burst: 12, per_minute: 12 },
             reports: Allowance { burst: 6, per_minute: 3 },
+            journal: Allowance { burst: 2_000, per_minute: 20 },
         }
     }
 }
@@ -51,6 +54,7 @@ pub struct DeclinedNow {
 pub(crate) struct Live {
     pub(crate) check_ins: Bucket,
     pub(crate) reports: Bucket,
+    pub(crate) journal: Bucket,
     pub(crate) declined: Vec<DeclinedNow>,
     /// Sections that were refused: not asked for again until they change.
     pub(crate) refused: BTreeMap<SectionKind, Digest>,
@@ -77,6 +81,7 @@ impl Slot {
             live: Mutex::new(Live {
                 check_ins: Bucket::full(allow.check_ins, now_ms),
                 reports: Bucket::full(allow.reports, now_ms),
+                journal: Bucket::full(allow.journal, now_ms),
                 declined: Vec::new(),
                 refused: BTreeMap::new(),
             }),

@@ -1,0 +1,107 @@
+//! One file per command: its options, its question to the collector, its exit code.
+
+pub mod asset;
+pub mod assets;
+pub mod audit;
+pub mod compare;
+pub mod completions;
+pub mod enroll;
+pub mod events;
+pub mod explain;
+#[cfg(test)]
+mod fake;
+pub mod feeds;
+pub mod import;
+mod judge;
+pub mod man;
+pub mod map;
+pub mod range;
+pub mod rescan;
+pub mod software;
+pub mod status;
+pub mod vercmp;
+
+use std::future::Future;
+
+use holdpoint_common::clock::{Clock, SystemClock};
+
+use crate::args::{Command, Global, Local, Remote};
+use crate::connection::Connection;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::profile::Search;
+
+/// Most items of one page of a list.
+const PAGE: u32 = 1_000;
+
+/// Threads of one command: one computes while the other reads.
+const WORKERS: usize = 2;
+
+/// Who typed the command, and where the answer goes.
+#[derive(Debug)]
+pub struct Caller {
+    /// How answers are written.
+    pub out: Output,
+    /// Where the operator's profile is.
+    pub profile: Search,
+}
+
+impl Caller {
+    /// Reads the streams and the environment, no file.
+    pub fn from_environment(global: Global) -> Self {
+        let Global { profile, output, color } = global;
+        Self {
+            out: Output::from_environment(output, color),
+            profile: Search::new(profile, |name| std::env::var_os(name)),
+        }
+    }
+}
+
+/// Does what was typed.
+pub fn run(command: Command, caller: &Caller) -> Result<Exit, Failure> {
+    match command {
+        Command::Local(command) => run_here(&command, &caller.out),
+        Command::Enroll(options) => wait_for(enroll::run(&options, caller)),
+        Command::Remote(command) => wait_for(async {
+            let connection = Connection::open(&caller.profile.find()?, &caller.out).await?;
+            ask(command, &connection, &caller.out).await
+        }),
+    }
+}
+
+fn run_here(command: &Local, out: &Output) -> Result<Exit, Failure> {
+    match command {
+        Local::Vercmp(options) => vercmp::run(options, out),
+        Local::Range(options) => range::run(options, out),
+        Local::Completions(options) => completions::run(options),
+        Local::Man(options) => man::run(options),
+    }
+}
+
+/// Asks the collector.
+pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Result<Exit, Failure> {
+    match command {
+        Remote::Assets(options) => out.print(&assets::ask(&options, connection).await?)?,
+        Remote::Asset(command) => return asset::run(command, connection, out).await,
+        Remote::Software(options) => out.print(&software::ask(&options, connection).await?)?,
+        Remote::Events(options) => out.print(&events::ask(&options, connection).await?)?,
+        Remote::Import(options) => return import::run(&options, connection, out).await,
+        Remote::Status(options) => return status::run(&options, connection, out).await,
+        Remote::Explain(options) => out.print(&explain::ask(&options, connection).await?)?,
+        Remote::Rescan(options) => return rescan::run(&options, connection, out).await,
+        Remote::Map(command) => map::run(command, connection, out, SystemClock.now_ms()).await?,
+        Remote::Feeds => out.print(&feeds::ask(connection).await?)?,
+        Remote::Compare(options) => out.print(&compare::ask(&options, connection).await?)?,
+        Remote::Audit(audit::Command::Verify) => return audit::run(connection, out).await,
+    }
+    Ok(Exit::Done)
+}
+
+fn wait_for(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(work)
+}

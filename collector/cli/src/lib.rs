@@ -1,0 +1,14 @@
+//! The operator's command line as a library, so that a test can run a command in its own process.
+//!
+//! A command takes its options and a connection, asks the collector, and hands a view to the one
+//! place that writes. Nothing here judges: verdicts are the collector's.
+
+pub mod args;
+pub mod command;
+pub mod connection;
+pub mod failure;
+pub mod input;
+pub mod lines;
+pub mod output;
+pub mod profile;
+pub mod view;

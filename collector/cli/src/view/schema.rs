@@ -1,0 +1,365 @@
+//! Holds the views against the committed schemas, in both directions: what a view writes is
+//! described, and what is described is written.
+//!
+//! Knows the few keywords that `schemas/` uses (type, enum, required, properties,
+//! additionalProperties, items, minimum, maximum, `$ref` to another file) and fails on others.
+
+use std::collections::BTreeSet;
+
+use holdpoint_common::proto::v1 as pb;
+use holdpoint_common::section::Rows;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::asset::{Asset, Changed, Details};
+use super::audit::Audit;
+use super::comparison::Comparison;
+use super::event::Event;
+use super::explanation::Explanation;
+use super::feed::Feed;
+use super::finding::Finding;
+use super::import::Import;
+use super::map::{Candidate, Rule};
+use super::rescan::Rescan;
+use super::software::Software;
+use super::summary::Summary;
+use super::version::{AllJudged, Judged};
+
+const KEYWORDS: [&str; 13] = [
+    "$schema",
+    "title",
+    "description",
+    "type",
+    "enum",
+    "required",
+    "properties",
+    "additionalProperties",
+    "items",
+    "minimum",
+    "maximum",
+    "format",
+    "pattern",
+];
+
+fn load(file: &str) -> Value {
+    let path = format!("{}/schemas/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|cause| panic!("{path}: {cause}"));
+    serde_json::from_str(&text).unwrap_or_else(|cause| panic!("{path}: {cause}"))
+}
+
+fn resolve(schema: &Value) -> Value {
+    let Some(reference) = schema["$ref"].as_str() else { return schema.clone() };
+    let (file, pointer) = reference.split_once('#').unwrap();
+    load(file).pointer(pointer).unwrap_or_else(|| panic!("{reference} leads nowhere")).clone()
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Every way in which the value is not what the schema describes.
+fn faults(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    let schema = resolve(schema);
+    for keyword in schema.as_object().unwrap().keys() {
+        assert!(KEYWORDS.contains(&keyword.as_str()), "{at}: the checker does not know {keyword}");
+    }
+    let types: Vec<&str> = match schema["type"].as_str() {
+        Some(one) => vec![one],
+        None => schema["type"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect(),
+    };
+    let kind = type_of(value);
+    let is_whole_number = kind == "integer" && types.contains(&"number");
+    if !types.contains(&kind) && !is_whole_number {
+        found.push(format!("{at}: {kind} instead of {types:?}"));
+    }
+    if let Some(words) = schema["enum"].as_array().filter(|it| !it.contains(value)) {
+        found.push(format!("{at}: {value} is none of {words:?}"));
+    }
+    for (bound, is_broken) in [("minimum", f64::lt as fn(&f64, &f64) -> bool), ("maximum", f64::gt)] {
+        let broken = |limit: f64| value.as_f64().is_some_and(|it| is_broken(&it, &limit));
+        if schema[bound].as_f64().is_some_and(broken) {
+            found.push(format!("{at}: {value} is over its {bound}"));
+        }
+    }
+    match value {
+        Value::String(text) if text.is_empty() && types.contains(&"null") => {
+            found.push(format!("{at}: empty text instead of null"));
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(n, it)| faults(&schema["items"], it, &format!("{at}/{n}"), found));
+        }
+        Value::Object(fields) => {
+            for name in schema["required"].as_array().unwrap().iter().filter_map(Value::as_str) {
+                if !fields.contains_key(name) {
+                    found.push(format!("{at}: {name} is missing"));
+                }
+            }
+            for (name, it) in fields {
+                let at = format!("{at}/{name}");
+                let any = Some(&schema["additionalProperties"]).filter(|it| it.is_object());
+                let names_fields = schema["properties"].as_object().is_some_and(|it| !it.is_empty());
+                match schema["properties"].get(name).or(any) {
+                    Some(described) => faults(described, it, &at, found),
+                    None if names_fields => found.push(format!("{at} is not described")),
+                    None => {}
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn check(file: &str, view: &impl Serialize) {
+    let mut found = Vec::new();
+    faults(&load(file), &serde_json::to_value(view).unwrap(), "", &mut found);
+    assert!(found.is_empty(), "{file}: {found:#?}");
+}
+
+/// A field that holds something, and the same field with nothing.
+fn both<T: Default>(full: T) -> [T; 2] {
+    [full, T::default()]
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the wire's fields are optional")]
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn asset() -> pb::Asset {
+    pb::Asset {
+        id: "hmi-01".into(),
+        name: "HMI 1".into(),
+        zone: "line-1".into(),
+        role: some("hmi"),
+        level: Some(2),
+        os: some("Debian GNU/Linux"),
+        os_version: some("12"),
+        last_seen_ms: Some(1_700_000_000_000),
+        freshness: "stale".into(),
+        sections: vec![pb::SectionSummary {
+            kind: pb::SectionKind::Software.into(),
+            status: pb::SectionStatus::Complete.into(),
+            ..Default::default()
+        }],
+        software_count: 3,
+        alarms: vec![pb::Alarm { kind: "clock".into(), text: "2 h behind".into(), since_ms: 5 }],
+        retired: true,
+        tags: vec!["line-1".into()],
+        agent_version: some("0.1.0"),
+        sequence: 7,
+        boot_id: some("b"),
+    }
+}
+
+/// An asset of which only the identifier is known.
+fn unknown_asset() -> pb::Asset {
+    pb::Asset { id: "a".into(), freshness: "never".into(), ..Default::default() }
+}
+
+fn finding() -> pb::Finding {
+    pb::Finding {
+        asset: "hmi-01".into(),
+        subject: "ICSA-1/CVE-1/P-1".into(),
+        kind: "advisory".into(),
+        advisory: some("ICSA-1"),
+        vulnerability: some("CVE-1"),
+        product: some("P"),
+        verdict: "UNKNOWN".into(),
+        reason: some("no-map-rule"),
+        state: some("open"),
+        installed: some("1"),
+        required: some("2"),
+        as_of_ms: Some(1),
+        feed_age_s: Some(2),
+        triage: some("act"),
+        disposition: some("patch"),
+    }
+}
+
+#[test]
+fn assets_are_as_described() {
+    check("assets.json", &[asset(), unknown_asset()].map(Asset::from));
+    check("asset-change.json", &Changed::from(asset()));
+    let rows =
+        Rows::encode(&[pb::SoftwareRow { name: "a".into(), source: "dpkg".into(), ..Default::default() }]);
+    let section = pb::SectionContent {
+        kind: pb::SectionKind::Software.into(),
+        status: pb::SectionStatus::Partial.into(),
+        reasons: vec!["r".into()],
+        digest: rows.digest().to_vec(),
+        rows: rows.as_slice().to_vec(),
+    };
+    let found = pb::GetAssetResponse { asset: Some(asset()), sections: both(section).into() };
+    check("asset-show.json", &Details::new(found, Vec::new()).unwrap());
+}
+
+#[test]
+fn lists_are_as_described() {
+    let software = pb::InstalledSoftware {
+        asset: "a".into(),
+        name: "zlib1g".into(),
+        version: some("1"),
+        source: "dpkg".into(),
+        architecture: some("amd64"),
+    };
+    check("software.json", &both(software).map(Software::from));
+    let event = pb::Event {
+        at_ms: 1,
+        asset: "a".into(),
+        kind: "enrolled".into(),
+        text: "t".into(),
+        host_time_ms: Some(2),
+    };
+    check("events.json", &both(event).map(Event::from));
+    let feed =
+        pb::Feed { kind: "csaf".into(), items: 1, imported_ms: 2, age_s: 3, allowed_age_s: 4, stale: true };
+    check("feeds.json", &both(feed.clone()).map(Feed::from));
+    let count = || vec![pb::Count { name: "UNKNOWN".into(), count: 1 }];
+    let summary = pb::SummarizeResponse {
+        by_verdict: count(),
+        by_reason: count(),
+        matchability: count(),
+        feeds: vec![feed],
+        assets: 1,
+    };
+    for it in both(summary) {
+        check("status-summary.json", &Summary::from(it));
+    }
+}
+
+#[test]
+fn findings_are_as_described() {
+    let bare = pb::Finding { kind: "requirement".into(), verdict: "FIXED".into(), ..Default::default() };
+    check("status.json", &[finding(), bare].map(Finding::from));
+    let steps = both(pb::Step { step: "row".into(), text: "t".into(), evidence: some("e") });
+    let explained = pb::ExplainResponse {
+        asset: "a".into(),
+        subject: "s".into(),
+        verdict: "AFFECTED".into(),
+        reason: some("r"),
+        chain: steps.into(),
+    };
+    check("explain.json", &Explanation::from(explained));
+}
+
+#[test]
+fn decisions_are_as_described() {
+    let candidate = pb::MapCandidate {
+        id: "c".into(),
+        vendor: "v".into(),
+        product: "p".into(),
+        installed_name: "n".into(),
+        installed_publisher: some("p"),
+        source: "dpkg".into(),
+        score: 100,
+        reasons: vec!["r".into()],
+        assets: 1,
+    };
+    check("map-suggest.json", &both(candidate).map(Candidate::from));
+    let rule = pb::MapRule {
+        id: "c".into(),
+        decision: "confirmed".into(),
+        vendor: "v".into(),
+        product: "p".into(),
+        installed_name: "n".into(),
+        installed_publisher: some("p"),
+        source: "dpkg".into(),
+        scheme: some("deb"),
+        by: "anna".into(),
+        at_ms: 1,
+        why: "w".into(),
+        expires_ms: Some(2),
+    };
+    check("map-rule.json", &Rule::from(rule));
+    check("map-rule.json", &Rule::from(pb::MapRule { decision: "rejected".into(), ..Default::default() }));
+}
+
+#[test]
+fn the_other_answers_are_as_described() {
+    let mut import = Import::default();
+    for taken in both(pb::Taken {
+        kind: "csaf".into(),
+        digest: vec![1],
+        skipped: vec!["s".into()],
+        ..Default::default()
+    }) {
+        import.take("f".into(), taken);
+    }
+    import.refuse("g".into(), "not JSON");
+    check("import.json", &import);
+
+    let answer = pb::RescanAnswer {
+        asset: "a".into(),
+        answered: true,
+        nonce: vec![1],
+        sequence: Some(2),
+        boot_id: some("b"),
+        took_ms: Some(1_500),
+        reason: some("waiting"),
+    };
+    check("rescan.json", &both(answer).map(Rescan::from));
+
+    let differences = both(pb::Difference { kind: 3, item: "i".into(), left: some("1"), right: some("2") });
+    let compared =
+        pb::CompareAssetsResponse { differences: differences.into(), incomplete: vec!["live".into()] };
+    check("compare.json", &Comparison::new("a".into(), "b".into(), compared));
+
+    let audit = pb::VerifyAuditResponse { valid: true, entries: 1, head: vec![1], faults: vec!["f".into()] };
+    for it in both(audit) {
+        check("audit-verify.json", &Audit::from(it));
+    }
+
+    let judged = |result| {
+        AllJudged(vec![
+            Judged::new(some("1").zip(some("2")), result, "r".into()),
+            Judged::new(None, result, String::new()),
+        ])
+    };
+    check("vercmp.json", &judged("?"));
+    check("range.json", &judged("unknown"));
+    check(
+        "enroll.json",
+        &json!({"identity": "spiffe://s/zone/z/operator/a", "roles": ["viewer"], "collector": "a:1", "profile": "f"}),
+    );
+    check(
+        "quickstart.json",
+        &json!({"asset": Asset::from(asset()), "software_count": 3, "findings": [Finding::from(finding())], "next": []}),
+    );
+}
+
+#[test]
+fn a_checker_that_sees_nothing_would_be_worthless() {
+    let mut view = serde_json::to_value([Finding::from(finding())]).unwrap();
+    view[0].as_object_mut().unwrap().remove("advisory");
+    view[0]["installed"] = json!("");
+    view[0]["verdict"] = json!("FINE");
+    view[0]["feed_age_s"] = json!("1");
+    view[0]["nothing"] = json!(1);
+    let mut found = Vec::new();
+    faults(&load("status.json"), &view, "", &mut found);
+    assert_eq!(found.len(), 5, "{found:#?}");
+}
+
+#[test]
+fn every_schema_is_checked() {
+    let source = include_str!("schema.rs");
+    let dir = format!("{}/schemas", env!("CARGO_MANIFEST_DIR"));
+    let files: BTreeSet<_> =
+        std::fs::read_dir(dir).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    for file in files {
+        assert!(source.contains(&format!("\"{file}\"")), "{file} is checked by no test");
+        let schema = load(&file);
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{file}");
+    }
+}

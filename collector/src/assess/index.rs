@@ -1,0 +1,296 @@
+//! Knowledge arranged by what it looks at: from an installed name to the requirements and rules about it.
+//!
+//! Built anew for every change of knowledge and whenever a rule expires. Subjects are numbered in
+//! the order of their texts, so that sorting numbers sorts subjects.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use holdpoint_common::version::Scheme;
+
+use crate::knowledge::map::{self, ProductName};
+use crate::knowledge::text::folded;
+use crate::knowledge::{HeldAdvisory, Knowledge, NameKind, Requirement, Vulnerability, Wanted};
+
+/// Number of a subject.
+pub(super) type SubjectId = u32;
+
+/// What a finding can be about.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    /// `ADVISORY/CVE/ENTRY`, or a requirement's identifier.
+    pub(super) text: Box<str>,
+    pub(super) of: Of,
+}
+
+/// Where a subject comes from, as positions in the knowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Requirement(u32),
+    Entry { advisory: u32, vulnerability: u32, entry: u32, product: u32 },
+}
+
+/// A product that advisories name, with everything they say of it.
+#[derive(Debug)]
+pub(super) struct Product {
+    pub(super) name: ProductName,
+    pub(super) places: Vec<Place>,
+    /// Valid rules of either decision, and confirmed ones that have expired.
+    pub(super) confirmed: u32,
+    pub(super) rejected: u32,
+    pub(super) expired: u32,
+}
+
+/// One advisory's entries for a product.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) advisory: u32,
+    /// Positions of the entries, ascending.
+    pub(super) entries: Vec<u32>,
+    /// Vulnerability, entry and subject of every statement about these entries, ascending.
+    pub(super) subjects: Vec<(u32, u32, SubjectId)>,
+}
+
+/// What a rule does for a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Binding {
+    Confirmed(Option<Scheme>),
+    Expired,
+    Rejected,
+}
+
+/// A rule at an installed name.
+#[derive(Debug, Clone)]
+pub(super) struct NamedRule {
+    /// Position in the knowledge.
+    pub(super) rule: usize,
+    pub(super) product: u32,
+    pub(super) binding: Binding,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) knowledge: Arc<Knowledge>,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) products: Vec<Product>,
+    /// From this time on a rule has expired that is counted here, Unix milliseconds.
+    pub(super) good_until_ms: Option<i64>,
+    /// Requirements about the platform.
+    pub(super) platform: Vec<u32>,
+    /// Subject of every requirement, by its position.
+    pub(super) requirement_subjects: Vec<SubjectId>,
+    literal_names: HashMap<String, Vec<u32>>,
+    literal_sources: HashMap<String, Vec<u32>>,
+    patterns: Vec<u32>,
+    rules: HashMap<String, Vec<NamedRule>>,
+    folded: HashMap<String, Vec<u32>>,
+}
+
+impl Index {
+    pub(super) fn build(knowledge: Arc<Knowledge>, now_ms: i64) -> Self {
+        let mut index = Self { knowledge: Arc::clone(&knowledge), ..Self::default() };
+        index.add_subjects(&knowledge);
+        index.add_requirements(&knowledge);
+        index.add_rules(&knowledge, now_ms);
+        for (number, product) in numbered(&index.products) {
+            for name in map::folded_names(&product.name) {
+                index.folded.entry(name).or_default().push(number);
+            }
+        }
+        index
+    }
+
+    fn add_subjects(&mut self, knowledge: &Knowledge) {
+        let mut subjects: Vec<Subject> = numbered(&knowledge.requirements)
+            .map(|(number, it)| Subject { text: it.requirement.id.as_str().into(), of: Of::Requirement(number) })
+            .collect();
+        let mut products: HashMap<ProductName, u32> = HashMap::new();
+        for (advisory, held) in numbered(&knowledge.advisories) {
+            let label = held.label();
+            let mut here: HashMap<u32, usize> = HashMap::new();
+            let mut product_of = Vec::with_capacity(held.advisory.entries.len());
+            for (position, entry) in numbered(&held.advisory.entries) {
+                let name = ProductName { vendor: entry.vendor.clone(), product: entry.product.clone() };
+                let next = u32::try_from(products.len()).unwrap_or(u32::MAX);
+                let product = *products.entry(name.clone()).or_insert_with(|| {
+                    let places = Vec::new();
+                    self.products.push(Product { name, places, confirmed: 0, rejected: 0, expired: 0 });
+                    next
+                });
+                product_of.push(product);
+                let Some(known) = at_mut(&mut self.products, product) else { continue };
+                let place = *here.entry(product).or_insert_with(|| {
+                    known.places.push(Place { advisory, entries: Vec::new(), subjects: Vec::new() });
+                    known.places.len() - 1
+                });
+                known.places[place].entries.push(position);
+            }
+            for (vulnerability, said) in numbered(&held.advisory.vulnerabilities) {
+                let mut entries: Vec<u32> = said.statements.iter().map(|it| it.0).collect();
+                entries.dedup();
+                for entry in entries {
+                    let (Some(named), Some(&product)) = (at(&held.advisory.entries, entry), at(&product_of, entry))
+                    else {
+                        continue;
+                    };
+                    let text = format!("{label}/{}/{}", said.id, named.id.replace('/', "-"));
+                    let of = Of::Entry { advisory, vulnerability, entry, product };
+                    subjects.push(Subject { text: text.into(), of });
+                }
+            }
+        }
+        subjects.sort_by(|one, two| one.text.cmp(&two.text));
+        self.requirement_subjects = vec![0; knowledge.requirements.len()];
+        for (number, subject) in numbered(&subjects) {
+            match subject.of {
+                Of::Requirement(requirement) => {
+                    if let Some(slot) = at_mut(&mut self.requirement_subjects, requirement) {
+                        *slot = number;
+                    }
+                }
+                Of::Entry { advisory, vulnerability, entry, product } => {
+                    let place = at_mut(&mut self.products, product)
+                        .and_then(|it| it.places.iter_mut().rfind(|it| it.advisory == advisory));
+                    if let Some(place) = place {
+                        place.subjects.push((vulnerability, entry, number));
+                    }
+                }
+            }
+        }
+        for place in self.products.iter_mut().flat_map(|it| &mut it.places) {
+            place.subjects.sort_unstable();
+        }
+        self.subjects = subjects;
+    }
+
+    fn add_requirements(&mut self, knowledge: &Knowledge) {
+        for (number, held) in numbered(&knowledge.requirements) {
+            match &held.requirement.wanted {
+                Wanted::Build { .. } | Wanted::Kernel => self.platform.push(number),
+                Wanted::Software { name, by, .. } => match (name.literal(), by) {
+                    (Some(name), NameKind::Name) => {
+                        self.literal_names.entry(name.to_owned()).or_default().push(number);
+                    }
+                    (Some(name), NameKind::SourcePackage) => {
+                        self.literal_sources.entry(name.to_owned()).or_default().push(number);
+                    }
+                    (None, _) => self.patterns.push(number),
+                },
+            }
+        }
+    }
+
+    fn add_rules(&mut self, knowledge: &Knowledge, now_ms: i64) {
+        let by_name: HashMap<ProductName, u32> =
+            numbered(&self.products).map(|(number, it)| (it.name.clone(), number)).collect();
+        for (position, rule) in knowledge.rules.iter().enumerate() {
+            let (name, installed) = map::sides(rule);
+            let valid = map::is_valid(rule, now_ms);
+            if valid && let Some(expires) = rule.expires_ms {
+                self.good_until_ms = Some(self.good_until_ms.map_or(expires, |it| it.min(expires)));
+            }
+            let Some(&product) = by_name.get(&name) else { continue };
+            let Some(known) = at_mut(&mut self.products, product) else { continue };
+            let binding = match (rule.decision.as_str(), valid) {
+                (map::CONFIRMED, true) => {
+                    known.confirmed += 1;
+                    Binding::Confirmed(rule.scheme.as_deref().and_then(|it| it.parse().ok()))
+                }
+                (map::CONFIRMED, false) => {
+                    known.expired += 1;
+                    Binding::Expired
+                }
+                (map::REJECTED, true) => {
+                    known.rejected += 1;
+                    Binding::Rejected
+                }
+                // A rejection that has expired leaves a candidate; a decision of another kind decides nothing.
+                _ => continue,
+            };
+            self.rules.entry(installed.name).or_default().push(NamedRule { rule: position, product, binding });
+        }
+    }
+
+    /// Requirements that look at software of that name.
+    pub(super) fn requirements_for(&self, name: &str, source_package: Option<&str>, source: &str) -> Vec<u32> {
+        let lower = name.to_lowercase();
+        let package = source_package.map_or_else(|| lower.clone(), str::to_lowercase);
+        let mut found: Vec<u32> = Vec::new();
+        found.extend(self.literal_names.get(&lower).into_iter().flatten());
+        found.extend(self.literal_sources.get(&package).into_iter().flatten());
+        found.extend(self.patterns.iter().filter(|&&number| {
+            self.requirement(number).is_some_and(|it| match &it.wanted {
+                Wanted::Software { name, by: NameKind::Name, .. } => name.matches_lower(&lower),
+                Wanted::Software { name, by: NameKind::SourcePackage, .. } => name.matches_lower(&package),
+                Wanted::Build { .. } | Wanted::Kernel => false,
+            })
+        }));
+        found.retain(|&number| {
+            self.requirement(number).is_some_and(|it| match &it.wanted {
+                Wanted::Software { source: Some(wanted), .. } => wanted == source,
+                Wanted::Software { source: None, .. } | Wanted::Build { .. } | Wanted::Kernel => true,
+            })
+        });
+        found
+    }
+
+    /// Rules at an installed name, for any publisher and source.
+    pub(super) fn rules_for(&self, name: &str) -> &[NamedRule] {
+        self.rules.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Products that are called like this but for case, punctuation and the vendor before it.
+    pub(super) fn candidates_for(&self, name: &str) -> &[u32] {
+        if self.folded.is_empty() {
+            return &[];
+        }
+        self.folded.get(&folded(name)).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn requirement(&self, number: u32) -> Option<&Requirement> {
+        at(&self.knowledge.requirements, number).map(|it| it.requirement.as_ref())
+    }
+
+    pub(super) fn advisory(&self, number: u32) -> Option<&HeldAdvisory> {
+        at(&self.knowledge.advisories, number)
+    }
+
+    pub(super) fn vulnerability(&self, advisory: u32, vulnerability: u32) -> Option<&Vulnerability> {
+        self.advisory(advisory).and_then(|it| at(&it.advisory.vulnerabilities, vulnerability))
+    }
+
+    pub(super) fn subject(&self, number: SubjectId) -> Option<&Subject> {
+        at(&self.subjects, number)
+    }
+
+    pub(super) fn product(&self, number: u32) -> Option<&Product> {
+        at(&self.products, number)
+    }
+
+    /// Subjects whose text starts with `beginning`, as a range of numbers.
+    pub(super) fn subjects_from(&self, beginning: &str) -> std::ops::Range<SubjectId> {
+        let from = self.subjects.partition_point(|it| &*it.text < beginning);
+        let count = self.subjects[from..].iter().take_while(|it| it.text.starts_with(beginning)).count();
+        let number = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+        number(from)..number(from + count)
+    }
+
+    /// Every product that advisories name.
+    pub(super) fn product_names(&self) -> BTreeSet<ProductName> {
+        self.products.iter().map(|it| it.name.clone()).collect()
+    }
+}
+
+/// Items with their positions; what lies beyond 2^32 does not exist within the limits of imports.
+fn numbered<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {
+    (0..=u32::MAX).zip(items)
+}
+
+pub(super) fn at<T>(items: &[T], position: u32) -> Option<&T> {
+    items.get(usize::try_from(position).ok()?)
+}
+
+fn at_mut<T>(items: &mut [T], position: u32) -> Option<&mut T> {
+    items.get_mut(usize::try_from(position).ok()?)
+}

@@ -1,0 +1,25 @@
+//! Judging: (asset, sections, knowledge, rules, now) -> findings, and the index that keeps them at hand.
+//!
+//! Everything but [`board`] is pure. Nothing here reads a file, a clock or the store: rows come
+//! through [`RowSource`], time is an argument. An asset's row is looked up by its name, never held
+//! against every advisory; equal rows and equal images are judged once.
+
+mod advisory;
+mod asset;
+pub mod board;
+mod compare;
+mod explain;
+mod index;
+mod judge;
+mod page;
+mod requirement;
+mod row;
+mod summary;
+mod verdict;
+
+pub use asset::{AssetFacts, Coverage, PlatformFacts, RowSource};
+pub use board::{Board, BoardError};
+pub use explain::{Explanation, Step};
+pub use page::{DEFAULT_LIMIT, Filter, FindingView, MAX_LIMIT, Page};
+pub use summary::Summary;
+pub use verdict::{Outcome, REASONS, Reason, UnknownVerdict, VERDICTS, Verdict};

@@ -1,0 +1,129 @@
+//! One requirement against what is installed, or against the build that runs.
+
+use std::cmp::Ordering;
+
+use holdpoint_common::version::Scheme;
+
+use crate::knowledge::{Requirement, Wanted};
+
+use super::asset::{Coverage, PlatformFacts};
+use super::explain::{Step, Trace};
+use super::verdict::{Outcome, Reason};
+
+/// What is installed against the minimum.
+pub(super) fn judge_version(requirement: &Requirement, installed: Option<&str>, trace: &mut Trace) -> Outcome {
+    let Some(installed) = installed else {
+        trace.add(|| Step::new("comparison", "the source does not say which version is installed"));
+        return Outcome::unknown(Reason::VersionMissing);
+    };
+    let (scheme, minimum) = (requirement.scheme, requirement.minimum.as_str());
+    match scheme.order(installed, minimum) {
+        Ok(order) => {
+            trace.add(|| Step::new("comparison", compared(installed, order, minimum, scheme)));
+            if order == Ordering::Less { Outcome::AFFECTED } else { Outcome::FIXED }
+        }
+        Err(why) => {
+            trace.add(|| {
+                Step::new("comparison", format!("{installed} and {minimum} cannot be compared by {scheme}: {why}"))
+            });
+            Outcome::unknown(Reason::VersionNotComparable)
+        }
+    }
+}
+
+/// Says how two versions stand to each other.
+fn compared(installed: &str, order: Ordering, minimum: &str, scheme: Scheme) -> String {
+    let words = match order {
+        Ordering::Less => "is older than",
+        Ordering::Equal => "is the same version as",
+        Ordering::Greater => "is newer than",
+    };
+    format!("{installed} {words} {minimum} by {scheme}")
+}
+
+/// The build or kernel against the minimum; `None` when the requirement is about another system.
+pub(super) fn judge_platform(
+    requirement: &Requirement,
+    platform: Option<&PlatformFacts>,
+    coverage: Coverage,
+    trace: &mut Trace,
+) -> Option<(Outcome, Option<String>)> {
+    let Some(platform) = platform else {
+        trace.add(|| Step::new("row", "there is no platform row"));
+        return Some((Outcome::unknown(Reason::SectionIncomplete), None));
+    };
+    let doubted = |outcome: Outcome| match coverage {
+        Coverage::Complete => outcome,
+        Coverage::Incomplete | Coverage::Missing => outcome.doubt_good(Reason::SectionIncomplete),
+    };
+    match &requirement.wanted {
+        Wanted::Software { .. } => None,
+        Wanted::Kernel => {
+            let running = platform.kernel_running.as_deref();
+            trace.add(|| {
+                let text = format!(
+                    "the running kernel is {}, the newest on disk is {} (source {})",
+                    running.unwrap_or("not known"),
+                    platform.kernel_newest.as_deref().unwrap_or("not known"),
+                    platform.source
+                );
+                Step::new("row", text)
+            });
+            let outcome = judge_version(requirement, running, trace);
+            let newest = platform.kernel_newest.as_deref();
+            let on_disk = outcome == Outcome::AFFECTED
+                && newest.is_some_and(|it| {
+                    judge_version(requirement, Some(it), &mut Trace::off()) == Outcome::FIXED
+                });
+            let outcome = if on_disk {
+                trace.add(|| Step::new("comparison", "a kernel that will do is on disk and waits for a restart"));
+                Outcome::RESTART_PENDING
+            } else {
+                doubted(outcome)
+            };
+            Some((outcome, running.map(str::to_owned)))
+        }
+        Wanted::Build { os } => {
+            let Some(name) = platform.os_name.as_deref() else {
+                trace.add(|| Step::new("row", "the platform row names no operating system"));
+                return os.is_anything().then(|| build(requirement, platform, trace)).map(|it| (doubted(it), platform.build.clone())).or(
+                    Some((Outcome::unknown(Reason::IdentityUnconfirmed), None)),
+                );
+            };
+            trace.add(|| {
+                let build = platform.build.as_deref().unwrap_or("not known");
+                Step::new("row", format!("the operating system is {name}, build {build} (source {})", platform.source))
+            });
+            if !os.matches(name) {
+                return None;
+            }
+            Some((doubted(build(requirement, platform, trace)), platform.build.clone()))
+        }
+    }
+}
+
+fn build(requirement: &Requirement, platform: &PlatformFacts, trace: &mut Trace) -> Outcome {
+    let installed = platform.build.as_deref();
+    if let (Scheme::Win4, Some(installed)) = (requirement.scheme, installed)
+        && !same_branch(installed, &requirement.minimum)
+    {
+        trace.add(|| {
+            let text = format!(
+                "build {installed} is of another branch than {}: revisions compare only where major.minor.build is equal",
+                requirement.minimum
+            );
+            Step::new("comparison", text)
+        });
+        return Outcome::unknown(Reason::BranchUnknown);
+    }
+    judge_version(requirement, installed, trace)
+}
+
+/// Whether two builds are of one branch. A minimum without a revision names a branch and not a revision in it.
+fn same_branch(installed: &str, minimum: &str) -> bool {
+    let parts = |text: &str| -> Vec<String> {
+        text.split('.').map(|it| it.trim_start_matches('0').to_owned()).collect()
+    };
+    let (installed, minimum) = (parts(installed), parts(minimum));
+    minimum.len() < 4 || installed.get(..3) == minimum.get(..3)
+}

@@ -1,0 +1,90 @@
+//! Counts over the whole board: verdicts, reasons, and how much of the inventory knowledge speaks of at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::knowledge::{FeedState, Kind};
+
+use super::board::{LastSeen, State};
+use super::index::Of;
+use super::page::Weather;
+use super::row::Match;
+use super::verdict::{Reason, Verdict};
+
+/// The counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Findings by verdict.
+    pub by_verdict: BTreeMap<Verdict, u64>,
+    /// Findings by reason.
+    pub by_reason: BTreeMap<Reason, u64>,
+    /// What can be matched at all, by name.
+    pub matchability: Vec<(&'static str, u64)>,
+    /// The state of the feeds.
+    pub feeds: [FeedState; 2],
+    /// Assets that are judged.
+    pub assets: u32,
+}
+
+pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> Summary {
+    let index = state.index.as_ref();
+    let (mut by_verdict, mut by_reason) = (BTreeMap::new(), BTreeMap::new());
+    let mut installed = [0_u64; 5];
+    let mut without_rows = 0_u64;
+    let mut alike: BTreeSet<u32> = BTreeSet::new();
+    for on_board in state.assets.values() {
+        let facts = &on_board.facts;
+        let Some(judged) = on_board.judged() else { continue };
+        let seen_ms = seen(&facts.id).or(facts.software.received_ms).or(facts.platform.received_ms);
+        without_rows += u64::from(facts.software.digest.is_none());
+        for (sum, count) in installed.iter_mut().zip(judged.matched) {
+            *sum += u64::from(count);
+        }
+        for finding in &judged.findings {
+            let Some(subject) = index.subject(finding.subject) else { continue };
+            let kind = match subject.of {
+                Of::Requirement(_) => Kind::Requirements,
+                Of::Entry { product, .. } => {
+                    if finding.outcome.reason() == Some(Reason::IdentityUnconfirmed) {
+                        alike.insert(product);
+                    }
+                    Kind::Csaf
+                }
+            };
+            let outcome = weather.over(finding.outcome, kind, seen_ms);
+            *by_verdict.entry(outcome.verdict()).or_insert(0) += 1;
+            if let Some(reason) = outcome.reason() {
+                *by_reason.entry(reason).or_insert(0) += 1;
+            }
+        }
+    }
+    let mut products = [0_u64; 4];
+    for (number, product) in (0_u32..).zip(&index.products) {
+        let class = match product {
+            it if it.confirmed > 0 => 0,
+            it if it.expired > 0 || alike.contains(&number) => 1,
+            it if it.rejected > 0 => 2,
+            _ => 3,
+        };
+        products[class] += 1;
+    }
+    let of = |class: Match| installed[class as usize];
+    let matchability = vec![
+        ("installed-confirmed", of(Match::Confirmed)),
+        ("installed-candidate", of(Match::Candidate)),
+        ("installed-rejected", of(Match::Rejected)),
+        ("installed-required", of(Match::Required)),
+        ("installed-no-feed", of(Match::NoFeed)),
+        ("assets-no-data", without_rows),
+        ("advisory-confirmed", products[0]),
+        ("advisory-candidate", products[1]),
+        ("advisory-rejected", products[2]),
+        ("advisory-no-data", products[3]),
+    ];
+    Summary {
+        by_verdict,
+        by_reason,
+        matchability,
+        feeds: *weather.feeds(),
+        assets: u32::try_from(state.assets.len()).unwrap_or(u32::MAX),
+    }
+}

@@ -1,0 +1,97 @@
+//! How old knowledge is. An answer that rests on knowledge past its allowed age is never good.
+
+use std::time::Duration;
+
+use super::{Kind, Knowledge};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How old the newest import of each kind may be, and the inventory of an asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowedAges {
+    /// Advisories.
+    pub csaf: Duration,
+    /// The site's requirements.
+    pub requirements: Duration,
+    /// Time since an asset last called.
+    pub inventory: Duration,
+}
+
+impl Default for AllowedAges {
+    fn default() -> Self {
+        Self { csaf: 45 * DAY, requirements: 400 * DAY, inventory: 7 * DAY }
+    }
+}
+
+impl AllowedAges {
+    /// The limit for a kind.
+    pub fn of(&self, kind: Kind) -> Duration {
+        match kind {
+            Kind::Csaf => self.csaf,
+            Kind::Requirements => self.requirements,
+        }
+    }
+}
+
+/// The state of one kind of knowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedState {
+    /// Which kind.
+    pub kind: Kind,
+    /// Advisories or requirements that are judged.
+    pub items: u32,
+    /// When the newest file was brought in, Unix milliseconds; `None` when there is none.
+    pub imported_ms: Option<i64>,
+    /// Its age; zero when there is none or the clock was set back.
+    pub age: Duration,
+    /// The limit.
+    pub allowed: Duration,
+    /// Too old, empty, or partly unreadable: what is good may not be believed.
+    pub stale: bool,
+}
+
+impl Knowledge {
+    /// The state of a kind of knowledge.
+    pub fn feed(&self, kind: Kind, allowed: &AllowedAges, now_ms: i64) -> FeedState {
+        let times: Vec<i64> = match kind {
+            Kind::Csaf => self.advisories.iter().filter(|it| !it.superseded).map(|it| it.source.imported_ms).collect(),
+            Kind::Requirements => self.requirements.iter().map(|it| it.source.imported_ms).collect(),
+        };
+        let imported_ms = times.iter().max().copied();
+        let age = age(imported_ms, now_ms);
+        let allowed = allowed.of(kind);
+        let unreadable = self.unreadable.iter().any(|it| it.0 == kind);
+        FeedState {
+            kind,
+            items: u32::try_from(times.len()).unwrap_or(u32::MAX),
+            imported_ms,
+            age,
+            allowed,
+            stale: imported_ms.is_none() || unreadable || age > allowed,
+        }
+    }
+}
+
+/// Time since a moment; zero when there was none or it lies ahead.
+pub(crate) fn age(since_ms: Option<i64>, now_ms: i64) -> Duration {
+    let quiet = since_ms.map_or(0, |it| now_ms.saturating_sub(it));
+    Duration::from_millis(u64::try_from(quiet).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_feed_is_stale() {
+        let feed = Knowledge::default().feed(Kind::Csaf, &AllowedAges::default(), 5);
+        assert!(feed.stale && feed.items == 0 && feed.imported_ms.is_none());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_again_makes_its_kind_stale() {
+        let knowledge =
+            Knowledge { unreadable: vec![(Kind::Csaf, "a.json".into(), "damaged".into())], ..Knowledge::default() };
+        assert!(knowledge.feed(Kind::Csaf, &AllowedAges::default(), 0).stale);
+    }
+}

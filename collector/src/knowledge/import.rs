@@ -1,0 +1,134 @@
+//! From a file's bytes to what it says: the kind is seen in the content, never in the name.
+//!
+//! One file a call, so a bad file never stops the next one. Everything that is refused is refused
+//! in one sentence; nothing is taken from a refused file.
+
+use super::csaf::{self, Advisory, InvalidCsaf};
+use super::requirement::{self, InvalidRequirements, Requirement};
+
+/// Largest file, in bytes.
+pub const MAX_FILE: usize = 32 * 1024 * 1024;
+
+/// What a file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A CSAF advisory.
+    Csaf(Box<Advisory>),
+    /// A list of the site's requirements.
+    Requirements(Vec<Requirement>),
+}
+
+impl Content {
+    /// The word for this kind of file.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Csaf(_) => Kind::Csaf,
+            Self::Requirements(_) => Kind::Requirements,
+        }
+    }
+
+    /// Product entries of an advisory, or requirements.
+    pub fn items(&self) -> u32 {
+        let items = match self {
+            Self::Csaf(advisory) => advisory.entries.len(),
+            Self::Requirements(listed) => listed.len(),
+        };
+        u32::try_from(items).unwrap_or(u32::MAX)
+    }
+}
+
+/// The kinds of files that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// CSAF advisories.
+    Csaf,
+    /// The site's requirements.
+    Requirements,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Csaf, Self::Requirements];
+
+    /// The word in answers and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Csaf => "csaf",
+            Self::Requirements => "requirements",
+        }
+    }
+
+    /// The kind of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// Why a file is refused, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// Nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// Over [`MAX_FILE`].
+    #[error("it is larger than {} MiB", MAX_FILE / 1024 / 1024)]
+    TooLarge,
+    /// No kind of file that this release reads.
+    #[error("it is neither a CSAF advisory (JSON) nor a list of requirements (CSV or TOML)")]
+    UnknownKind,
+    /// Something that calls itself JSON.
+    #[error("it is not JSON, although its name says so")]
+    NotJson,
+    /// A text in another encoding.
+    #[error("it is UTF-16 text; save it as UTF-8")]
+    Utf16,
+    /// An advisory with a fault.
+    #[error(transparent)]
+    Csaf(#[from] InvalidCsaf),
+    /// A list of requirements with a fault.
+    #[error(transparent)]
+    Requirements(#[from] InvalidRequirements),
+    /// A newer revision is held, or this one cannot be placed.
+    #[error("{0}")]
+    Revision(String),
+    /// More files than a zone can mean.
+    #[error("there are {max} documents already")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Reads a file; `file` is its name and only helps to word a refusal. The lines say what was left out.
+pub fn read(file: &str, bytes: &[u8]) -> Result<(Content, Vec<String>), ImportError> {
+    if bytes.len() > MAX_FILE {
+        return Err(ImportError::TooLarge);
+    }
+    if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Err(ImportError::Utf16);
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let Some(first) = bytes.iter().find(|it| !it.is_ascii_whitespace()) else { return Err(ImportError::Empty) };
+    if *first == b'{' {
+        let (advisory, skipped) = csaf::read(bytes)?;
+        return Ok((Content::Csaf(Box::new(advisory)), skipped));
+    }
+    let named_json = file.len() > 5 && file.to_ascii_lowercase().ends_with(".json");
+    let unknown = || if named_json { ImportError::NotJson } else { ImportError::UnknownKind };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        let lower = file.to_ascii_lowercase();
+        let is_list = [".csv", ".toml"].iter().any(|it| lower.ends_with(it));
+        return Err(if is_list { InvalidRequirements::NotText.into() } else { unknown() });
+    };
+    let (listed, skipped) = match requirement::looks_like_toml(text) {
+        Some(true) => requirement::read_toml(text)?,
+        Some(false) => requirement::read_csv(bytes)?,
+        None if *first == b'[' => {
+            // A list is no advisory; whether it is JSON at all decides the wording.
+            super::json::read::<serde::de::IgnoredAny>(bytes).map_err(InvalidCsaf::Json)?;
+            return Err(InvalidCsaf::OtherKind.into());
+        }
+        None => return Err(unknown()),
+    };
+    Ok((Content::Requirements(listed), skipped))
+}

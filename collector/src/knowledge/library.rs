@@ -1,0 +1,268 @@
+//! The knowledge of a zone: read from the store when the collector starts, changed by imports and decisions.
+//!
+//! A change is first prepared (pure, against the current state), then committed by the caller
+//! together with its audit entry, then published. Preparing and publishing must not interleave:
+//! the caller holds [`Library::turn`] meanwhile.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use holdpoint_common::chain::Chain;
+use holdpoint_common::proto::store::{DocumentRecord, MapRuleRecord};
+use holdpoint_common::section::Digest;
+use tracing::warn;
+
+use crate::store::{Store, StoreError, Txn};
+
+use super::import::{self, Content, ImportError, Kind};
+use super::{HeldAdvisory, HeldRequirement, Knowledge, Source, supersede};
+
+/// Most documents that a zone holds, replaced ones included.
+pub const MAX_DOCUMENTS: usize = 20_000;
+
+/// The knowledge cannot be read from the store.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// The store's answer.
+    #[error("cannot read what the zone was told")]
+    Read(#[from] StoreError),
+}
+
+/// A change that is ready to be committed.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What to write; the caller may add to it.
+    pub txn: Txn,
+    /// What to publish afterwards.
+    pub knowledge: Arc<Knowledge>,
+    /// The file's digest.
+    pub digest: Digest,
+    /// Its kind.
+    pub kind: Kind,
+    /// Entries or requirements in it.
+    pub items: u32,
+    /// The very same bytes were held already.
+    pub unchanged: bool,
+    /// What was left out, each with its reason.
+    pub skipped: Vec<String>,
+    documents: Vec<DocumentRecord>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Library {
+    state: RwLock<State>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    knowledge: Arc<Knowledge>,
+    documents: Arc<Vec<DocumentRecord>>,
+}
+
+impl Library {
+    /// Reads every document and rule. A document that cannot be read any more is kept, logged, and
+    /// makes its kind stale.
+    pub fn open(store: &Store) -> Result<Self, LibraryError> {
+        let mut documents = store.documents()?;
+        // In the order in which they were taken in: each one was judged against those before it.
+        documents.sort_by_key(|it| it.imported_ms);
+        let mut knowledge = Knowledge { revision: 1, rules: store.map_rules()?, ..Knowledge::default() };
+        let (replaced, current): (Vec<_>, Vec<_>) = documents.iter().partition(|it| it.replaced);
+        for record in replaced.into_iter().chain(current) {
+            let Some(kind) = Kind::named(&record.kind) else { continue };
+            if record.replaced && kind != Kind::Csaf {
+                continue;
+            }
+            match reread(store, record) {
+                Ok(content) => take(&mut knowledge, content, source_of(record)),
+                Err(why) => {
+                    warn!(file = record.file, why, "a held document cannot be read again");
+                    knowledge.unreadable.push((kind, record.file.clone(), why));
+                }
+            }
+        }
+        let state = State { knowledge: Arc::new(knowledge), documents: Arc::new(documents) };
+        Ok(Self { state: RwLock::new(state), turn: tokio::sync::Mutex::default() })
+    }
+
+    /// What is known now.
+    pub fn current(&self) -> Arc<Knowledge> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).knowledge)
+    }
+
+    /// One change at a time: to be held from preparing until after publishing.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Reads a file and prepares to hold it. Takes as long as the file is large: not for an asynchronous thread.
+    pub fn prepare(&self, file: &str, bytes: Vec<u8>, by: &str, now_ms: i64) -> Result<Prepared, ImportError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let digest = Digest::of(&bytes);
+        let (content, skipped) = import::read(file, &bytes)?;
+        let (kind, items) = (content.kind(), content.items());
+        let mut documents = (*state.documents).clone();
+        let mut record = DocumentRecord {
+            digest: digest.to_vec(),
+            file: file.to_owned(),
+            kind: kind.as_str().to_owned(),
+            imported_ms: now_ms,
+            imported_by: by.to_owned(),
+            size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            tracking_id: String::new(),
+            tracking_version: String::new(),
+            replaced: false,
+            items,
+        };
+        if let Content::Csaf(advisory) = &content {
+            record.tracking_id.clone_from(&advisory.revision.id);
+            record.tracking_version.clone_from(&advisory.revision.version);
+        }
+        let mut knowledge = (*state.knowledge).clone();
+        knowledge.revision += 1;
+
+        if let Some(held) = documents.iter_mut().find(|it| it.digest == record.digest) {
+            let unchanged = |txn, knowledge, skipped, documents| Prepared {
+                txn,
+                knowledge,
+                digest,
+                kind,
+                items,
+                unchanged: true,
+                skipped,
+                documents,
+            };
+            if held.replaced && kind == Kind::Csaf {
+                let note = vec!["a newer revision is held; this one is kept and not judged".to_owned()];
+                return Ok(unchanged(Txn::admin(), Arc::clone(&state.knowledge), note, documents));
+            }
+            // Somebody has carried the same file in again: it is as current as if it were new.
+            held.imported_ms = now_ms;
+            by.clone_into(&mut held.imported_by);
+            file.clone_into(&mut held.file);
+            held.replaced = false;
+            let txn = Txn::admin().update_document(held.clone());
+            let source = source_of(held);
+            take(&mut knowledge, content, source);
+            return Ok(unchanged(txn, Arc::new(knowledge), skipped, documents));
+        }
+        if documents.len() >= MAX_DOCUMENTS {
+            return Err(ImportError::TooMany { max: MAX_DOCUMENTS });
+        }
+        let mut txn = Txn::admin();
+        for held in replaced_by(&state.knowledge, &content, file, &mut documents)? {
+            txn = txn.update_document(held);
+        }
+        txn = txn.put_document(record.clone(), bytes);
+        take(&mut knowledge, content, source_of(&record));
+        documents.push(record);
+        let knowledge = Arc::new(knowledge);
+        Ok(Prepared { txn, knowledge, digest, kind, items, unchanged: false, skipped, documents })
+    }
+
+    /// Shows a change that has become durable.
+    pub fn publish(&self, prepared: Prepared) -> Arc<Knowledge> {
+        let Prepared { knowledge, documents, .. } = prepared;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        *state = State { knowledge: Arc::clone(&knowledge), documents: Arc::new(documents) };
+        knowledge
+    }
+
+    /// Shows a decision that has become durable.
+    pub fn publish_rule(&self, rule: MapRuleRecord) -> Arc<Knowledge> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut knowledge = (*state.knowledge).clone();
+        knowledge.revision += 1;
+        knowledge.rules.retain(|it| it.id != rule.id);
+        knowledge.rules.push(rule);
+        state.knowledge = Arc::new(knowledge);
+        Arc::clone(&state.knowledge)
+    }
+}
+
+fn reread(store: &Store, record: &DocumentRecord) -> Result<Content, String> {
+    let digest = record.digest.as_slice().try_into().map_err(|_| "its digest is not 32 bytes".to_owned())?;
+    let bytes = store.document_bytes(&digest).map_err(|it| Chain(&it).to_string())?;
+    let bytes = bytes.ok_or_else(|| "its bytes are missing".to_owned())?;
+    import::read(&record.file, &bytes).map(|it| it.0).map_err(|it| it.to_string())
+}
+
+fn source_of(record: &DocumentRecord) -> Arc<Source> {
+    let digest = Digest::try_from(record.digest.as_slice()).unwrap_or_else(|_| Digest::of(&record.digest));
+    Arc::new(Source {
+        digest,
+        file: record.file.clone(),
+        imported_ms: record.imported_ms,
+        imported_by: record.imported_by.clone(),
+    })
+}
+
+/// Adds what a file says. The newest word on an identifier wins.
+fn take(knowledge: &mut Knowledge, content: Content, source: Arc<Source>) {
+    match content {
+        Content::Csaf(advisory) => {
+            let digest = source.digest;
+            knowledge.advisories.retain(|it| it.source.digest != digest);
+            let newer = HeldAdvisory { advisory: Arc::new(*advisory), source, superseded: false };
+            supersede::add(&mut knowledge.advisories, newer);
+        }
+        Content::Requirements(listed) => {
+            let ids: HashSet<&str> = listed.iter().map(|it| it.id.as_str()).collect();
+            knowledge.requirements.retain(|it| {
+                it.source.file != source.file && !ids.contains(it.requirement.id.as_str())
+            });
+            let held = |it| HeldRequirement { requirement: Arc::new(it), source: Arc::clone(&source) };
+            knowledge.requirements.extend(listed.into_iter().map(held));
+        }
+    }
+}
+
+/// Marks the documents that new content replaces; refuses content that is older than what is held.
+fn replaced_by(
+    knowledge: &Knowledge,
+    content: &Content,
+    file: &str,
+    documents: &mut [DocumentRecord],
+) -> Result<Vec<DocumentRecord>, ImportError> {
+    let digests: Vec<Digest> = match content {
+        Content::Csaf(new) => {
+            let family = new.revision.family();
+            let held = knowledge
+                .advisories
+                .iter()
+                .filter(|it| !it.superseded && it.advisory.revision.family() == family);
+            let mut digests = Vec::new();
+            for held in held {
+                let old = &held.advisory.revision;
+                let refuse = |what: &str| {
+                    Err(ImportError::Revision(format!(
+                        "version {} of {} is held; version {} of {} {what}",
+                        old.version, old.id, new.revision.version, new.revision.id
+                    )))
+                };
+                match new.revision.order(old) {
+                    Some(Ordering::Greater) => digests.push(held.source.digest),
+                    Some(Ordering::Less) => return refuse("is older"),
+                    Some(Ordering::Equal) => return refuse("has other bytes and does not say that it is newer"),
+                    None => return refuse("cannot be ordered beside it"),
+                }
+            }
+            digests
+        }
+        Content::Requirements(_) => {
+            let same = knowledge.requirements.iter().filter(|it| it.source.file == file);
+            same.map(|it| it.source.digest).collect()
+        }
+    };
+    let mut changed = Vec::new();
+    for record in documents.iter_mut().filter(|it| !it.replaced) {
+        if digests.iter().any(|it| it.as_bytes() == record.digest.as_slice()) {
+            record.replaced = true;
+            changed.push(record.clone());
+        }
+    }
+    Ok(changed)
+}

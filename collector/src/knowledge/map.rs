@@ -1,0 +1,304 @@
+//! The product map: which installed thing is which product of an advisory.
+//!
+//! Only a person decides. A *candidate* is an advisory's product (vendor and name as written)
+//! beside an installed thing (name, publisher, source); it is ranked with its reasons and is worth
+//! nothing until somebody confirms it. A decision may expire; it then no longer counts, and what
+//! it bound becomes unknown again.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Write;
+
+use holdpoint_common::proto::store::MapRuleRecord;
+use holdpoint_common::section::Digest;
+
+use super::text::{folded, folded_vendor, line, tokens};
+
+/// The decision word of a rule that binds.
+pub const CONFIRMED: &str = "confirmed";
+/// The decision word of a rule that separates.
+pub const REJECTED: &str = "rejected";
+/// Candidates below this score are not worth a person's time.
+pub const MIN_SCORE: u32 = 25;
+/// Most candidates that are kept for one advisory's product: the best ones.
+pub const MAX_PER_PRODUCT: usize = 20;
+/// Most candidates that one call ranks.
+pub const MAX_CANDIDATES: usize = 20_000;
+
+/// Words that half of all products have in their names.
+const COMMON: [&str; 24] = [
+    "all", "and", "application", "client", "control", "controller", "device", "driver", "edition", "firmware", "for",
+    "module", "of", "package", "product", "runtime", "series", "server", "software", "suite", "system", "the", "tool",
+    "version",
+];
+
+/// A product as an advisory writes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProductName {
+    /// The vendor; empty when the advisory names none.
+    pub vendor: String,
+    /// The product.
+    pub product: String,
+}
+
+/// Something installed, as its source writes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstalledName {
+    /// The installed name.
+    pub name: String,
+    /// The publisher; `None` when the source does not say.
+    pub publisher: Option<String>,
+    /// `dpkg`, `registry64`, ...
+    pub source: String,
+}
+
+/// A pair that a person may confirm or reject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The advisory's side.
+    pub product: ProductName,
+    /// The inventory's side.
+    pub installed: InstalledName,
+    /// 0 to 100; ranks, never decides.
+    pub score: u32,
+    /// Why it is ranked so.
+    pub reasons: Vec<String>,
+    /// Assets on which it is installed.
+    pub assets: u32,
+}
+
+impl Candidate {
+    /// The stable identifier of the pair.
+    pub fn id(&self) -> String {
+        pair_id(&self.product, &self.installed)
+    }
+}
+
+/// The stable identifier of a pair.
+pub fn pair_id(product: &ProductName, installed: &InstalledName) -> String {
+    let ProductName { vendor, product } = product;
+    let InstalledName { name, publisher, source } = installed;
+    let publisher = publisher.as_deref().unwrap_or("");
+    let mut text = String::new();
+    for part in [vendor, product, name, publisher, source] {
+        // The length keeps neighbours apart whatever they contain.
+        let _ = write!(text, "{}:{part}", part.len());
+    }
+    Digest::of(text.as_bytes()).to_string().chars().take(12).collect()
+}
+
+/// The two sides of a rule.
+pub fn sides(rule: &MapRuleRecord) -> (ProductName, InstalledName) {
+    let MapRuleRecord { vendor, product, installed_name, installed_publisher, source, .. } = rule;
+    (
+        ProductName { vendor: vendor.clone(), product: product.clone() },
+        InstalledName {
+            name: installed_name.clone(),
+            publisher: installed_publisher.clone(),
+            source: source.clone(),
+        },
+    )
+}
+
+/// Whether a rule counts now.
+pub fn is_valid(rule: &MapRuleRecord, now_ms: i64) -> bool {
+    rule.expires_ms.is_none_or(|it| now_ms < it)
+}
+
+/// Whether an installed name is, letter by letter, what an advisory calls the product, with or without
+/// the vendor before it. Folds case and punctuation and nothing else.
+pub fn same_folded_name(product: &ProductName, installed: &str) -> bool {
+    let installed = folded(installed);
+    !installed.is_empty() && folded_names(product).contains(&installed)
+}
+
+/// The folded names under which a product would be installed if it were called as in the advisory.
+pub fn folded_names(product: &ProductName) -> Vec<String> {
+    let (name, vendor) = (folded(&product.product), folded_vendor(&product.vendor));
+    if name.is_empty() {
+        return Vec::new();
+    }
+    let mut names = vec![name.clone()];
+    if !vendor.is_empty() {
+        match name.strip_prefix(&format!("{vendor} ")) {
+            Some(bare) if !bare.is_empty() => names.push(bare.to_owned()),
+            _ => names.push(format!("{vendor} {name}")),
+        }
+    }
+    names
+}
+
+/// Ranks pairs, best first. Decided pairs (by id) are left out.
+pub fn suggest(
+    products: &BTreeSet<ProductName>,
+    installed: &BTreeMap<InstalledName, u32>,
+    decided: &HashSet<String>,
+) -> Vec<Candidate> {
+    let sides: Vec<Side<'_>> = installed.iter().map(|(name, &assets)| Side::new(name, assets)).collect();
+    let mut by_token: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, side) in sides.iter().enumerate() {
+        for token in side.tokens.iter().filter(|it| is_telling(it)) {
+            by_token.entry(token.as_str()).or_default().push(index);
+        }
+    }
+    let mut found = Vec::new();
+    for product in products {
+        let words = words_of(&product.product, &product.vendor);
+        let near: BTreeSet<usize> =
+            words.iter().filter_map(|it| by_token.get(it.as_str())).flatten().copied().collect();
+        let mut best: Vec<Candidate> = near
+            .into_iter()
+            .filter_map(|index| sides.get(index))
+            .map(|side| rank(product, &words, side))
+            .filter(|it| it.score >= MIN_SCORE && !decided.contains(&it.id()))
+            .collect();
+        best.sort_by(|one, two| order(one).cmp(&order(two)));
+        best.truncate(MAX_PER_PRODUCT);
+        found.append(&mut best);
+        if found.len() >= MAX_CANDIDATES {
+            break;
+        }
+    }
+    found.sort_by(|one, two| order(one).cmp(&order(two)));
+    found
+}
+
+fn order(it: &Candidate) -> (Reverse<u32>, Reverse<u32>, &ProductName, &InstalledName) {
+    (Reverse(it.score), Reverse(it.assets), &it.product, &it.installed)
+}
+
+struct Side<'a> {
+    name: &'a InstalledName,
+    assets: u32,
+    vendor: String,
+    tokens: BTreeSet<String>,
+}
+
+impl<'a> Side<'a> {
+    fn new(name: &'a InstalledName, assets: u32) -> Self {
+        let publisher = name.publisher.as_deref().unwrap_or("");
+        // A distribution's maintainer is a person with an address, not a vendor.
+        let vendor = if publisher.contains('@') { String::new() } else { folded_vendor(publisher) };
+        Self { name, assets, tokens: words_of(&name.name, publisher), vendor }
+    }
+}
+
+/// The words of a name without those of its vendor.
+fn words_of(name: &str, vendor: &str) -> BTreeSet<String> {
+    let vendor: BTreeSet<String> = tokens(vendor).into_iter().collect();
+    let words: BTreeSet<String> = tokens(name).into_iter().collect();
+    let own: BTreeSet<String> = words.difference(&vendor).cloned().collect();
+    if own.is_empty() { words } else { own }
+}
+
+/// Whether a shared word says anything.
+fn is_telling(token: &str) -> bool {
+    token.len() > 1 && !COMMON.contains(&token) && token.chars().any(char::is_alphabetic)
+}
+
+fn rank(product: &ProductName, words: &BTreeSet<String>, side: &Side<'_>) -> Candidate {
+    let mut reasons = Vec::new();
+    let vendor = folded_vendor(&product.vendor);
+    let vendor_score = if vendor.is_empty() || side.vendor.is_empty() {
+        reasons.push("one side names no vendor".to_owned());
+        0
+    } else if vendor == side.vendor {
+        reasons.push("vendor equal".to_owned());
+        35
+    } else if contains_words(&side.vendor, &vendor) || contains_words(&vendor, &side.vendor) {
+        reasons.push(format!("vendor alike: `{vendor}` and `{}`", side.vendor));
+        20
+    } else {
+        reasons.push(format!("vendor differs: `{vendor}` and `{}`", side.vendor));
+        0
+    };
+    let list = |it: &mut dyn Iterator<Item = &String>| it.take(8).cloned().collect::<Vec<_>>().join(" ");
+    let shared = words.intersection(&side.tokens).count();
+    let all = words.union(&side.tokens).count().max(1);
+    reasons.push(format!("words shared: {}", list(&mut words.intersection(&side.tokens))));
+    if words.iter().any(|it| !side.tokens.contains(it)) {
+        reasons.push(format!("words missing in the installed name: {}", list(&mut words.difference(&side.tokens))));
+    }
+    if side.tokens.iter().any(|it| !words.contains(it)) {
+        reasons.push(format!("words only in the installed name: {}", list(&mut side.tokens.difference(words))));
+    }
+    let mut score = vendor_score + u32::try_from(50 * shared / all).unwrap_or(0);
+    if same_folded_name(product, &side.name.name) {
+        score += 15;
+        reasons.push("the names are equal but for case and punctuation".to_owned());
+    }
+    if let Some(wanted) = line(&product.product) {
+        let equal = line(&side.name.name) == Some(wanted);
+        reasons.push(if equal { "product line equal" } else { "the advisory names a product line" }.to_owned());
+    }
+    Candidate {
+        product: product.clone(),
+        installed: side.name.clone(),
+        score: score.min(100),
+        reasons,
+        assets: side.assets,
+    }
+}
+
+fn contains_words(long: &str, short: &str) -> bool {
+    format!(" {long} ").contains(&format!(" {short} "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product(vendor: &str, product: &str) -> ProductName {
+        ProductName { vendor: vendor.into(), product: product.into() }
+    }
+
+    fn installed(name: &str, publisher: &str) -> InstalledName {
+        InstalledName { name: name.into(), publisher: Some(publisher.into()), source: "registry64".into() }
+    }
+
+    #[test]
+    fn the_likeliest_pair_comes_first_and_says_why() {
+        let products = BTreeSet::from([product("Siemens", "SIMATIC WinCC V7.5")]);
+        let names = BTreeMap::from([
+            (installed("SIMATIC WinCC V7.5 SP2", "Siemens AG"), 3),
+            (installed("SIMATIC WinCC OA", "ETM"), 1),
+            (installed("7-Zip", "Igor Pavlov"), 9),
+        ]);
+        let found = suggest(&products, &names, &HashSet::new());
+        assert_eq!(found[0].installed.name, "SIMATIC WinCC V7.5 SP2");
+        assert_eq!(found[0].assets, 3);
+        assert!(found[0].reasons.contains(&"vendor equal".to_owned()), "{:?}", found[0].reasons);
+        assert!(found[0].reasons.iter().any(|it| it.starts_with("words only in the installed name: sp2")));
+        assert!(found.iter().all(|it| it.installed.name != "7-Zip"));
+        assert!(found.windows(2).all(|it| it[0].score >= it[1].score));
+
+        let decided = HashSet::from([found[0].id()]);
+        assert!(suggest(&products, &names, &decided).iter().all(|it| it.id() != found[0].id()));
+    }
+
+    #[test]
+    fn the_id_of_a_pair_is_stable_and_its_parts_cannot_run_together() {
+        let id = pair_id(&product("a", "b"), &installed("c", "d"));
+        assert_eq!(id.len(), 12);
+        assert_eq!(id, pair_id(&product("a", "b"), &installed("c", "d")));
+        assert_ne!(id, pair_id(&product("ab", ""), &installed("c", "d")));
+        assert_ne!(id, pair_id(&product("a", "b"), &installed("c", "e")));
+    }
+
+    #[test]
+    fn only_case_punctuation_and_the_vendor_are_folded_away() {
+        let pi = product("OSIsoft LLC", "PI Vision");
+        assert!(same_folded_name(&pi, "pi-vision"));
+        assert!(same_folded_name(&pi, "OSIsoft PI Vision"));
+        assert!(!same_folded_name(&pi, "PI Vision 2020"));
+        assert!(!same_folded_name(&pi, "PI"));
+        assert!(!same_folded_name(&product("x", ""), ""));
+    }
+
+    #[test]
+    fn an_expired_rule_does_not_count() {
+        let rule = MapRuleRecord { expires_ms: Some(10), ..MapRuleRecord::default() };
+        assert!(is_valid(&rule, 9) && !is_valid(&rule, 10));
+        assert!(is_valid(&MapRuleRecord::default(), i64::MAX));
+    }
+}

@@ -1,0 +1,474 @@
+//! The `Knowledge` service: imports, findings, explanations, and decisions about the product map.
+//!
+//! Knows how requests become questions to the board and changes of the library. Refuses to know
+//! who may do what and how a change becomes durable: that is the [`Office`], which the zone fills.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdpoint_common::proto::store::MapRuleRecord;
+use holdpoint_common::proto::v1 as pb;
+use holdpoint_common::proto::v1::import_part::Part;
+use holdpoint_common::proto::v1::import_result;
+use holdpoint_common::proto::v1::knowledge_server::Knowledge as Service;
+use holdpoint_common::version::Scheme;
+use tokio_stream::StreamExt;
+use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
+
+use crate::assess::{Board, BoardError, Filter, FindingView, Verdict};
+use crate::knowledge::map::{CONFIRMED, Candidate, REJECTED};
+use crate::knowledge::text::shown;
+use crate::knowledge::{FeedState, ImportError, Kind, Library, MAX_FILE, Prepared};
+use crate::store::Txn;
+
+/// Longest file name that is kept, in characters.
+const MAX_FILE_NAME: usize = 200;
+/// Longest evidence or reason of a decision, in characters.
+const MAX_WHY: usize = 2_000;
+/// Candidates of an answer when nothing is said.
+const DEFAULT_CANDIDATES: usize = 50;
+/// Most candidates of an answer.
+const MAX_CANDIDATES: usize = 1_000;
+
+/// What a call needs its caller to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// To read.
+    Viewer,
+    /// To bring knowledge in and to decide about the map.
+    Engineer,
+}
+
+/// Something that happened, for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// The caller, as [`Office::admit`] named him.
+    pub by: String,
+    /// What was done, as a past participle.
+    pub action: &'static str,
+    /// What it was done to.
+    pub subject: String,
+    /// Details.
+    pub text: String,
+}
+
+/// What the service needs of the zone around it.
+#[async_trait]
+pub trait Office: Send + Sync + 'static {
+    /// Lets a caller in and says who it is.
+    ///
+    /// # Errors
+    /// A refusal with its reason and what to do next.
+    fn admit(&self, call: &Extensions, needs: Needs) -> Result<String, Status>;
+
+    /// The collector's time, Unix milliseconds.
+    fn now_ms(&self) -> i64;
+
+    /// When an asset last called, Unix milliseconds.
+    fn seen_ms(&self, asset: &str) -> Option<i64>;
+
+    /// The id of the asset with that id or name.
+    ///
+    /// # Errors
+    /// There is none, or several share the name.
+    fn asset_id(&self, id_or_name: &str) -> Result<String, Status>;
+
+    /// Writes a change with its audit entry; returns when it is durable.
+    ///
+    /// # Errors
+    /// The store refuses.
+    async fn commit(&self, txn: Txn, deed: Deed) -> Result<(), Status>;
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct KnowledgeService<O> {
+    office: Arc<O>,
+    library: Arc<Library>,
+    board: Arc<Board>,
+}
+
+impl<O: Office> KnowledgeService<O> {
+    /// A service over the zone's library and board.
+    pub fn new(office: Arc<O>, library: Arc<Library>, board: Arc<Board>) -> Self {
+        Self { office, library, board }
+    }
+
+    /// Imports one file. A file that cannot be used is an answer, not a failure.
+    ///
+    /// # Errors
+    /// The change could not be made durable.
+    pub async fn take_file(&self, by: String, file: String, bytes: Vec<u8>) -> Result<pb::ImportResult, Status> {
+        let _turn = self.library.turn().await;
+        let (library, name, who, now_ms) =
+            (Arc::clone(&self.library), file.clone(), by.clone(), self.office.now_ms());
+        let prepared = blocking(move || library.prepare(&name, bytes, &who, now_ms)).await?;
+        let mut prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok(refused(file, &error)),
+        };
+        let Prepared { digest, kind, items, unchanged, .. } = prepared;
+        let txn = std::mem::replace(&mut prepared.txn, Txn::admin());
+        if !txn.is_empty() {
+            let text = format!("{} with {items} items{}", kind.as_str(), if unchanged { ", unchanged" } else { "" });
+            let deed = Deed { by, action: "imported", subject: format!("{file} {digest}"), text };
+            self.office.commit(txn, deed).await?;
+        }
+        let skipped = std::mem::take(&mut prepared.skipped);
+        self.announce(self.library.publish(prepared), now_ms).await?;
+        Ok(pb::ImportResult {
+            result: Some(import_result::Result::Taken(pb::Taken {
+                file,
+                kind: kind.as_str().to_owned(),
+                digest: digest.to_vec(),
+                items,
+                unchanged,
+                skipped,
+            })),
+        })
+    }
+
+    /// Tells the board; arranging knowledge takes a moment, so not on an asynchronous thread.
+    async fn announce(&self, knowledge: Arc<crate::knowledge::Knowledge>, now_ms: i64) -> Result<(), Status> {
+        let board = Arc::clone(&self.board);
+        blocking(move || board.knowledge_changed(knowledge, now_ms)).await
+    }
+
+    /// Asks the board on a thread that may wait for judging.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Board, i64, &dyn Fn(&str) -> Option<i64>) -> Result<T, BoardError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let (board, office) = (Arc::clone(&self.board), Arc::clone(&self.office));
+        blocking(move || question(&board, office.now_ms(), &|asset| office.seen_ms(asset))).await?.map_err(|error| {
+            match error {
+                BoardError::Busy => Status::unavailable(error.to_string()),
+                BoardError::UnknownAsset(_) | BoardError::UnknownSubject(_) => Status::not_found(error.to_string()),
+            }
+        })
+    }
+
+    async fn decide(&self, candidate: String, decision: Decision) -> Result<Response<pb::MapRule>, Status> {
+        let _turn = self.library.turn().await;
+        let known = self.library.current().rules.iter().find(|it| it.id == candidate).cloned();
+        let now_ms = self.office.now_ms();
+        if decision.expires_ms.is_some_and(|it| it <= now_ms) {
+            return Err(Status::invalid_argument("the decision would have expired already"));
+        }
+        let mut rule = match known {
+            Some(rule) => rule,
+            None => {
+                let wanted = candidate.clone();
+                let found = self
+                    .ask(move |board, now_ms, _| {
+                        Ok(board.suggest(None, now_ms)?.into_iter().find(|it| it.id() == wanted))
+                    })
+                    .await?;
+                let found = found.ok_or_else(|| {
+                    let candidate = shown(&candidate, 40);
+                    Status::not_found(format!("there is no candidate `{candidate}`: `holdpoint map suggest` lists them"))
+                })?;
+                rule_of(found)
+            }
+        };
+        decision.word.clone_into(&mut rule.decision);
+        rule.scheme = decision.scheme.map(|it| it.name().to_owned());
+        rule.by.clone_from(&decision.by);
+        rule.at_ms = now_ms;
+        rule.why = decision.why;
+        rule.expires_ms = decision.expires_ms;
+        let deed = Deed {
+            by: decision.by,
+            action: decision.action,
+            subject: rule.id.clone(),
+            text: format!("`{}` and `{}`: {}", rule.product, rule.installed_name, rule.why),
+        };
+        self.office.commit(Txn::admin().put_map_rule(rule.clone()), deed).await?;
+        self.announce(self.library.publish_rule(rule.clone()), now_ms).await?;
+        Ok(Response::new(rule_message(rule)))
+    }
+}
+
+struct Decision {
+    by: String,
+    word: &'static str,
+    action: &'static str,
+    scheme: Option<Scheme>,
+    why: String,
+    expires_ms: Option<i64>,
+}
+
+#[async_trait]
+impl<O: Office> Service for KnowledgeService<O> {
+    async fn import(&self, request: Request<Streaming<pb::ImportPart>>) -> Result<Response<pb::ImportResult>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Engineer)?;
+        let mut parts = request.into_inner();
+        let first = parts.next().await.transpose()?;
+        let Some(pb::ImportPart { part: Some(Part::Header(header)) }) = first else {
+            return Err(Status::invalid_argument("the first part of an import is its header"));
+        };
+        let pb::ImportHeader { file, size } = header;
+        let file = file_name(&file);
+        if usize::try_from(size).map_or(true, |it| it > MAX_FILE) {
+            return Ok(Response::new(refused(file, &ImportError::TooLarge)));
+        }
+        // The announced size is a wish of the peer: memory grows with what arrives.
+        let mut bytes = Vec::new();
+        while let Some(part) = parts.next().await.transpose()? {
+            let Some(Part::Bytes(more)) = part.part else {
+                return Err(Status::invalid_argument("after the header an import has bytes only"));
+            };
+            if bytes.len() + more.len() > MAX_FILE {
+                return Ok(Response::new(refused(file, &ImportError::TooLarge)));
+            }
+            bytes.extend_from_slice(&more);
+        }
+        if usize::try_from(size) != Ok(bytes.len()) {
+            return Err(Status::invalid_argument("the file arrived with another size than its header says"));
+        }
+        self.take_file(by, file, bytes).await.map(Response::new)
+    }
+
+    async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let pb::StatusRequest { asset, advisory, verdict, role, stale_s, limit, after } = request.into_inner();
+        let asset = asset.map(|it| self.office.asset_id(&it)).transpose()?;
+        let verdict = verdict
+            .map(|it| it.parse::<Verdict>())
+            .transpose()
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let after = match after.split_once('/') {
+            Some((asset, subject)) => Some((asset.to_owned(), subject.to_owned())),
+            None if after.is_empty() => None,
+            None => return Err(Status::invalid_argument("the cursor is not one that a page gave")),
+        };
+        let filter = Filter {
+            asset,
+            advisory,
+            verdict,
+            role,
+            stale: stale_s.map(Duration::from_secs),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            after,
+        };
+        let page = self.ask(move |board, now_ms, seen| board.page(&filter, now_ms, seen)).await?;
+        Ok(Response::new(pb::StatusResponse {
+            findings: page.findings.into_iter().map(finding_message).collect(),
+            next_after: page.next_after.map(|(asset, subject)| format!("{asset}/{subject}")),
+            any_open: page.any_open,
+        }))
+    }
+
+    async fn summarize(
+        &self,
+        request: Request<pb::SummarizeRequest>,
+    ) -> Result<Response<pb::SummarizeResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let summary = self.ask(|board, now_ms, seen| board.summary(now_ms, seen)).await?;
+        let count = |name: &str, count: u64| pb::Count { name: name.to_owned(), count };
+        Ok(Response::new(pb::SummarizeResponse {
+            by_verdict: summary.by_verdict.iter().map(|(word, &n)| count(word.as_str(), n)).collect(),
+            by_reason: summary.by_reason.iter().map(|(word, &n)| count(word.as_str(), n)).collect(),
+            matchability: summary.matchability.iter().map(|&(word, n)| count(word, n)).collect(),
+            feeds: summary.feeds.iter().map(feed_message).collect(),
+            assets: summary.assets,
+        }))
+    }
+
+    async fn explain(&self, request: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let pb::ExplainRequest { asset, subject } = request.into_inner();
+        let asset = self.office.asset_id(&asset)?;
+        let id = asset.clone();
+        let told = self.ask(move |board, now_ms, seen| board.explain(&id, &subject, now_ms, seen)).await?;
+        let step = |it: crate::assess::Step| pb::Step {
+            step: it.step.to_owned(),
+            text: it.text,
+            evidence: it.evidence,
+        };
+        Ok(Response::new(pb::ExplainResponse {
+            asset,
+            subject: told.subject,
+            verdict: told.outcome.verdict().as_str().to_owned(),
+            reason: told.outcome.reason().map(|it| it.as_str().to_owned()),
+            chain: told.chain.into_iter().map(step).collect(),
+        }))
+    }
+
+    async fn list_feeds(
+        &self,
+        request: Request<pb::ListFeedsRequest>,
+    ) -> Result<Response<pb::ListFeedsResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let (knowledge, now_ms) = (self.library.current(), self.office.now_ms());
+        let feeds = Kind::ALL.map(|it| knowledge.feed(it, self.board.ages(), now_ms));
+        Ok(Response::new(pb::ListFeedsResponse { feeds: feeds.iter().map(feed_message).collect() }))
+    }
+
+    async fn suggest_map(
+        &self,
+        request: Request<pb::SuggestMapRequest>,
+    ) -> Result<Response<pb::SuggestMapResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let pb::SuggestMapRequest { advisory, limit } = request.into_inner();
+        let limit = match usize::try_from(limit).unwrap_or(usize::MAX) {
+            0 => DEFAULT_CANDIDATES,
+            limit => limit.min(MAX_CANDIDATES),
+        };
+        let mut found = self.ask(move |board, now_ms, _| board.suggest(advisory.as_deref(), now_ms)).await?;
+        found.truncate(limit);
+        Ok(Response::new(pb::SuggestMapResponse {
+            candidates: found.into_iter().map(candidate_message).collect(),
+        }))
+    }
+
+    async fn confirm_map(&self, request: Request<pb::ConfirmMapRequest>) -> Result<Response<pb::MapRule>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Engineer)?;
+        let pb::ConfirmMapRequest { candidate, scheme, evidence, expires_ms } = request.into_inner();
+        let scheme = scheme
+            .parse()
+            .map_err(|error: holdpoint_common::version::UnknownScheme| Status::invalid_argument(error.to_string()))?;
+        let why = why(&evidence, "a confirmation needs its evidence: a document, an order number, an inspection")?;
+        let (word, action) = (CONFIRMED, "map-confirmed");
+        self.decide(candidate, Decision { by, word, action, scheme: Some(scheme), why, expires_ms }).await
+    }
+
+    async fn reject_map(&self, request: Request<pb::RejectMapRequest>) -> Result<Response<pb::MapRule>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Engineer)?;
+        let pb::RejectMapRequest { candidate, reason, expires_ms } = request.into_inner();
+        let why = why(&reason, "a rejection needs its reason")?;
+        let (word, action) = (REJECTED, "map-rejected");
+        self.decide(candidate, Decision { by, word, action, scheme: None, why, expires_ms }).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Status::internal("the work for this call was given up"))
+}
+
+/// The last part of what a peer calls a file: it is shown and never opened.
+fn file_name(file: &str) -> String {
+    let last = file.rsplit(['/', '\\']).next().unwrap_or("");
+    let name = shown(last, MAX_FILE_NAME);
+    if name.is_empty() { "unnamed".to_owned() } else { name }
+}
+
+fn why(text: &str, needed: &'static str) -> Result<String, Status> {
+    let why = shown(text, MAX_WHY);
+    if why.is_empty() { Err(Status::invalid_argument(needed)) } else { Ok(why) }
+}
+
+fn refused(file: String, error: &ImportError) -> pb::ImportResult {
+    let reason = error.to_string();
+    pb::ImportResult { result: Some(import_result::Result::Refused(pb::Refused { file, reason })) }
+}
+
+fn finding_message(view: FindingView) -> pb::Finding {
+    let FindingView {
+        asset,
+        subject,
+        kind,
+        advisory,
+        vulnerability,
+        product,
+        outcome,
+        installed,
+        required,
+        as_of_ms,
+        feed_age,
+    } = view;
+    pb::Finding {
+        asset,
+        subject,
+        kind: match kind {
+            Kind::Csaf => "advisory",
+            Kind::Requirements => "requirement",
+        }
+        .to_owned(),
+        advisory,
+        vulnerability,
+        product,
+        verdict: outcome.verdict().as_str().to_owned(),
+        reason: outcome.reason().map(|it| it.as_str().to_owned()),
+        // Windows, decisions and triage come with later parts of the product.
+        state: None,
+        installed,
+        required,
+        as_of_ms,
+        feed_age_s: Some(feed_age.as_secs()),
+        triage: None,
+        disposition: None,
+    }
+}
+
+fn feed_message(feed: &FeedState) -> pb::Feed {
+    pb::Feed {
+        kind: feed.kind.as_str().to_owned(),
+        items: feed.items,
+        imported_ms: feed.imported_ms.unwrap_or(0),
+        age_s: feed.age.as_secs(),
+        allowed_age_s: feed.allowed.as_secs(),
+        stale: feed.stale,
+    }
+}
+
+fn candidate_message(candidate: Candidate) -> pb::MapCandidate {
+    let id = candidate.id();
+    let Candidate { product, installed, score, reasons, assets } = candidate;
+    pb::MapCandidate {
+        id,
+        vendor: product.vendor,
+        product: product.product,
+        installed_name: installed.name,
+        installed_publisher: installed.publisher,
+        source: installed.source,
+        score,
+        reasons,
+        assets,
+    }
+}
+
+fn rule_of(candidate: Candidate) -> MapRuleRecord {
+    let id = candidate.id();
+    let Candidate { product, installed, .. } = candidate;
+    MapRuleRecord {
+        id,
+        vendor: product.vendor,
+        product: product.product,
+        installed_name: installed.name,
+        installed_publisher: installed.publisher,
+        source: installed.source,
+        ..MapRuleRecord::default()
+    }
+}
+
+fn rule_message(rule: MapRuleRecord) -> pb::MapRule {
+    let MapRuleRecord {
+        id,
+        decision,
+        vendor,
+        product,
+        installed_name,
+        installed_publisher,
+        source,
+        scheme,
+        by,
+        at_ms,
+        why,
+        expires_ms,
+    } = rule;
+    pb::MapRule {
+        id,
+        decision,
+        vendor,
+        product,
+        installed_name,
+        installed_publisher,
+        source,
+        scheme,
+        by,
+        at_ms,
+        why,
+        expires_ms,
+    }
+}
