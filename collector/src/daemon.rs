@@ -30,10 +30,10 @@ use tonic::{Request, Status};
 use tracing::{info, warn};
 
 use crate::admin::AdminService;
+use crate::assess::Board;
 use crate::config::{self, Config, ConfigError};
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
-use crate::assess::Board;
 use crate::knowledge::{AllowedAges, Library, LibraryError};
 use crate::local::SOCKET;
 use crate::metrics::{self, Label, Metrics};

@@ -26,7 +26,7 @@ use crate::audit::Act;
 use crate::pki::{Issued, PkiError, Request as Csr, token};
 use crate::server::Peer;
 use crate::store::Txn;
-use crate::zone::{Call, Zone, amend, event, status_of};
+use crate::zone::{Call, Zone, amend, event, gate, status_of};
 use host::Host;
 
 /// Most certificates that are kept of one asset or operator; the oldest go first.
@@ -307,6 +307,7 @@ impl EnrolService {
                     .cloned()
                     .ok_or_else(|| Reason::Revoked.refuse("this certificate was revoked a moment ago"))?;
                 let text = describe(&certificate);
+                gate::settle(&mut record.certificates, used, now);
                 keep(&mut record.certificates, certificate, Some(used));
                 // The new key is made on the operator's machine, as every key of a request.
                 record.key_on_collector = false;

@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Readable};
 use crate::identity::Identity;
-use crate::section::Digest;
 use crate::tls::{InvalidLeaf, Leaf, Trust};
 
 /// Name of the file with key and chain.
@@ -172,17 +171,6 @@ impl Credentials {
     pub fn trust(&self) -> Trust {
         Trust::Anchors { anchors: self.anchors.clone(), zone: self.identity.zone.clone() }
     }
-}
-
-/// What a check-in says about the zone CAs that are trusted: the first 8 bytes of the SHA-256 over
-/// their own digests in sorted order.
-pub fn anchors_digest(anchors: &[CertificateDer<'_>]) -> [u8; 8] {
-    let mut digests: Vec<Digest> = anchors.iter().map(|it| Digest::of(it)).collect();
-    digests.sort_unstable();
-    let all: Vec<u8> = digests.iter().flat_map(|it| *it.as_bytes()).collect();
-    let mut first = [0; 8];
-    first.copy_from_slice(&Digest::of(&all).as_bytes()[..8]);
-    first
 }
 
 /// A new ECDSA P-256 key: what TPMs and Windows key stores hold too.

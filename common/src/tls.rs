@@ -1,9 +1,9 @@
 //! TLS as Holdpoint speaks it: version 1.3 only, both sides by certificate, no resumption.
 //!
 //! The hybrid key exchange X25519MLKEM768 is preferred. A resumed session would skip the check
-//! of the client certificate, so neither side keeps or accepts sessions. What a certificate means is read in
-//! [`leaf`]; whether a collector is believed is decided in [`verifier`]. The collector's own
-//! side is in its `server` module, on top of [`provider`].
+//! of the client certificate, so neither side keeps or accepts sessions. What a certificate means
+//! is read in [`leaf`]; why a collector is not believed is said by [`Distrust`]. The collector's
+//! own side is in its `server` module, on top of [`provider`].
 
 pub mod leaf;
 mod verifier;

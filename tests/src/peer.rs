@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use holdpoint_common::channel::{self, ChannelSettings};
 use holdpoint_common::clock::{Clock, SystemClock};
-use holdpoint_common::credentials::{Credentials, anchors_digest};
+use holdpoint_common::credentials::Credentials;
 use holdpoint_common::enrolment::{self, EnrolError};
 use holdpoint_common::identity::Subject;
 use holdpoint_common::proto::v1::agent_link_client::AgentLinkClient;
@@ -22,7 +22,7 @@ use holdpoint_common::proto::v1::{
     SectionBody, SectionPart, Wanted,
 };
 use holdpoint_common::section::{self, Section};
-use holdpoint_common::tls;
+use holdpoint_common::tls::{self, anchors_digest};
 use holdpoint_common::token::Token;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};

@@ -52,7 +52,9 @@ pub(super) fn judge(
     let joint = match (withdrawn, joint.verdict().is_open()) {
         (false, _) => joint,
         (true, true) => {
-            trace.add(|| Step::new("document", "this statement was taken back; whether it still holds is not known"));
+            trace.add(|| {
+                Step::new("document", "this statement was taken back; whether it still holds is not known")
+            });
             Outcome::unknown(Reason::AdvisoryWithdrawn)
         }
         // A statement that did not apply leaves nothing to wonder about.
@@ -133,7 +135,10 @@ fn joint(members: &[Member<'_>], trace: &mut Trace) -> Option<Outcome> {
     match affected {
         Some(Joint::In) => return Some(Outcome::AFFECTED),
         Some(Joint::Conflict) => {
-            siblings(trace, "the version is inside one entry's bound and outside another's: they may speak of different lines");
+            siblings(
+                trace,
+                "the version is inside one entry's bound and outside another's: they may speak of different lines",
+            );
             return Some(Outcome::unknown(Reason::SiblingConflict));
         }
         Some(Joint::Unknown(reason)) => return Some(Outcome::unknown(reason)),

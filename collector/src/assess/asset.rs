@@ -69,7 +69,9 @@ impl Held {
         let shown_status = SectionStatus::try_from(shown.status).unwrap_or(SectionStatus::Unspecified);
         let coverage = match (digest, status) {
             (None, _) => Coverage::Missing,
-            (Some(_), SectionStatus::Complete) if shown_status == SectionStatus::Complete => Coverage::Complete,
+            (Some(_), SectionStatus::Complete) if shown_status == SectionStatus::Complete => {
+                Coverage::Complete
+            }
             (Some(_), _) => Coverage::Incomplete,
         };
         Self { digest, coverage, status, received_ms: Some(*received_ms), sequence: *sequence }

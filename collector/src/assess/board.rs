@@ -16,7 +16,7 @@ use tracing::warn;
 
 use crate::knowledge::map::{self, Candidate, InstalledName};
 use crate::knowledge::text::shown;
-use crate::knowledge::{AllowedAges, Knowledge, Kind, Versions};
+use crate::knowledge::{AllowedAges, Kind, Knowledge, Versions};
 
 use super::asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 use super::explain::{Explanation, Step, Trace};
@@ -201,7 +201,9 @@ impl Board {
     /// A page of findings.
     pub fn page(&self, filter: &Filter, now_ms: i64, seen: LastSeen<'_>) -> Result<Page, BoardError> {
         let state = self.settled(filter.asset.as_deref(), now_ms)?;
-        if let Some(asset) = &filter.asset && !state.assets.contains_key(asset.as_str()) {
+        if let Some(asset) = &filter.asset
+            && !state.assets.contains_key(asset.as_str())
+        {
             return Err(BoardError::UnknownAsset(shown(asset, 80)));
         }
         let weather = Weather::new(&state.index.knowledge, &self.ages, now_ms);
@@ -216,15 +218,23 @@ impl Board {
     }
 
     /// Explains what holds for an asset and a subject, or the beginning of one: of several, the worst.
-    pub fn explain(&self, asset: &str, subject: &str, now_ms: i64, seen: LastSeen<'_>) -> Result<Explanation, BoardError> {
+    pub fn explain(
+        &self,
+        asset: &str,
+        subject: &str,
+        now_ms: i64,
+        seen: LastSeen<'_>,
+    ) -> Result<Explanation, BoardError> {
         let (index, facts, judged, weather) = {
             let state = self.settled(Some(asset), now_ms)?;
-            let on_board = state.assets.get(asset).ok_or_else(|| BoardError::UnknownAsset(shown(asset, 80)))?;
+            let on_board =
+                state.assets.get(asset).ok_or_else(|| BoardError::UnknownAsset(shown(asset, 80)))?;
             let judged = on_board.judged.as_ref().map(|it| Arc::clone(&it.1)).unwrap_or_default();
             let weather = Weather::new(&state.index.knowledge, &self.ages, now_ms);
             (Arc::clone(&state.index), on_board.facts.clone(), judged, weather)
         };
-        let number = chosen(&index, &judged, subject).ok_or_else(|| BoardError::UnknownSubject(shown(subject, 80)))?;
+        let number =
+            chosen(&index, &judged, subject).ok_or_else(|| BoardError::UnknownSubject(shown(subject, 80)))?;
         Ok(self.chain(&index, &facts, &judged, number, &weather, seen))
     }
 
@@ -236,7 +246,9 @@ impl Board {
         };
         let mut products = index.product_names();
         if let Some(wanted) = advisory {
-            let named = |it: &super::index::Place| index.advisory(it.advisory).is_some_and(|it| page::is_named(it, wanted));
+            let named = |it: &super::index::Place| {
+                index.advisory(it.advisory).is_some_and(|it| page::is_named(it, wanted))
+            };
             let kept: HashSet<_> =
                 index.products.iter().filter(|it| it.places.iter().any(named)).map(|it| &it.name).collect();
             products.retain(|it| kept.contains(it));
@@ -271,7 +283,11 @@ impl Board {
         self.section_rows(SectionKind::Software, digest)
     }
 
-    fn section_rows(&self, kind: SectionKind, digest: &holdpoint_common::section::Digest) -> Option<Arc<Vec<Vec<u8>>>> {
+    fn section_rows(
+        &self,
+        kind: SectionKind,
+        digest: &holdpoint_common::section::Digest,
+    ) -> Option<Arc<Vec<Vec<u8>>>> {
         match self.rows.rows(kind, digest) {
             Ok(rows) => rows,
             Err(why) => {
@@ -290,7 +306,8 @@ impl Board {
                 None => while self.judge_next() {},
             }
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            let is_ready = |it: &OnBoard| it.judged.as_ref().is_some_and(|judged| judged.0 == state.generation);
+            let is_ready =
+                |it: &OnBoard| it.judged.as_ref().is_some_and(|judged| judged.0 == state.generation);
             let ready = match asset {
                 Some(asset) => state.assets.get(asset).is_none_or(is_ready),
                 None => state.assets.values().all(is_ready),
@@ -372,7 +389,11 @@ impl Board {
             software: software.digest,
             coverage: software.coverage,
             platform: platform.map(Arc::new),
-            platform_coverage: if index.platform.is_empty() { Coverage::Missing } else { facts.platform.coverage },
+            platform_coverage: if index.platform.is_empty() {
+                Coverage::Missing
+            } else {
+                facts.platform.coverage
+            },
             role: role.clone(),
         }
     }
@@ -441,7 +462,10 @@ impl Board {
             if applies && nothing == Outcome::NO_PRODUCT {
                 chain.push(Step::new(
                     "row",
-                    format!("{} installed things are known by name only: nothing that is held speaks of them", judged.unidentified()),
+                    format!(
+                        "{} installed things are known by name only: nothing that is held speaks of them",
+                        judged.unidentified()
+                    ),
                 ));
             }
             judge::covered(nothing, if applies { held.coverage } else { Coverage::Complete })
@@ -453,7 +477,11 @@ impl Board {
             chain.push(step);
         }
         let reason = now.reason().map(|it| format!("({it})")).unwrap_or_default();
-        let was = if now == outcome { String::new() } else { format!(", judged by the rows alone {}", outcome.verdict()) };
+        let was = if now == outcome {
+            String::new()
+        } else {
+            format!(", judged by the rows alone {}", outcome.verdict())
+        };
         chain.push(Step::new("verdict", format!("{}{reason}{was}", now.verdict())));
         let subject = subject.map(|it| it.text.to_string()).unwrap_or_default();
         Explanation { subject, outcome: now, chain }
@@ -477,8 +505,13 @@ fn chosen(index: &Index, judged: &Judged, beginning: &str) -> Option<SubjectId> 
 fn requirement_steps(index: &Index, number: u32, role: Option<&str>) -> Vec<Step> {
     let Some(held) = at(&index.knowledge.requirements, number) else { return Vec::new() };
     let requirement = &held.requirement;
-    let mut text = format!("{} requires {} by {}", requirement.id, requirement.required(), requirement.scheme);
-    for (word, value) in [("title", &requirement.title), ("reference", &requirement.reference), ("only role", &requirement.role)] {
+    let mut text =
+        format!("{} requires {} by {}", requirement.id, requirement.required(), requirement.scheme);
+    for (word, value) in [
+        ("title", &requirement.title),
+        ("reference", &requirement.reference),
+        ("only role", &requirement.role),
+    ] {
         if let Some(value) = value {
             text.push_str(&format!("; {word}: {}", shown(value, 200)));
         }
@@ -490,7 +523,8 @@ fn requirement_steps(index: &Index, number: u32, role: Option<&str>) -> Vec<Step
 }
 
 fn document_step(source: &crate::knowledge::Source) -> Step {
-    let text = format!("from {}, brought in by {}", shown(&source.file, 120), shown(&source.imported_by, 120));
+    let text =
+        format!("from {}, brought in by {}", shown(&source.file, 120), shown(&source.imported_by, 120));
     Step::new("document", text).resting_on(source.digest.to_string())
 }
 
@@ -524,7 +558,10 @@ fn entry_steps(index: &Index, advisory: u32, vulnerability: u32, entry: u32) -> 
 fn section_step(held: &Held, name: &str) -> Step {
     let status = holdpoint_common::row::status_name(held.status).unwrap_or("never reported");
     let received = held.received_ms.map_or_else(|| "never".to_owned(), page::time_text);
-    let text = format!("section {name}: newest attempt {status}, rows received {received}, sequence {}", held.sequence);
+    let text = format!(
+        "section {name}: newest attempt {status}, rows received {received}, sequence {}",
+        held.sequence
+    );
     let step = Step::new("section", text);
     match held.digest {
         Some(digest) => step.resting_on(digest.to_string()),

@@ -38,7 +38,10 @@ pub(super) fn within(entry: &Entry, scheme: Option<Scheme>, version: Option<&str
         return Within::In;
     }
     let Some(version) = version else {
-        return Within::Unknown(Reason::VersionMissing, "the source does not say which version is installed".into());
+        return Within::Unknown(
+            Reason::VersionMissing,
+            "the source does not say which version is installed".into(),
+        );
     };
     let Some(scheme) = scheme else {
         let text = "the rule names no version scheme".to_owned();

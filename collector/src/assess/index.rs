@@ -103,7 +103,10 @@ impl Index {
 
     fn add_subjects(&mut self, knowledge: &Knowledge) {
         let mut subjects: Vec<Subject> = numbered(&knowledge.requirements)
-            .map(|(number, it)| Subject { text: it.requirement.id.as_str().into(), of: Of::Requirement(number) })
+            .map(|(number, it)| Subject {
+                text: it.requirement.id.as_str().into(),
+                of: Of::Requirement(number),
+            })
             .collect();
         let mut products: HashMap<ProductName, u32> = HashMap::new();
         for (advisory, held) in numbered(&knowledge.advisories) {
@@ -130,7 +133,8 @@ impl Index {
                 let mut entries: Vec<u32> = said.statements.iter().map(|it| it.0).collect();
                 entries.dedup();
                 for entry in entries {
-                    let (Some(named), Some(&product)) = (at(&held.advisory.entries, entry), at(&product_of, entry))
+                    let (Some(named), Some(&product)) =
+                        (at(&held.advisory.entries, entry), at(&product_of, entry))
                     else {
                         continue;
                     };
@@ -208,12 +212,21 @@ impl Index {
                 // A rejection that has expired leaves a candidate; a decision of another kind decides nothing.
                 _ => continue,
             };
-            self.rules.entry(installed.name).or_default().push(NamedRule { rule: position, product, binding });
+            self.rules.entry(installed.name).or_default().push(NamedRule {
+                rule: position,
+                product,
+                binding,
+            });
         }
     }
 
     /// Requirements that look at software of that name.
-    pub(super) fn requirements_for(&self, name: &str, source_package: Option<&str>, source: &str) -> Vec<u32> {
+    pub(super) fn requirements_for(
+        &self,
+        name: &str,
+        source_package: Option<&str>,
+        source: &str,
+    ) -> Vec<u32> {
         let lower = name.to_lowercase();
         let package = source_package.map_or_else(|| lower.clone(), str::to_lowercase);
         let mut found: Vec<u32> = Vec::new();

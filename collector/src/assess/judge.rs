@@ -99,7 +99,12 @@ impl Remembered {
 }
 
 /// Judges an image. `rows` are the software rows; `None` when there are none to be read.
-pub(super) fn judge(index: &Index, image: &Image, rows: Option<&[Vec<u8>]>, memory: &mut Remembered) -> Judged {
+pub(super) fn judge(
+    index: &Index,
+    image: &Image,
+    rows: Option<&[Vec<u8>]>,
+    memory: &mut Remembered,
+) -> Judged {
     let coverage = if rows.is_some() { image.coverage } else { Coverage::Missing };
     let mut results = Vec::new();
     let mut judged = Judged::default();
@@ -118,7 +123,9 @@ pub(super) fn judge(index: &Index, image: &Image, rows: Option<&[Vec<u8>]>, memo
     let mut hits: Vec<(SubjectId, Outcome, usize)> = results
         .iter()
         .enumerate()
-        .flat_map(|(at, result)| result.outcomes.iter().map(move |&(subject, outcome)| (subject, outcome, at)))
+        .flat_map(|(at, result)| {
+            result.outcomes.iter().map(move |&(subject, outcome)| (subject, outcome, at))
+        })
         .filter(|it| applies(it.0))
         .collect();
     hits.sort_unstable_by_key(|it| (it.0, it.2));
@@ -146,7 +153,8 @@ pub(super) fn judge(index: &Index, image: &Image, rows: Option<&[Vec<u8>]>, memo
         findings.extend((0..count).filter_map(missing));
     }
     for &number in &index.platform {
-        let (Some(requirement), Some(&subject)) = (index.requirement(number), at(&index.requirement_subjects, number))
+        let (Some(requirement), Some(&subject)) =
+            (index.requirement(number), at(&index.requirement_subjects, number))
         else {
             continue;
         };

@@ -86,7 +86,11 @@ pub(super) struct Weather {
 
 impl Weather {
     pub(super) fn new(knowledge: &Knowledge, ages: &AllowedAges, now_ms: i64) -> Self {
-        Self { now_ms, inventory: ages.inventory, feeds: Kind::ALL.map(|it| knowledge.feed(it, ages, now_ms)) }
+        Self {
+            now_ms,
+            inventory: ages.inventory,
+            feeds: Kind::ALL.map(|it| knowledge.feed(it, ages, now_ms)),
+        }
     }
 
     pub(super) fn feeds(&self) -> &[FeedState; 2] {
@@ -136,7 +140,10 @@ impl Weather {
     pub(super) fn age_step(&self, seen_ms: Option<i64>) -> Option<Step> {
         self.is_outdated(seen_ms).then(|| {
             let seen = seen_ms.map_or_else(|| "never".to_owned(), time_text);
-            Step::new("section", format!("the asset was last seen {seen}; allowed are {}", days(self.inventory)))
+            Step::new(
+                "section",
+                format!("the asset was last seen {seen}; allowed are {}", days(self.inventory)),
+            )
         })
     }
 }
@@ -206,9 +213,10 @@ pub(super) fn page(state: &State, filter: &Filter, weather: &Weather, seen: Last
                 continue;
             }
             page.any_open |= outcome.verdict().is_open();
-            let comes = filter.after.as_ref().is_none_or(|(asset, after)| {
-                (&*facts.id, &*subject.text) > (asset.as_str(), after.as_str())
-            });
+            let comes = filter
+                .after
+                .as_ref()
+                .is_none_or(|(asset, after)| (&*facts.id, &*subject.text) > (asset.as_str(), after.as_str()));
             if !comes {
                 continue;
             }
@@ -234,14 +242,19 @@ fn kind_of(of: Of) -> Kind {
 
 /// What was looked for in a complete section and not found: requirements that apply, and products that a valid
 /// rule would have bound.
-fn absent<'a>(index: &'a Index, on_board: &'a OnBoard, judged: &'a Judged) -> impl Iterator<Item = Compact> + 'a {
+fn absent<'a>(
+    index: &'a Index,
+    on_board: &'a OnBoard,
+    judged: &'a Judged,
+) -> impl Iterator<Item = Compact> + 'a {
     let facts = &on_board.facts;
     let count = u32::try_from(index.subjects.len()).unwrap_or(u32::MAX);
     (0..count).filter_map(move |number| {
         let complete = |held: &super::asset::Held| held.coverage == Coverage::Complete;
         let looked = match index.subject(number)?.of {
             Of::Requirement(requirement) => {
-                let held = if index.platform.contains(&requirement) { &facts.platform } else { &facts.software };
+                let held =
+                    if index.platform.contains(&requirement) { &facts.platform } else { &facts.software };
                 complete(held) && judge::applies(index, requirement, facts.role.as_deref())
             }
             Of::Entry { product, advisory, .. } => {
@@ -255,7 +268,13 @@ fn absent<'a>(index: &'a Index, on_board: &'a OnBoard, judged: &'a Judged) -> im
     })
 }
 
-fn view(index: &Index, on_board: &OnBoard, judged: &Judged, finding: Compact, weather: &Weather) -> FindingView {
+fn view(
+    index: &Index,
+    on_board: &OnBoard,
+    judged: &Judged,
+    finding: Compact,
+    weather: &Weather,
+) -> FindingView {
     let facts = &on_board.facts;
     let subject = index.subject(finding.subject);
     let of = subject.map_or(Of::Requirement(u32::MAX), |it| it.of);

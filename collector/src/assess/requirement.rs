@@ -11,7 +11,11 @@ use super::explain::{Step, Trace};
 use super::verdict::{Outcome, Reason};
 
 /// What is installed against the minimum.
-pub(super) fn judge_version(requirement: &Requirement, installed: Option<&str>, trace: &mut Trace) -> Outcome {
+pub(super) fn judge_version(
+    requirement: &Requirement,
+    installed: Option<&str>,
+    trace: &mut Trace,
+) -> Outcome {
     let Some(installed) = installed else {
         trace.add(|| Step::new("comparison", "the source does not say which version is installed"));
         return Outcome::unknown(Reason::VersionMissing);
@@ -24,7 +28,10 @@ pub(super) fn judge_version(requirement: &Requirement, installed: Option<&str>, 
         }
         Err(why) => {
             trace.add(|| {
-                Step::new("comparison", format!("{installed} and {minimum} cannot be compared by {scheme}: {why}"))
+                Step::new(
+                    "comparison",
+                    format!("{installed} and {minimum} cannot be compared by {scheme}: {why}"),
+                )
             });
             Outcome::unknown(Reason::VersionNotComparable)
         }
@@ -76,7 +83,9 @@ pub(super) fn judge_platform(
                     judge_version(requirement, Some(it), &mut Trace::off()) == Outcome::FIXED
                 });
             let outcome = if on_disk {
-                trace.add(|| Step::new("comparison", "a kernel that will do is on disk and waits for a restart"));
+                trace.add(|| {
+                    Step::new("comparison", "a kernel that will do is on disk and waits for a restart")
+                });
                 Outcome::RESTART_PENDING
             } else {
                 doubted(outcome)
@@ -86,13 +95,18 @@ pub(super) fn judge_platform(
         Wanted::Build { os } => {
             let Some(name) = platform.os_name.as_deref() else {
                 trace.add(|| Step::new("row", "the platform row names no operating system"));
-                return os.is_anything().then(|| build(requirement, platform, trace)).map(|it| (doubted(it), platform.build.clone())).or(
-                    Some((Outcome::unknown(Reason::IdentityUnconfirmed), None)),
-                );
+                return os
+                    .is_anything()
+                    .then(|| build(requirement, platform, trace))
+                    .map(|it| (doubted(it), platform.build.clone()))
+                    .or(Some((Outcome::unknown(Reason::IdentityUnconfirmed), None)));
             };
             trace.add(|| {
                 let build = platform.build.as_deref().unwrap_or("not known");
-                Step::new("row", format!("the operating system is {name}, build {build} (source {})", platform.source))
+                Step::new(
+                    "row",
+                    format!("the operating system is {name}, build {build} (source {})", platform.source),
+                )
             });
             if !os.matches(name) {
                 return None;

@@ -123,8 +123,12 @@ fn outcomes(
             continue;
         }
         let version = match &requirement.wanted {
-            Wanted::Software { by: NameKind::SourcePackage, .. } => row.source_version.as_deref().or(row.version.as_deref()),
-            Wanted::Software { by: NameKind::Name, .. } | Wanted::Build { .. } | Wanted::Kernel => row.version.as_deref(),
+            Wanted::Software { by: NameKind::SourcePackage, .. } => {
+                row.source_version.as_deref().or(row.version.as_deref())
+            }
+            Wanted::Software { by: NameKind::Name, .. } | Wanted::Build { .. } | Wanted::Kernel => {
+                row.version.as_deref()
+            }
         };
         found.push((subject, requirement::judge_version(requirement, version, trace)));
     }
@@ -154,7 +158,8 @@ fn outcomes(
             continue;
         }
         matched = matched.min(Match::Candidate);
-        let text = "it is called like the product, and nobody has confirmed that it is: `holdpoint map suggest`";
+        let text =
+            "it is called like the product, and nobody has confirmed that it is: `holdpoint map suggest`";
         undecided(index, product, Reason::IdentityUnconfirmed, text, "", only, &mut found, trace);
     }
     found.sort_by_key(|it| it.0);
@@ -200,7 +205,8 @@ fn bind(
                 );
                 Step::new("map", text).resting_on(rule.id.clone())
             });
-            let judged = advisory::judge(&held.advisory, said, &place.entries, bound, held.is_withdrawn(), trace);
+            let judged =
+                advisory::judge(&held.advisory, said, &place.entries, bound, held.is_withdrawn(), trace);
             for (entry, outcome) in judged {
                 if let Some(&(_, _, subject)) = here.iter().find(|it| it.1 == entry) {
                     found.push((subject, outcome));
@@ -255,12 +261,18 @@ pub(super) fn nothing_found(index: &Index, subject: SubjectId) -> (Outcome, Step
     let product = match index.subject(subject).map(|it| it.of) {
         Some(Of::Entry { product, .. }) => index.product(product),
         Some(Of::Requirement(_)) | None => {
-            return (Outcome::NO_PRODUCT, Step::new("row", "nothing that is installed matches the requirement"));
+            return (
+                Outcome::NO_PRODUCT,
+                Step::new("row", "nothing that is installed matches the requirement"),
+            );
         }
     };
     match product {
         Some(product) if product.confirmed > 0 => {
-            let text = format!("nothing that {} confirmed rules bind to the product is installed", product.confirmed);
+            let text = format!(
+                "nothing that {} confirmed rules bind to the product is installed",
+                product.confirmed
+            );
             (Outcome::NO_PRODUCT, Step::new("row", text))
         }
         Some(_) | None => {

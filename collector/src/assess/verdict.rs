@@ -62,7 +62,9 @@ impl fmt::Display for Verdict {
 
 /// The text is none of the six verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such verdict: use AFFECTED, INSTALLED_NOT_LIVE, FIXED, NOT_AFFECTED, UNKNOWN or NO_PRODUCT")]
+#[error(
+    "there is no such verdict: use AFFECTED, INSTALLED_NOT_LIVE, FIXED, NOT_AFFECTED, UNKNOWN or NO_PRODUCT"
+)]
 pub struct UnknownVerdict;
 
 impl FromStr for Verdict {

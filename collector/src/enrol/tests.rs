@@ -294,6 +294,10 @@ async fn an_operator_enrols_with_the_own_key_and_renews() {
         assert_eq!(call.unwrap().as_str(), "anna");
     }
 
+    // A renewal by the second one shows that it is in use, which ends the first.
+    running.renew(&peer(&second), None).await.unwrap();
+    assert_eq!(reason(running.renew(&peer(&first), None).await), Some(Reason::Revoked));
+
     // A new token replaces what the operator held elsewhere.
     let token = running.token(Grant::Operator(OperatorGrant { name: "anna".into() }), 1).await;
     running.enroll(&token, None).await.unwrap();

@@ -289,8 +289,11 @@ impl Products {
             return Ok(());
         };
         let entry = |id: &str| self.by_id.get(id).and_then(|&at| self.entries.get(at as usize));
-        let (Some(first), Some(second)) = (entry(&product_reference), entry(&relates_to_product_reference)) else {
-            skipped.add(|| format!("product `{}` combines products that are not there", shown(&product.product_id, 80)));
+        let (Some(first), Some(second)) = (entry(&product_reference), entry(&relates_to_product_reference))
+        else {
+            skipped.add(|| {
+                format!("product `{}` combines products that are not there", shown(&product.product_id, 80))
+            });
             return Ok(());
         };
         let mut place = Place {
@@ -303,7 +306,12 @@ impl Products {
         self.take(product, &place, skipped)
     }
 
-    fn take(&mut self, product: wire::Product, place: &Place, skipped: &mut Skipped) -> Result<(), InvalidCsaf> {
+    fn take(
+        &mut self,
+        product: wire::Product,
+        place: &Place,
+        skipped: &mut Skipped,
+    ) -> Result<(), InvalidCsaf> {
         let wire::Product { name, product_id, product_identification_helper: helper } = product;
         if product_id.is_empty() || product_id.len() > MAX_TEXT {
             skipped.add(|| format!("product `{}` has no usable id", shown(&name, 80)));
@@ -321,7 +329,8 @@ impl Products {
         } else {
             Versions::All
         });
-        let product = if place.product.is_empty() { shown(&repaired(&name), MAX_TEXT) } else { place.product.clone() };
+        let product =
+            if place.product.is_empty() { shown(&repaired(&name), MAX_TEXT) } else { place.product.clone() };
         let mut conditions = place.conditions.clone();
         conditions.truncate(16);
         self.entries.push(Entry {
@@ -371,7 +380,12 @@ fn read_vulnerabilities(
             .collect();
         offered.sort_unstable();
         offered.dedup();
-        found.push(Vulnerability { id, severity: highest(scores), statements: stated, remediations: offered });
+        found.push(Vulnerability {
+            id,
+            severity: highest(scores),
+            statements: stated,
+            remediations: offered,
+        });
     }
     Ok(found)
 }
@@ -406,7 +420,11 @@ fn read_status(
             match products.get(&id) {
                 Some(&at) => found.push((at, stated)),
                 None => skipped.add(|| {
-                    format!("{vulnerability}: {} names the unknown product `{}`", stated.as_str(), shown(&id, 80))
+                    format!(
+                        "{vulnerability}: {} names the unknown product `{}`",
+                        stated.as_str(),
+                        shown(&id, 80)
+                    )
                 }),
             }
         }

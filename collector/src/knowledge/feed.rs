@@ -54,7 +54,9 @@ impl Knowledge {
     /// The state of a kind of knowledge.
     pub fn feed(&self, kind: Kind, allowed: &AllowedAges, now_ms: i64) -> FeedState {
         let times: Vec<i64> = match kind {
-            Kind::Csaf => self.advisories.iter().filter(|it| !it.superseded).map(|it| it.source.imported_ms).collect(),
+            Kind::Csaf => {
+                self.advisories.iter().filter(|it| !it.superseded).map(|it| it.source.imported_ms).collect()
+            }
             Kind::Requirements => self.requirements.iter().map(|it| it.source.imported_ms).collect(),
         };
         let imported_ms = times.iter().max().copied();
@@ -90,8 +92,10 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_again_makes_its_kind_stale() {
-        let knowledge =
-            Knowledge { unreadable: vec![(Kind::Csaf, "a.json".into(), "damaged".into())], ..Knowledge::default() };
+        let knowledge = Knowledge {
+            unreadable: vec![(Kind::Csaf, "a.json".into(), "damaged".into())],
+            ..Knowledge::default()
+        };
         assert!(knowledge.feed(Kind::Csaf, &AllowedAges::default(), 0).stale);
     }
 }

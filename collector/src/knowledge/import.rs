@@ -108,7 +108,9 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<(Content, Vec<String>), ImportEr
         return Err(ImportError::Utf16);
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let Some(first) = bytes.iter().find(|it| !it.is_ascii_whitespace()) else { return Err(ImportError::Empty) };
+    let Some(first) = bytes.iter().find(|it| !it.is_ascii_whitespace()) else {
+        return Err(ImportError::Empty);
+    };
     if *first == b'{' {
         let (advisory, skipped) = csaf::read(bytes)?;
         return Ok((Content::Csaf(Box::new(advisory)), skipped));

@@ -99,7 +99,13 @@ impl Library {
     }
 
     /// Reads a file and prepares to hold it. Takes as long as the file is large: not for an asynchronous thread.
-    pub fn prepare(&self, file: &str, bytes: Vec<u8>, by: &str, now_ms: i64) -> Result<Prepared, ImportError> {
+    pub fn prepare(
+        &self,
+        file: &str,
+        bytes: Vec<u8>,
+        by: &str,
+        now_ms: i64,
+    ) -> Result<Prepared, ImportError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner).clone();
         let digest = Digest::of(&bytes);
         let (content, skipped) = import::read(file, &bytes)?;
@@ -211,9 +217,9 @@ fn take(knowledge: &mut Knowledge, content: Content, source: Arc<Source>) {
         }
         Content::Requirements(listed) => {
             let ids: HashSet<&str> = listed.iter().map(|it| it.id.as_str()).collect();
-            knowledge.requirements.retain(|it| {
-                it.source.file != source.file && !ids.contains(it.requirement.id.as_str())
-            });
+            knowledge
+                .requirements
+                .retain(|it| it.source.file != source.file && !ids.contains(it.requirement.id.as_str()));
             let held = |it| HeldRequirement { requirement: Arc::new(it), source: Arc::clone(&source) };
             knowledge.requirements.extend(listed.into_iter().map(held));
         }
@@ -246,7 +252,9 @@ fn replaced_by(
                 match new.revision.order(old) {
                     Some(Ordering::Greater) => digests.push(held.source.digest),
                     Some(Ordering::Less) => return refuse("is older"),
-                    Some(Ordering::Equal) => return refuse("has other bytes and does not say that it is newer"),
+                    Some(Ordering::Equal) => {
+                        return refuse("has other bytes and does not say that it is newer");
+                    }
                     None => return refuse("cannot be ordered beside it"),
                 }
             }

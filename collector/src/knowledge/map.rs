@@ -27,8 +27,29 @@ pub const MAX_CANDIDATES: usize = 20_000;
 
 /// Words that half of all products have in their names.
 const COMMON: [&str; 24] = [
-    "all", "and", "application", "client", "control", "controller", "device", "driver", "edition", "firmware", "for",
-    "module", "of", "package", "product", "runtime", "series", "server", "software", "suite", "system", "the", "tool",
+    "all",
+    "and",
+    "application",
+    "client",
+    "control",
+    "controller",
+    "device",
+    "driver",
+    "edition",
+    "firmware",
+    "for",
+    "module",
+    "of",
+    "package",
+    "product",
+    "runtime",
+    "series",
+    "server",
+    "software",
+    "suite",
+    "system",
+    "the",
+    "tool",
     "version",
 ];
 
@@ -217,10 +238,14 @@ fn rank(product: &ProductName, words: &BTreeSet<String>, side: &Side<'_>) -> Can
     let all = words.union(&side.tokens).count().max(1);
     reasons.push(format!("words shared: {}", list(&mut words.intersection(&side.tokens))));
     if words.iter().any(|it| !side.tokens.contains(it)) {
-        reasons.push(format!("words missing in the installed name: {}", list(&mut words.difference(&side.tokens))));
+        reasons.push(format!(
+            "words missing in the installed name: {}",
+            list(&mut words.difference(&side.tokens))
+        ));
     }
     if side.tokens.iter().any(|it| !words.contains(it)) {
-        reasons.push(format!("words only in the installed name: {}", list(&mut side.tokens.difference(words))));
+        reasons
+            .push(format!("words only in the installed name: {}", list(&mut side.tokens.difference(words))));
     }
     let mut score = vendor_score + u32::try_from(50 * shared / all).unwrap_or(0);
     if same_folded_name(product, &side.name.name) {
@@ -229,7 +254,8 @@ fn rank(product: &ProductName, words: &BTreeSet<String>, side: &Side<'_>) -> Can
     }
     if let Some(wanted) = line(&product.product) {
         let equal = line(&side.name.name) == Some(wanted);
-        reasons.push(if equal { "product line equal" } else { "the advisory names a product line" }.to_owned());
+        reasons
+            .push(if equal { "product line equal" } else { "the advisory names a product line" }.to_owned());
     }
     Candidate {
         product: product.clone(),

@@ -59,7 +59,11 @@ impl HeldAdvisory {
     /// The first part of its subjects. Statements of an earlier revision carry its version.
     pub fn label(&self) -> String {
         let id = self.advisory.revision.id.replace('/', "-");
-        if self.superseded { format!("{id}@{}", self.advisory.revision.version.replace('/', "-")) } else { id }
+        if self.superseded {
+            format!("{id}@{}", self.advisory.revision.version.replace('/', "-"))
+        } else {
+            id
+        }
     }
 
     /// Whether what it says was taken back.

@@ -165,11 +165,8 @@ pub fn looks_like_toml(text: &str) -> Option<bool> {
 
 /// Reads a CSV file. Columns may come in any order; lines that start with `#` are comments.
 pub fn read_csv(bytes: &[u8]) -> Result<Requirements, InvalidRequirements> {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .comment(Some(b'#'))
-        .trim(csv::Trim::All)
-        .from_reader(bytes);
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).comment(Some(b'#')).trim(csv::Trim::All).from_reader(bytes);
     let syntax = |error: csv::Error| InvalidRequirements::Syntax(shown(&error.to_string(), 200));
     let mut columns: Vec<&'static str> = Vec::new();
     for heading in reader.headers().map_err(syntax)? {
@@ -241,7 +238,9 @@ fn fields_of(table: toml::Table) -> Result<Fields, InvalidRequirement> {
         let Some(known) = KEYS.into_iter().find(|it| *it == key) else {
             return Err(InvalidRequirement::UnknownKey(shown(&key, 60)));
         };
-        let toml::Value::String(text) = value else { return Err(InvalidRequirement::NotText(known.to_owned())) };
+        let toml::Value::String(text) = value else {
+            return Err(InvalidRequirement::NotText(known.to_owned()));
+        };
         if !text.trim().is_empty() {
             fields.insert(known, text.trim().to_owned());
         }
@@ -323,7 +322,9 @@ fn requirement(mut fields: Fields) -> Result<Requirement, InvalidRequirement> {
         (None, None) => return Err(InvalidRequirement::Missing("min_version")),
         (Some(_), None) if pattern.is_anything() => return Err(InvalidRequirement::Everything),
         (Some(minimum), None) => (Wanted::Software { name: pattern, by, source }, minimum, None),
-        (None, Some(_)) if by != NameKind::Name || source.is_some() => return Err(InvalidRequirement::NotSoftware),
+        (None, Some(_)) if by != NameKind::Name || source.is_some() => {
+            return Err(InvalidRequirement::NotSoftware);
+        }
         (None, Some(minimum)) if product.eq_ignore_ascii_case(KERNEL) => (Wanted::Kernel, minimum, None),
         (None, Some(minimum)) => (Wanted::Build { os: pattern }, minimum, Some(Scheme::Win4)),
     };
@@ -385,7 +386,10 @@ vim,VIM,not a version,deb,,,,
     fn an_unknown_column_refuses_the_file_by_name() {
         let error = read_csv(b"id,product,min_vesion,scheme\nA,b,1,deb\n").unwrap_err();
         assert_eq!(error, InvalidRequirements::UnknownColumn("min_vesion".into()));
-        assert_eq!(read_csv(b"id,id,product\n").unwrap_err(), InvalidRequirements::DoubledColumn("id".into()));
+        assert_eq!(
+            read_csv(b"id,id,product\n").unwrap_err(),
+            InvalidRequirements::DoubledColumn("id".into())
+        );
         assert_eq!(read_csv(b"id,scheme\n").unwrap_err(), InvalidRequirements::MissingColumn("product"));
         assert!(matches!(read_csv(b"id,product\n"), Err(InvalidRequirements::Empty(None))));
     }

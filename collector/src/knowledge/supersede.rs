@@ -18,7 +18,10 @@ fn key(advisory: &Advisory, vulnerability: &str, entry: u32) -> Option<Statement
 }
 
 fn statements(advisory: &Advisory) -> HashSet<Statement> {
-    let pairs = advisory.vulnerabilities.iter().flat_map(|it| it.statements.iter().map(move |(entry, _)| (it, *entry)));
+    let pairs = advisory
+        .vulnerabilities
+        .iter()
+        .flat_map(|it| it.statements.iter().map(move |(entry, _)| (it, *entry)));
     pairs.filter_map(|(vulnerability, entry)| key(advisory, &vulnerability.id, entry)).collect()
 }
 

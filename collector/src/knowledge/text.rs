@@ -5,16 +5,59 @@
 
 /// Words that say what kind of company it is and not which.
 const LEGAL: [&str; 22] = [
-    "ab", "ag", "as", "bv", "co", "company", "corp", "corporation", "gmbh", "inc", "incorporated", "kg", "limited",
-    "llc", "ltd", "ltda", "nv", "oy", "plc", "sa", "sas", "srl",
+    "ab",
+    "ag",
+    "as",
+    "bv",
+    "co",
+    "company",
+    "corp",
+    "corporation",
+    "gmbh",
+    "inc",
+    "incorporated",
+    "kg",
+    "limited",
+    "llc",
+    "ltd",
+    "ltda",
+    "nv",
+    "oy",
+    "plc",
+    "sa",
+    "sas",
+    "srl",
 ];
 
 /// What Windows-1252 has between 0x80 and 0x9f, where it differs from Latin-1.
 const WINDOWS_1252: [(char, u8); 27] = [
-    ('€', 0x80), ('‚', 0x82), ('ƒ', 0x83), ('„', 0x84), ('…', 0x85), ('†', 0x86), ('‡', 0x87), ('ˆ', 0x88),
-    ('‰', 0x89), ('Š', 0x8a), ('‹', 0x8b), ('Œ', 0x8c), ('Ž', 0x8e), ('‘', 0x91), ('’', 0x92), ('“', 0x93),
-    ('”', 0x94), ('•', 0x95), ('–', 0x96), ('—', 0x97), ('˜', 0x98), ('™', 0x99), ('š', 0x9a), ('›', 0x9b),
-    ('œ', 0x9c), ('ž', 0x9e), ('Ÿ', 0x9f),
+    ('€', 0x80),
+    ('‚', 0x82),
+    ('ƒ', 0x83),
+    ('„', 0x84),
+    ('…', 0x85),
+    ('†', 0x86),
+    ('‡', 0x87),
+    ('ˆ', 0x88),
+    ('‰', 0x89),
+    ('Š', 0x8a),
+    ('‹', 0x8b),
+    ('Œ', 0x8c),
+    ('Ž', 0x8e),
+    ('‘', 0x91),
+    ('’', 0x92),
+    ('“', 0x93),
+    ('”', 0x94),
+    ('•', 0x95),
+    ('–', 0x96),
+    ('—', 0x97),
+    ('˜', 0x98),
+    ('™', 0x99),
+    ('š', 0x9a),
+    ('›', 0x9b),
+    ('œ', 0x9c),
+    ('ž', 0x9e),
+    ('Ÿ', 0x9f),
 ];
 
 /// Repairs text whose UTF-8 was taken for a one-byte encoding and encoded again.
@@ -28,7 +71,9 @@ pub fn repaired(text: &str) -> String {
 }
 
 fn single_byte(c: char) -> Option<u8> {
-    u8::try_from(u32::from(c)).ok().or_else(|| WINDOWS_1252.iter().find(|(it, _)| *it == c).map(|&(_, byte)| byte))
+    u8::try_from(u32::from(c))
+        .ok()
+        .or_else(|| WINDOWS_1252.iter().find(|(it, _)| *it == c).map(|&(_, byte)| byte))
 }
 
 /// Lower-case words of a name. A dot between digits belongs to the word: `v7.5`.
@@ -88,7 +133,8 @@ fn numbers(dotted: &str) -> Option<Vec<u64>> {
 
 /// Text of a peer or a file in one printable line of at most `max` characters.
 pub fn shown(text: &str, max: usize) -> String {
-    let mut line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(max + 1).collect();
+    let mut line: String =
+        text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(max + 1).collect();
     if line.chars().count() > max {
         line.pop();
         line.pop();

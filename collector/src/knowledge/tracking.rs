@@ -91,7 +91,8 @@ impl Version {
         let core: Vec<u64> = core.split('.').map(|it| it.parse().ok()).collect::<Option<_>>()?;
         let core = <[u64; 3]>::try_from(core).ok()?;
         let parts = pre.into_iter().flat_map(|it| it.split('.'));
-        let parts = parts.map(|it| it.parse().map_or_else(|_| Part::Word(it.to_owned()), Part::Number)).collect();
+        let parts =
+            parts.map(|it| it.parse().map_or_else(|_| Part::Word(it.to_owned()), Part::Number)).collect();
         Some(Self::Semantic((core, pre.is_none(), parts)))
     }
 }

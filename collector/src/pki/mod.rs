@@ -13,6 +13,7 @@
 
 mod authority;
 mod request;
+mod serving;
 pub mod token;
 
 use std::fmt;
@@ -27,14 +28,13 @@ use holdpoint_common::identity::{Identity, ZoneName};
 use holdpoint_common::proto::store::CertificateRecord;
 use holdpoint_common::proto::v1::OperatorFiles;
 use holdpoint_common::section::Digest;
-use holdpoint_common::tls::{self, Anchor, pin_hint};
+use holdpoint_common::tls;
 use rcgen::PublicKeyData;
-use rustls::DistinguishedName;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::sign::CertifiedKey;
 
 use authority::Authority;
 pub use request::{InvalidRequest, MAX_REQUEST, Request};
+pub use serving::Serving;
 
 /// Most zone CAs that are trusted at the same time.
 pub const MAX_AUTHORITIES: usize = 8;
@@ -173,23 +173,6 @@ struct Inner {
     turn: Mutex<()>,
 }
 
-/// What connections are judged and answered with at one moment.
-pub struct Serving {
-    authorities: Vec<Arc<Authority>>,
-    leaves: Vec<ServingLeaf>,
-    /// When the collector's own certificates are to be made again, Unix milliseconds.
-    fresh: std::ops::Range<i64>,
-}
-
-/// The collector's own certificate under one zone CA.
-pub(crate) struct ServingLeaf {
-    /// Name of the authority, DER.
-    subject: Vec<u8>,
-    /// What a client that knows only the pin sends instead, DER.
-    pin: Vec<u8>,
-    key: Arc<CertifiedKey>,
-}
-
 impl Pki {
     /// Makes the first authority of a zone in the data directory `dir`.
     ///
@@ -200,11 +183,14 @@ impl Pki {
         if !numbers(&pki)?.is_empty() {
             return Err(PkiError::Exists(pki));
         }
+        let (authority, root) = authority::found(zone, 1, origin, now_ms)?;
+        let authority = Arc::new(authority);
+        // A brought-in authority may be one whose certificates nobody accepts: find out before anything is written.
+        Serving::new(zone, vec![Arc::clone(&authority)], now_ms)?;
         make_private_directory(&pki)?;
         let path = pki.join(ZONE_FILE);
         atomic_file::replace(&path, zone.to_string().as_bytes(), Readable::All)
             .map_err(|source| PkiError::Write { path, source })?;
-        let (authority, root) = authority::found(zone, 1, origin, now_ms)?;
         finish(dir, &pki, &authority, root.as_ref())
     }
 
@@ -250,12 +236,12 @@ impl Pki {
         let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let held = self.serving();
         let pki = self.0.dir.join(PKI);
-        if held.authorities.len() >= MAX_AUTHORITIES {
+        if held.anchors().count() >= MAX_AUTHORITIES {
             return Err(PkiError::TooMany(pki));
         }
         let number = numbers(&pki)?.last().copied().unwrap_or(0).saturating_add(1);
         let (authority, root) = authority::found(&self.0.zone, number, origin, now_ms)?;
-        if held.authorities.iter().any(|it| it.anchor.fingerprint() == authority.anchor.fingerprint()) {
+        if held.known().iter().any(|it| it.anchor.fingerprint() == authority.anchor.fingerprint()) {
             return Err(PkiError::Unusable {
                 what: "the certificate".to_owned(),
                 why: "it is in use already",
@@ -263,7 +249,7 @@ impl Pki {
         }
         let authority = Arc::new(authority);
         let mut authorities = vec![Arc::clone(&authority)];
-        authorities.extend(held.authorities.iter().cloned());
+        authorities.extend(held.known().iter().cloned());
         let serving = Serving::new(&self.0.zone, authorities, now_ms)?;
         let founded = finish(&self.0.dir, &pki, &authority, root.as_ref())?;
         self.replace(serving);
@@ -278,10 +264,10 @@ impl Pki {
     pub fn refresh(&self, now_ms: i64) -> Result<bool, PkiError> {
         let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let held = self.serving();
-        if held.fresh.contains(&now_ms) {
+        if held.is_fresh(now_ms) {
             return Ok(false);
         }
-        self.replace(Serving::new(&self.0.zone, held.authorities.clone(), now_ms)?);
+        self.replace(Serving::new(&self.0.zone, held.known().to_vec(), now_ms)?);
         Ok(true)
     }
 
@@ -320,13 +306,13 @@ impl Pki {
         now_ms: i64,
     ) -> Result<Issued, PkiError> {
         let serving = self.serving();
-        let newest = serving.authorities.first().ok_or(PkiError::NoneValid)?;
+        let newest = serving.newest().ok_or(PkiError::NoneValid)?;
         newest.issue(identity, key, LEAF_LIFE_MS, now_ms)
     }
 
     /// Every trusted zone CA, newest first.
     pub fn anchors(&self) -> Vec<CertificateDer<'static>> {
-        self.serving().authorities.iter().map(|it| it.anchor.certificate().clone()).collect()
+        self.serving().anchors().map(|it| it.certificate().clone()).collect()
     }
 
     /// Names the trusted set, as a check-in does.
@@ -337,7 +323,7 @@ impl Pki {
     /// SHA-256 of the zone CA in use: what a new token pins, and what renewed certificates are issued by.
     pub fn fingerprint(&self) -> Result<Digest, PkiError> {
         let serving = self.serving();
-        serving.authorities.first().map(|it| it.anchor.fingerprint()).ok_or(PkiError::NoneValid)
+        serving.newest().map(|it| it.anchor.fingerprint()).ok_or(PkiError::NoneValid)
     }
 
     /// What connections are judged and answered with now.
@@ -353,58 +339,6 @@ impl Pki {
 impl fmt::Debug for Pki {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pki({})", self.0.zone)
-    }
-}
-
-impl Serving {
-    fn new(zone: &ZoneName, mut authorities: Vec<Arc<Authority>>, now_ms: i64) -> Result<Self, PkiError> {
-        authorities.retain(|it| (it.anchor.not_before_ms()..=it.anchor.not_after_ms()).contains(&now_ms));
-        if authorities.is_empty() {
-            return Err(PkiError::NoneValid);
-        }
-        let key = new_key()?;
-        let mut leaves = Vec::with_capacity(authorities.len());
-        // Never later than a third of the life, never past an authority that ends before.
-        let mut until = now_ms.saturating_add(COLLECTOR_LIFE_MS / 3 * 2);
-        for authority in &authorities {
-            let issued = authority.issue(&zone.collector(), &key, COLLECTOR_LIFE_MS, now_ms)?;
-            let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-            let key =
-                CertifiedKey::from_der(issued.chain, private, &tls::provider()).map_err(PkiError::Serving)?;
-            leaves.push(ServingLeaf {
-                subject: authority.anchor.subject().to_vec(),
-                pin: pin_hint(authority.anchor.fingerprint()).as_ref().to_vec(),
-                key: Arc::new(key),
-            });
-            until = until.min(authority.anchor.not_after_ms());
-        }
-        let fresh = now_ms.saturating_sub(BACKDATE_MS)..until;
-        Ok(Self { authorities, leaves, fresh })
-    }
-
-    /// The trusted zone CAs, newest first.
-    pub fn anchors(&self) -> impl Iterator<Item = &Anchor> {
-        self.authorities.iter().map(|it| &it.anchor)
-    }
-
-    /// The newest certificate of the collector that a client with these hints can verify.
-    ///
-    /// A client that names no authority gets the newest; one that names only strangers gets none.
-    pub fn leaf_for(&self, hints: Option<&[DistinguishedName]>) -> Option<Arc<CertifiedKey>> {
-        let found = match hints {
-            None => self.leaves.first(),
-            Some(hints) => self.leaves.iter().find(|leaf| {
-                let named = |it: &DistinguishedName| it.as_ref() == leaf.subject || it.as_ref() == leaf.pin;
-                hints.iter().any(named)
-            }),
-        };
-        found.map(|it| Arc::clone(&it.key))
-    }
-}
-
-impl fmt::Debug for Serving {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.anchors()).finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A zone CA on a real directory.
 
 use super::*;
-use holdpoint_common::tls::{Leaf, Purpose};
+use holdpoint_common::tls::{Anchor, Leaf, Purpose};
 use rcgen::{CertificateParams, KeyPair};
 
 const NOW: i64 = 1_800_000_000_000;
@@ -132,8 +132,10 @@ fn an_intermediate_can_be_brought_in_and_a_leaf_cannot() {
 
     let (_, files) = brought.issue_with_key(&zone().operator("anna".parse().unwrap()), NOW).unwrap();
     let leaf = Origin::Brought { certificate: &files.certificate_pem, key: &files.key_pem };
-    let refused = Pki::init(tempfile::tempdir().unwrap().path(), &zone(), leaf, NOW);
+    let empty = tempfile::tempdir().unwrap();
+    let refused = Pki::init(empty.path(), &zone(), leaf, NOW);
     assert!(matches!(refused, Err(PkiError::Unusable { .. })));
+    assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was written");
 }
 
 #[test]
@@ -159,4 +161,7 @@ fn an_expired_authority_is_trusted_no_longer_and_no_leaf_outlives_its_authority(
     assert!(pki.refresh(after).unwrap());
     assert_eq!(pki.anchors().iter().map(|it| Digest::of(it)).collect::<Vec<_>>(), [next.fingerprint]);
     assert!(matches!(pki.refresh(after + AUTHORITY_LIFE_MS), Err(PkiError::NoneValid)));
+
+    assert!(pki.refresh(after - BACKDATE_MS - 1_000).unwrap(), "the clock was only ahead");
+    assert_eq!(pki.anchors().len(), 2);
 }

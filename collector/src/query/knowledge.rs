@@ -98,7 +98,12 @@ impl<O: Office> KnowledgeService<O> {
     ///
     /// # Errors
     /// The change could not be made durable.
-    pub async fn take_file(&self, by: String, file: String, bytes: Vec<u8>) -> Result<pb::ImportResult, Status> {
+    pub async fn take_file(
+        &self,
+        by: String,
+        file: String,
+        bytes: Vec<u8>,
+    ) -> Result<pb::ImportResult, Status> {
         let _turn = self.library.turn().await;
         let (library, name, who, now_ms) =
             (Arc::clone(&self.library), file.clone(), by.clone(), self.office.now_ms());
@@ -110,7 +115,8 @@ impl<O: Office> KnowledgeService<O> {
         let Prepared { digest, kind, items, unchanged, .. } = prepared;
         let txn = std::mem::replace(&mut prepared.txn, Txn::admin());
         if !txn.is_empty() {
-            let text = format!("{} with {items} items{}", kind.as_str(), if unchanged { ", unchanged" } else { "" });
+            let text =
+                format!("{} with {items} items{}", kind.as_str(), if unchanged { ", unchanged" } else { "" });
             let deed = Deed { by, action: "imported", subject: format!("{file} {digest}"), text };
             self.office.commit(txn, deed).await?;
         }
@@ -140,12 +146,14 @@ impl<O: Office> KnowledgeService<O> {
         question: impl FnOnce(&Board, i64, &dyn Fn(&str) -> Option<i64>) -> Result<T, BoardError> + Send + 'static,
     ) -> Result<T, Status> {
         let (board, office) = (Arc::clone(&self.board), Arc::clone(&self.office));
-        blocking(move || question(&board, office.now_ms(), &|asset| office.seen_ms(asset))).await?.map_err(|error| {
-            match error {
+        blocking(move || question(&board, office.now_ms(), &|asset| office.seen_ms(asset))).await?.map_err(
+            |error| match error {
                 BoardError::Busy => Status::unavailable(error.to_string()),
-                BoardError::UnknownAsset(_) | BoardError::UnknownSubject(_) => Status::not_found(error.to_string()),
-            }
-        })
+                BoardError::UnknownAsset(_) | BoardError::UnknownSubject(_) => {
+                    Status::not_found(error.to_string())
+                }
+            },
+        )
     }
 
     async fn decide(&self, candidate: String, decision: Decision) -> Result<Response<pb::MapRule>, Status> {
@@ -166,7 +174,9 @@ impl<O: Office> KnowledgeService<O> {
                     .await?;
                 let found = found.ok_or_else(|| {
                     let candidate = shown(&candidate, 40);
-                    Status::not_found(format!("there is no candidate `{candidate}`: `holdpoint map suggest` lists them"))
+                    Status::not_found(format!(
+                        "there is no candidate `{candidate}`: `holdpoint map suggest` lists them"
+                    ))
                 })?;
                 rule_of(found)
             }
@@ -200,7 +210,10 @@ struct Decision {
 
 #[async_trait]
 impl<O: Office> Service for KnowledgeService<O> {
-    async fn import(&self, request: Request<Streaming<pb::ImportPart>>) -> Result<Response<pb::ImportResult>, Status> {
+    async fn import(
+        &self,
+        request: Request<Streaming<pb::ImportPart>>,
+    ) -> Result<Response<pb::ImportResult>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         let mut parts = request.into_inner();
         let first = parts.next().await.transpose()?;
@@ -229,9 +242,13 @@ impl<O: Office> Service for KnowledgeService<O> {
         self.take_file(by, file, bytes).await.map(Response::new)
     }
 
-    async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+    async fn status(
+        &self,
+        request: Request<pb::StatusRequest>,
+    ) -> Result<Response<pb::StatusResponse>, Status> {
         self.office.admit(request.extensions(), Needs::Viewer)?;
-        let pb::StatusRequest { asset, advisory, verdict, role, stale_s, limit, after } = request.into_inner();
+        let pb::StatusRequest { asset, advisory, verdict, role, stale_s, limit, after } =
+            request.into_inner();
         let asset = asset.map(|it| self.office.asset_id(&it)).transpose()?;
         let verdict = verdict
             .map(|it| it.parse::<Verdict>())
@@ -275,7 +292,10 @@ impl<O: Office> Service for KnowledgeService<O> {
         }))
     }
 
-    async fn explain(&self, request: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
         self.office.admit(request.extensions(), Needs::Viewer)?;
         let pb::ExplainRequest { asset, subject } = request.into_inner();
         let asset = self.office.asset_id(&asset)?;
@@ -322,18 +342,25 @@ impl<O: Office> Service for KnowledgeService<O> {
         }))
     }
 
-    async fn confirm_map(&self, request: Request<pb::ConfirmMapRequest>) -> Result<Response<pb::MapRule>, Status> {
+    async fn confirm_map(
+        &self,
+        request: Request<pb::ConfirmMapRequest>,
+    ) -> Result<Response<pb::MapRule>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         let pb::ConfirmMapRequest { candidate, scheme, evidence, expires_ms } = request.into_inner();
-        let scheme = scheme
-            .parse()
-            .map_err(|error: holdpoint_common::version::UnknownScheme| Status::invalid_argument(error.to_string()))?;
-        let why = why(&evidence, "a confirmation needs its evidence: a document, an order number, an inspection")?;
+        let scheme = scheme.parse().map_err(|error: holdpoint_common::version::UnknownScheme| {
+            Status::invalid_argument(error.to_string())
+        })?;
+        let why =
+            why(&evidence, "a confirmation needs its evidence: a document, an order number, an inspection")?;
         let (word, action) = (CONFIRMED, "map-confirmed");
         self.decide(candidate, Decision { by, word, action, scheme: Some(scheme), why, expires_ms }).await
     }
 
-    async fn reject_map(&self, request: Request<pb::RejectMapRequest>) -> Result<Response<pb::MapRule>, Status> {
+    async fn reject_map(
+        &self,
+        request: Request<pb::RejectMapRequest>,
+    ) -> Result<Response<pb::MapRule>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         let pb::RejectMapRequest { candidate, reason, expires_ms } = request.into_inner();
         let why = why(&reason, "a rejection needs its reason")?;
@@ -343,7 +370,9 @@ impl<O: Office> Service for KnowledgeService<O> {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Status::internal("the work for this call was given up"))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Status::internal("the work for this call was given up"))
 }
 
 /// The last part of what a peer calls a file: it is shown and never opened.

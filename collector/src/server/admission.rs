@@ -176,3 +176,68 @@ impl Drop for Waiting<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::codegen::http;
+
+    fn request(path: &str, peer: Option<Peer>) -> Request<Body> {
+        let mut request = http::Request::builder().uri(path).body(Body::empty()).unwrap();
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        request
+    }
+
+    fn certified() -> Peer {
+        let zone = holdpoint_common::identity::ZoneName {
+            site: "plant".parse().unwrap(),
+            zone: "line-1".parse().unwrap(),
+        };
+        let digest = holdpoint_common::section::Digest::of(b"");
+        let identity = zone.agent("hmi".parse().unwrap());
+        let (not_before_ms, not_after_ms) = (0, 1);
+        Peer::Certificate { identity, fingerprint: digest, issuer: digest, not_before_ms, not_after_ms }
+    }
+
+    /// Calls a service whose calls never end; `None` when the call is still on its way.
+    async fn call(admission: &Admission, request: Request<Body>) -> Option<Status> {
+        let never = tower::service_fn(|_| std::future::pending::<Result<Response<Body>, Infallible>>());
+        let answer = admission.layer(never).call(request);
+        let answer = tokio::time::timeout(Duration::from_millis(50), answer).await.ok()?;
+        Status::from_header_map(answer.unwrap().headers())
+    }
+
+    #[tokio::test]
+    async fn strangers_reach_enrolment_and_nothing_else() {
+        let admission = Admission::new(Arc::default());
+        for peer in [Some(Peer::NoCertificate), None] {
+            for path in [CHECK_IN, "/holdpoint.v1.Admin/Revoke", "/grpc.health.v1.Health/Check", "/", "//x"] {
+                let refused = call(&admission, request(path, peer.clone())).await.unwrap();
+                assert_eq!(Reason::of(&refused), Some(Reason::NoCertificate), "{path}");
+            }
+        }
+        assert!(call(&admission, request(ENROLL, Some(Peer::NoCertificate))).await.is_none());
+        let near = format!("{ENROLL}/");
+        assert!(call(&admission, request(&near, Some(Peer::NoCertificate))).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_full_collector_sheds_work_but_neither_check_ins_nor_its_own_account() {
+        let counters = Arc::new(Counters::default());
+        let admission = Admission::new(Arc::clone(&counters));
+        let gates = Arc::clone(&admission.0);
+        let _all = gates.working.acquire_many(u32::try_from(WORKING).unwrap()).await.unwrap();
+        gates.waiting.store(WAITING, Ordering::Relaxed);
+
+        let report = "/holdpoint.v1.AgentLink/Report";
+        let shed = call(&admission, request(report, Some(certified()))).await.unwrap();
+        assert_eq!(shed.code(), tonic::Code::Unavailable);
+        assert_eq!(counters.shed_calls(), 1);
+        assert_eq!(gates.waiting.load(Ordering::Relaxed), WAITING, "a place is given back");
+
+        assert!(call(&admission, request(CHECK_IN, Some(certified()))).await.is_none());
+        assert!(call(&admission, request(report, Some(Peer::Local))).await.is_none());
+    }
+}
