@@ -1,4 +1,8 @@
 //! Scenario tests: real programs, real TLS, real disks. One binary, so that it links once.
 
+mod crash;
+mod disk;
+mod disks;
+mod ingest;
 mod tidy;
 mod tour;

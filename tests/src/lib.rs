@@ -3,5 +3,6 @@
 
 pub mod fleet;
 pub mod inventory;
+pub mod operator;
 pub mod peer;
 pub mod program;

@@ -13,15 +13,17 @@ use std::task::{Context, Poll};
 use holdpoint_common::channel::{self, ChannelSettings};
 use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::credentials::Credentials;
+use holdpoint_common::enrolment::{self, EnrolError};
 use holdpoint_common::identity::Subject;
 use holdpoint_common::proto::v1::agent_link_client::AgentLinkClient;
 use holdpoint_common::proto::v1::report_part::Part;
 use holdpoint_common::proto::v1::{
-    CheckInRequest, Directives, Health, HeldSection, Outcome, ReportAck, ReportHeader, ReportPart,
+    CheckInRequest, Directives, Health, HeldSection, HostFacts, Outcome, ReportAck, ReportHeader, ReportPart,
     SectionBody, SectionPart, Wanted,
 };
 use holdpoint_common::section::{self, Section};
-use holdpoint_common::tls;
+use holdpoint_common::tls::{self, anchors_digest};
+use holdpoint_common::token::Token;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -66,6 +68,9 @@ pub type Held = Arc<Section>;
 /// A connected agent's way to its collector.
 pub type Link = AgentLinkClient<Channel>;
 
+/// A TLS connection on which nothing has been said.
+pub type Secured = tokio_rustls::client::TlsStream<Counted>;
+
 /// Why a simulated agent got no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
@@ -81,6 +86,30 @@ pub enum PeerError {
 }
 
 impl Peer {
+    /// Gives a host an identity with a token.
+    ///
+    /// # Errors
+    /// The collector's answer.
+    pub async fn enrol(collector: SocketAddr, token: &Token, host: Host) -> Result<Self, EnrolError> {
+        let facts = HostFacts {
+            hostname: format!("sim-{:05}", host.number),
+            fingerprint: host.fingerprint().to_vec(),
+            boot_id: host.boot_id(1),
+            agent_version: env!("CARGO_PKG_VERSION").into(),
+            os_name: None,
+            os_version: None,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let enrolled = enrolment::enrol(&collector.to_string(), token, Some(facts), clock).await?;
+        Ok(Self::with(host, enrolled.credentials, 0))
+    }
+
+    /// A host that has an identity and has made `sequence` reports.
+    pub fn with(host: Host, credentials: Credentials, sequence: u64) -> Self {
+        let anchors = anchors_digest(&credentials.anchors).to_vec();
+        Self { host, sequence, boot: 1, credentials, anchors }
+    }
+
     /// The asset that its certificate names.
     pub fn asset(&self) -> String {
         match &self.credentials.identity.subject {
@@ -90,7 +119,20 @@ impl Peer {
     }
 
     /// Opens TCP from an address of its own, TLS and HTTP/2.
+    ///
+    /// # Errors
+    /// Any of the three.
     pub async fn connect(&self, collector: SocketAddr, traffic: &Arc<Traffic>) -> Result<Link, PeerError> {
+        let stream = self.secure(collector, traffic).await?;
+        let channel = channel::over(stream, ChannelSettings::default()).await?;
+        Ok(AgentLinkClient::new(channel))
+    }
+
+    /// Opens TCP from an address of its own and TLS, and says nothing yet.
+    ///
+    /// # Errors
+    /// Either of the two.
+    pub async fn secure(&self, collector: SocketAddr, traffic: &Arc<Traffic>) -> Result<Secured, PeerError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = tls::client_config(Some(&self.credentials), self.credentials.trust(), clock)?;
         let socket = TcpSocket::new_v4()?;
@@ -100,9 +142,7 @@ impl Peer {
         }
         let tcp = Counted { inner: socket.connect(collector).await?, traffic: traffic.clone() };
         let name = ServerName::try_from("collector.holdpoint.invalid").map_err(io::Error::other)?;
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
-        let channel = channel::over(stream, ChannelSettings::default()).await?;
-        Ok(AgentLinkClient::new(channel))
+        Ok(tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await?)
     }
 
     /// Every host of a fleet on one machine has an address of its own in 127.0.0.0/8, as it has in a plant.
@@ -155,8 +195,36 @@ impl Peer {
         held: &[Held],
         before: &[Held],
     ) -> Result<ReportAck, tonic::Status> {
+        let mut parts = Vec::new();
+        for wanted in wanted {
+            if let Some(section) = held.iter().find(|it| it.kind == wanted.kind()) {
+                let base =
+                    before.iter().find(|it| it.kind == section.kind && wanted.base == it.digest.as_bytes());
+                parts.push(body(section, wanted, base.map(Arc::as_ref))?);
+            }
+        }
+        self.send(link, parts).await
+    }
+
+    /// Brings sections as they are, under the next sequence.
+    ///
+    /// # Errors
+    /// The collector's answer.
+    pub async fn send(
+        &mut self,
+        link: &mut Link,
+        sections: Vec<SectionPart>,
+    ) -> Result<ReportAck, tonic::Status> {
         self.sequence += 1;
-        let header = ReportHeader {
+        let header = ReportPart { part: Some(Part::Header(self.header())) };
+        let sections = sections.into_iter().map(|it| ReportPart { part: Some(Part::Section(it)) });
+        let parts: Vec<_> = std::iter::once(header).chain(sections).collect();
+        Ok(link.report(tokio_stream::iter(parts)).await?.into_inner())
+    }
+
+    /// What opens a report under the present sequence.
+    pub fn header(&self) -> ReportHeader {
+        ReportHeader {
             sequence: self.sequence,
             boot_id: self.host.boot_id(self.boot),
             fingerprint: self.host.fingerprint().to_vec(),
@@ -165,18 +233,7 @@ impl Peer {
             agent_version: env!("CARGO_PKG_VERSION").into(),
             journal: Vec::new(),
             journal_dropped: 0,
-        };
-        let mut parts = vec![ReportPart { part: Some(Part::Header(header)) }];
-        for wanted in wanted {
-            if let Some(section) = held.iter().find(|it| it.kind == wanted.kind()) {
-                let base =
-                    before.iter().find(|it| it.kind == section.kind && wanted.base == it.digest.as_bytes());
-                parts.push(ReportPart {
-                    part: Some(Part::Section(body(section, wanted, base.map(Arc::as_ref))?)),
-                });
-            }
         }
-        Ok(link.report(tokio_stream::iter(parts)).await?.into_inner())
     }
 }
 
@@ -186,28 +243,37 @@ pub fn all_stored(ack: &ReportAck) -> bool {
 }
 
 fn body(section: &Section, wanted: &Wanted, base: Option<&Section>) -> io::Result<SectionPart> {
-    let (body, base_digest, payload) = if wanted.content_known {
-        (SectionBody::Reference, Vec::new(), Vec::new())
+    if wanted.content_known {
+        part(section, SectionBody::Reference, Vec::new())
     } else if let Some(base) = base {
-        let delta = section.rows.delta_from(&base.rows);
-        (SectionBody::Delta, base.digest.to_vec(), section::pack_delta(&delta)?)
+        let payload = section::pack_delta(&section.rows.delta_from(&base.rows))?;
+        let delta = part(section, SectionBody::Delta, payload)?;
+        Ok(SectionPart { base: base.digest.to_vec(), ..delta })
     } else {
-        (SectionBody::Full, Vec::new(), section.rows.pack()?)
-    };
+        part(section, SectionBody::Full, section.rows.pack()?)
+    }
+}
+
+/// A section on the wire with the given payload.
+///
+/// # Errors
+/// The payload is larger than the wire can say.
+pub fn part(section: &Section, body: SectionBody, payload: Vec<u8>) -> io::Result<SectionPart> {
     Ok(SectionPart {
         kind: section.kind.into(),
         status: section.status.into(),
         reasons: section.reasons.clone(),
         digest: section.digest.to_vec(),
         body: body.into(),
-        base: base_digest,
+        base: Vec::new(),
         payload_bytes: u32::try_from(payload.len()).map_err(io::Error::other)?,
         payload,
     })
 }
 
 /// A socket that counts.
-struct Counted {
+#[derive(Debug)]
+pub struct Counted {
     inner: TcpStream,
     traffic: Arc<Traffic>,
 }

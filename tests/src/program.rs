@@ -1,15 +1,18 @@
 //! The three programs as a person starts them: real processes, real files, real sockets.
 
+use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 /// Longest wait for anything that should happen soon.
 const SOON: Duration = Duration::from_secs(60);
+/// The collector's settings in its data directory.
+const SETTINGS: &str = "collector.toml";
 
 /// A program of this workspace, as built beside the running test.
 ///
@@ -67,6 +70,14 @@ impl Running {
         self.0.id()
     }
 
+    /// How it ended; `None` while it runs.
+    ///
+    /// # Panics
+    /// The system does not know it.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("the process is ours")
+    }
+
     /// Ends it as a power failure would: no handler runs.
     ///
     /// # Errors
@@ -87,11 +98,13 @@ impl Drop for Running {
 /// A zone of its own with a collector process.
 #[derive(Debug)]
 pub struct ZoneProcess {
-    /// The data directory and everything that a test adds beside it.
+    // Ends before the directory goes.
+    collector: Running,
+    /// Everything that a test adds, and the data directory unless it lies elsewhere.
     pub dir: tempfile::TempDir,
     /// Where the collector listens.
     pub address: SocketAddr,
-    collector: Running,
+    data: PathBuf,
 }
 
 impl ZoneProcess {
@@ -101,31 +114,51 @@ impl ZoneProcess {
     /// It does not answer soon.
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
-        let address = free_address();
         let data = dir.path().join("zone");
+        Self::found(dir, data, |_| ())
+    }
+
+    /// Makes a zone in the given directory, with settings of its own, and serves it.
+    ///
+    /// # Panics
+    /// It does not answer soon.
+    pub fn start_in(data: PathBuf, configure: impl FnOnce(&mut toml::Table)) -> Self {
+        Self::found(tempfile::tempdir().expect("temporary directory"), data, configure)
+    }
+
+    /// Serves a directory that was a zone's before.
+    ///
+    /// # Panics
+    /// It is none, or the collector does not answer soon.
+    pub fn adopt(data: PathBuf) -> Self {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let listen = settings(&data)["listen"].as_str().map(str::parse);
+        let address = listen.expect("an address").expect("an address");
+        Self::served(dir, data, address)
+    }
+
+    fn found(dir: tempfile::TempDir, data: PathBuf, configure: impl FnOnce(&mut toml::Table)) -> Self {
+        let address = free_address();
+        let listen = address.to_string();
         succeed(
             "holdpoint-collector",
-            &[
-                "init",
-                "--data",
-                text(&data),
-                "--site",
-                "plant",
-                "--zone",
-                "line-1",
-                "--listen",
-                &address.to_string(),
-            ],
+            &["init", "--data", text(&data), "--site", "plant", "--zone", "line-1", "--listen", &listen],
         );
-        let collector = serve(&data);
-        let zone = Self { dir, address, collector };
+        let mut table = settings(&data);
+        configure(&mut table);
+        fs::write(data.join(SETTINGS), table.to_string()).expect("the settings are written");
+        Self::served(dir, data, address)
+    }
+
+    fn served(dir: tempfile::TempDir, data: PathBuf, address: SocketAddr) -> Self {
+        let mut zone = Self { collector: serve(&data), dir, address, data };
         zone.wait_until_it_serves();
         zone
     }
 
     /// The data directory.
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("zone")
+        self.data.clone()
     }
 
     /// A path beside the data directory.
@@ -147,9 +180,22 @@ impl ZoneProcess {
     }
 
     /// Starts the collector again.
+    ///
+    /// # Panics
+    /// It does not answer soon.
     pub fn restart(&mut self) {
-        self.collector = serve(&self.data());
+        self.launch();
         self.wait_until_it_serves();
+    }
+
+    /// Starts the collector again and does not wait until it serves.
+    pub fn launch(&mut self) {
+        self.collector = serve(&self.data);
+    }
+
+    /// Whether the collector is the process that was started last, and goes on.
+    pub fn is_alive(&mut self) -> bool {
+        self.collector.ended().is_none()
     }
 
     /// A token for that many hosts.
@@ -160,14 +206,19 @@ impl ZoneProcess {
         )
     }
 
+    /// A token for an operator of that name with every role.
+    pub fn operator_token(&self, name: &str) -> String {
+        let data = text(&self.data);
+        succeed(
+            "holdpoint-collector",
+            &["operator", "add", name, "--data", data, "--role", "engineer", "--role", "admin"],
+        )
+    }
+
     /// An operator with every role, whose profile is returned.
     pub fn operator(&self) -> PathBuf {
         let profile = self.beside("operator.toml");
-        let data = self.data();
-        let token = succeed(
-            "holdpoint-collector",
-            &["operator", "add", "tester", "--data", text(&data), "--role", "engineer", "--role", "admin"],
-        );
+        let token = self.operator_token("tester");
         let address = self.address.to_string();
         succeed(
             "holdpoint",
@@ -176,9 +227,18 @@ impl ZoneProcess {
         profile
     }
 
-    fn wait_until_it_serves(&self) {
-        wait("the collector listens", || std::net::TcpStream::connect(self.address).is_ok());
+    fn wait_until_it_serves(&mut self) {
+        let (address, collector) = (self.address, &mut self.collector);
+        wait("the collector listens", || {
+            assert_eq!(collector.ended(), None, "the collector ended by itself");
+            TcpStream::connect(address).is_ok()
+        });
     }
+}
+
+fn settings(data: &Path) -> toml::Table {
+    let text = fs::read_to_string(data.join(SETTINGS)).expect("the collector's settings");
+    text.parse().expect("TOML")
 }
 
 fn serve(data: &Path) -> Running {
@@ -199,7 +259,7 @@ pub fn ask(profile: &Path, arguments: &[&str]) -> Value {
 ///
 /// # Panics
 /// It does not become true soon.
-pub fn wait(what: &str, condition: impl Fn() -> bool) {
+pub fn wait(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < SOON, "waited {SOON:?} until {what}");

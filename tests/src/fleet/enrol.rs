@@ -1,14 +1,9 @@
 //! Identities for a fleet: enrolled once over the real protocol, kept for later runs.
 
 use std::fs;
-use std::sync::Arc;
 
 use anyhow::Context;
-use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::credentials::Credentials;
-use holdpoint_common::enrolment;
-use holdpoint_common::proto::v1::HostFacts;
-use holdpoint_common::tls::anchors_digest;
 use holdpoint_common::token::Token;
 use tokio::task::JoinSet;
 
@@ -40,34 +35,21 @@ pub(super) async fn all(plan: &Plan) -> anyhow::Result<Vec<Peer>> {
 async fn one(plan: Plan, number: u32) -> anyhow::Result<Peer> {
     let host = host(&plan, number);
     let dir = plan.identities.join(format!("sim-{number:05}"));
-    let credentials = match Credentials::load(&dir) {
-        Ok(kept) => kept,
+    let mut peer = match Credentials::load(&dir) {
+        Ok(kept) => Peer::with(host, kept, 0),
         Err(_) => {
-            let token: Token = plan
-                .token
-                .as_deref()
-                .context("hosts without an identity need --token")?
-                .parse()
-                .context("--token")?;
-            let facts = HostFacts {
-                hostname: format!("sim-{number:05}"),
-                fingerprint: host.fingerprint().to_vec(),
-                boot_id: host.boot_id(1),
-                agent_version: env!("CARGO_PKG_VERSION").into(),
-                os_name: None,
-                os_version: None,
-            };
-            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let enrolled = enrolment::enrol(&plan.collector.to_string(), &token, Some(facts), clock).await?;
+            let token = plan.token.as_deref().context("hosts without an identity need --token")?;
+            let token: Token = token.parse().context("--token")?;
+            let peer = Peer::enrol(plan.collector, &token, host).await?;
             fs::create_dir_all(&dir)?;
-            enrolled.credentials.save(&dir)?;
-            enrolled.credentials
+            peer.credentials.save(&dir)?;
+            peer
         }
     };
     let sequence_file = dir.join("sequence");
     // Each run takes a range of its own, as an agent does that counts before it sends.
-    let sequence = fs::read_to_string(&sequence_file).ok().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
-    fs::write(&sequence_file, (sequence + 1_000_000).to_string())?;
-    let anchors = anchors_digest(&credentials.anchors).to_vec();
-    Ok(Peer { host, sequence, boot: 1, credentials, anchors })
+    let spent = fs::read_to_string(&sequence_file).ok().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+    fs::write(&sequence_file, (spent + 1_000_000).to_string())?;
+    peer.sequence = spent;
+    Ok(peer)
 }

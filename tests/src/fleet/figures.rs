@@ -48,7 +48,7 @@ pub(super) fn percentiles(mut samples: Vec<Duration>) -> (f64, f64) {
 }
 
 /// Resident memory of a process (`VmRSS` of `proc_pid_status(5)`), KiB.
-pub(super) fn resident_kib(pid: u32) -> Option<u64> {
+pub fn resident_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status
         .lines()

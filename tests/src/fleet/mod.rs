@@ -18,9 +18,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use figures::Figures;
+pub use figures::{Figures, resident_kib};
+pub use verify::lost;
 
 use crate::inventory::Host;
+use crate::operator::Operator;
 use crate::peer::{Held, Peer, Traffic};
 
 /// What to simulate.
@@ -77,7 +79,8 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Figures> {
     let traffic = Arc::new(Traffic::default());
     let mut outcome = modes::run(plan, peers, &traffic).await?;
     if let Some(profile) = &plan.profile {
-        outcome.figures.lost = Some(verify::lost(profile, &outcome.acked).await?);
+        let assets = Operator::from_profile(profile)?.assets().await?;
+        outcome.figures.lost = Some(u64::try_from(lost(&assets, &outcome.acked).len())?);
     }
     Ok(outcome.figures)
 }
@@ -89,14 +92,15 @@ fn host(plan: &Plan, number: u32) -> Host {
 
 /// What was acknowledged for one asset.
 #[derive(Debug, Clone)]
-struct Acked {
+pub struct Acked {
     asset: String,
     sequence: u64,
     digests: Vec<(i32, Vec<u8>)>,
 }
 
 impl Acked {
-    fn of(peer: &Peer, held: &[Held]) -> Self {
+    /// The last report of an agent that holds these sections.
+    pub fn of(peer: &Peer, held: &[Held]) -> Self {
         Self {
             asset: peer.asset(),
             sequence: peer.sequence,
