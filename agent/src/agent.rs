@@ -25,7 +25,7 @@ use holdpoint_common::tls::anchors_digest;
 use tracing::{debug, info, warn};
 
 use crate::enrol;
-use crate::host::{Host, Usage};
+use crate::host::{Host, Usage, release_memory};
 use crate::link::body::{self, Body, Has};
 use crate::link::client::{Client, LinkError};
 use crate::link::held::Held;
@@ -342,6 +342,7 @@ impl Agent {
         let (entries, dropped) = (self.journal.len(), self.journal.dropped());
         info!(sequence = header.sequence, sections = sections.len(), "reporting");
         let ack = client.report(body::parts(header, sections)).await?;
+        release_memory();
         if let Err(cause) = self.journal.acknowledged(entries, dropped) {
             warn!(error = &cause as &dyn std::error::Error, "the journal cannot be written");
         }
@@ -403,6 +404,7 @@ impl Agent {
             let snapshot = scan::take_gently(&host, &REPORTED)?;
             let (identity, took) = (snapshot.identity(), snapshot.took);
             let seen: Vec<Seen> = snapshot.sections.into_iter().map(Seen::pack).collect();
+            release_memory();
             Ok::<_, ScanError>((identity, took, seen))
         });
         let (identity, took, seen) = scan.await.map_err(|_| ScanError::Panicked)??;
