@@ -1,7 +1,7 @@
 //! One look at a host: which probes run, in which order, and how their readings become sections.
 //!
 //! Probes run one after the other on the thread of the caller, because a control host has better
-//! things to do. A probe is a function in [`PROBES`]; adding one is a file and a line here.
+//! things to do. A probe is a function in the table `PROBES`; adding one is a file and a line here.
 //!
 //! Nothing is opinion: a section says what was read, how completely, and why not more.
 
