@@ -35,6 +35,8 @@ use visit::Visited;
 
 /// Visits that one pass may take: renewals on the way to the report.
 const MAX_VISITS: usize = 4;
+/// Between a renewal and the next connection.
+const AFTER_RENEWAL: Duration = Duration::from_secs(1);
 /// Between two scans, however often the collector asks.
 const LEAST_SCAN_GAP: Duration = Duration::from_secs(2);
 
@@ -152,7 +154,8 @@ impl Agent {
                 Err(cause) => Err(cause),
             };
             match visited {
-                Ok(Visited::Renewed) => {}
+                // A certificate that is due again at once must not make the agent spin.
+                Ok(Visited::Renewed) => tokio::time::sleep(AFTER_RENEWAL).await,
                 Ok(Visited::Done { next_check_in_ms, .. }) => {
                     if self.retry.failures() > 0 {
                         info!("the collector answers again");
