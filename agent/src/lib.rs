@@ -1,1 +1,21 @@
-//! x
+//! The Holdpoint agent: looks at its host, reports, changes nothing.
+//!
+//! A whole agent can be started inside a test or another program with [`run`]: it has no global
+//! state and handles no signal. There is no code here that starts a process, opens a listening
+//! socket, or writes outside the state directory.
+
+mod agent;
+pub mod command;
+mod enrol;
+pub mod host;
+pub mod link;
+pub mod scan;
+pub mod settings;
+pub mod show;
+
+pub use agent::{RunError, run, run_once};
+pub use enrol::{EnrollError, enroll};
+pub use settings::Settings;
+
+/// Version of this agent.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

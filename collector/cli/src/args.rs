@@ -68,6 +68,8 @@ pub enum When {
 /// What an operator can type.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Evaluate on this machine: a zone, its collector and this host's agent in one process.
+    Quickstart(command::quickstart::Options),
     /// Commands that ask the collector.
     #[command(flatten)]
     Remote(Remote),

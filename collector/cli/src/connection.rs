@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_common::channel::{self, ChannelSettings, ConnectError};
+use holdpoint_common::channel::{self, ChannelSettings};
 use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::credentials::{ANCHORS_FILE, CERTIFICATE_FILE, Credentials, KEY_FILE};
 use holdpoint_common::proto::v1::admin_client::AdminClient;
@@ -51,15 +51,11 @@ impl Connection {
     }
 
     async fn connect(collector: &str, credentials: &Credentials) -> Result<Self, Failure> {
-        let failed = |source: ConnectError| Failure::Connect {
-            collector: collector.to_owned(),
-            source: Box::new(source),
-        };
         let config = tls::client_config(Some(credentials), credentials.trust(), Arc::new(SystemClock))
             .map_err(Failure::Tls)?;
         let channel = channel::connect(collector, Arc::new(config), ChannelSettings::default())
             .await
-            .map_err(failed)?;
+            .map_err(|cause| Failure::Connect(Box::new(cause)))?;
         Ok(Self { channel })
     }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use holdpoint_common::channel::ConnectError;
+use holdpoint_common::enrolment::EnrolError;
 use holdpoint_common::refusal::Reason;
 use tonic::{Code, Status};
 
@@ -46,14 +47,9 @@ pub enum Failure {
     /// No usable profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// No channel to the collector.
-    #[error("cannot reach the collector at {collector}")]
-    Connect {
-        /// As the profile names it.
-        collector: String,
-        /// Its diagnosis.
-        source: Box<ConnectError>,
-    },
+    /// No channel to the collector; its own diagnosis.
+    #[error(transparent)]
+    Connect(Box<ConnectError>),
     /// The profile's certificate and key cannot be used.
     #[error("cannot set up TLS")]
     Tls(#[source] holdpoint_common::tls::TlsError),
@@ -91,7 +87,7 @@ pub enum Failure {
         /// As typed.
         collector: String,
         /// Why.
-        source: Box<holdpoint_common::enrolment::EnrolError>,
+        source: Box<EnrolError>,
     },
     /// The new key and certificates.
     #[error("cannot keep the new identity")]
@@ -119,6 +115,9 @@ pub enum Failure {
     /// The same for CSV.
     #[error("cannot write the answer as CSV")]
     Csv(#[from] csv::Error),
+    /// The zone of `quickstart`.
+    #[error(transparent)]
+    Quickstart(#[from] crate::command::quickstart::QuickstartError),
     /// The asynchronous runtime.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -129,11 +128,19 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Profile(_) | Self::Argument(_) | Self::Token(_) | Self::Exists(_) => Exit::Usage,
+            Self::Enroll { source, .. }
+                if matches!(**source, EnrolError::Connect(ConnectError::Address { .. })) =>
+            {
+                Exit::Usage
+            }
             Self::No(_) => Exit::No,
-            Self::Connect { .. }
+            // The address stands in the profile or on the command line.
+            Self::Connect(cause) if matches!(**cause, ConnectError::Address { .. }) => Exit::Usage,
+            Self::Connect(_)
             | Self::Refused { .. }
             | Self::Call { .. }
             | Self::Incomplete(_)
+            | Self::Quickstart(_)
             | Self::Tls(_)
             | Self::Credentials(_)
             | Self::Enroll { .. }
@@ -150,16 +157,20 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Profile(error) => Some(error.hint()),
-            Self::Connect { collector, .. } => Some(format!(
-                "on the collector's machine `holdpoint-collector run --data DIR` must be running, and TCP to \
-                 {collector} must be open from here"
-            )),
+            Self::Connect(cause) => remedy(cause).map(Into::into),
             Self::Refused { reason, .. } => Some(advice(*reason).into()),
             Self::Call { code: Code::Unimplemented, .. } => Some(
                 "the collector is older than this command line; `holdpoint --version` shows yours".into(),
             ),
             Self::Token(_) => Some(format!("paste the whole token; {NEW_TOKEN}")),
-            Self::Enroll { .. } => Some(NEW_TOKEN.into()),
+            Self::Enroll { source, .. } => match &**source {
+                EnrolError::Connect(cause) => remedy(cause).map(Into::into),
+                EnrolError::Tls(_)
+                | EnrolError::Key(_)
+                | EnrolError::Request(_)
+                | EnrolError::Refused(_)
+                | EnrolError::Answer(_) => Some(NEW_TOKEN.into()),
+            },
             Self::Exists(_) => {
                 Some("name another file with --profile FILE, or replace it with --replace".into())
             }
@@ -167,6 +178,7 @@ impl Failure {
             | Self::Argument(_)
             | Self::Call { .. }
             | Self::Incomplete(_)
+            | Self::Quickstart(_)
             | Self::Tls(_)
             | Self::Credentials(_)
             | Self::Write { .. }
@@ -191,6 +203,25 @@ impl Failure {
 }
 
 const NEW_TOKEN: &str = "`holdpoint-collector operator add NAME --data DIR --role viewer` prints a new token";
+
+/// What helps beyond the diagnosis.
+fn remedy(cause: &ConnectError) -> Option<&'static str> {
+    match cause {
+        ConnectError::Address { .. } => None,
+        ConnectError::Resolve { .. }
+        | ConnectError::Tcp { .. }
+        | ConnectError::Timeout { .. }
+        | ConnectError::Tls { .. }
+        | ConnectError::Closed { .. }
+        | ConnectError::Socket { .. }
+        | ConnectError::Http { .. } => {
+            Some("on the collector's machine: `holdpoint-collector run --data DIR`")
+        }
+        ConnectError::Distrusted { .. } | ConnectError::Refused { .. } => {
+            Some("choose the profile of this zone with --profile FILE, or make one with `holdpoint enroll`")
+        }
+    }
+}
 
 fn advice(reason: Reason) -> &'static str {
     match reason {

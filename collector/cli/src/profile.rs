@@ -8,8 +8,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::credentials::{Credentials, CredentialsError};
 use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
 
 /// Largest profile, in bytes.
 const MAX_PROFILE: u64 = 64 * 1024;
@@ -94,6 +97,15 @@ fn usual_place(path: Option<&Path>) -> String {
         || "this account has no configuration directory".to_owned(),
         |it| format!("there is no {}", it.display()),
     )
+}
+
+impl Profile {
+    /// Writes the file; a crash leaves the old one or the new one.
+    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+        let failed = |source| Failure::Write { path: path.to_owned(), source };
+        let text = toml::to_string(self).map_err(|cause| failed(io::Error::other(cause)))?;
+        atomic_file::replace(path, text.as_bytes(), Readable::Owner).map_err(failed)
+    }
 }
 
 impl ProfileError {

@@ -1,8 +1,12 @@
 //! The binary as a person meets it: what it accepts, what it writes where, how it ends.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use holdpoint_common::section::Digest;
+use holdpoint_common::token::{Token, TokenSecret};
 
 struct Ended {
     code: Option<i32>,
@@ -138,6 +142,33 @@ fn a_damaged_token_is_usage_and_leaves_nothing_behind() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn a_collector_that_is_not_there_is_unreachable_and_no_profile_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    let secret = TokenSecret::random().unwrap();
+    let token = Token { pin: Digest::of(b"zone CA"), secret }.to_string();
+    // A port that was free a moment ago: nobody listens there.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let profile = home.path().join("operator.toml");
+    let arguments =
+        ["enroll", "--collector", &closed, "--token", "-", "--profile", profile.to_str().unwrap()];
+    let mut child = binary(home.path(), &arguments).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{token}\n").as_bytes()).unwrap();
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(3), ""), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: cannot enroll at 127.0.0.1:"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("\nhint: on the collector's machine: `holdpoint-collector run"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains(&token), "the token is a secret");
+    assert!(!profile.exists());
+
+    let address = run(&["enroll", "--collector", "nowhere", "--token", &token]);
+    assert_eq!(address.code, Some(2), "{}", address.stderr);
 }
 
 #[test]

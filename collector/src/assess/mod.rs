@@ -14,8 +14,14 @@ mod judge;
 mod page;
 mod requirement;
 mod row;
+#[cfg(test)]
+mod scale_tests;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod verdict;
+#[cfg(test)]
+mod verdict_tests;
 
 pub use asset::{AssetFacts, Coverage, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};

@@ -5,6 +5,8 @@
 //! an asset. The source of truth is the store; [`Knowledge`] is one consistent state of it.
 
 pub mod csaf;
+#[cfg(test)]
+mod csaf_tests;
 mod csaf_wire;
 mod feed;
 pub mod import;
@@ -13,7 +15,7 @@ mod library;
 pub mod map;
 pub mod pattern;
 pub mod requirement;
-mod supersede;
+pub(crate) mod supersede;
 pub mod text;
 pub mod tracking;
 

@@ -27,7 +27,7 @@ fn statements(advisory: &Advisory) -> HashSet<Statement> {
 
 /// Adds a newer revision to the held advisories of its family: it becomes the one that is judged, and the
 /// others keep only what it does not repeat.
-pub(super) fn add(held: &mut Vec<HeldAdvisory>, newer: HeldAdvisory) {
+pub(crate) fn add(held: &mut Vec<HeldAdvisory>, newer: HeldAdvisory) {
     let repeated = statements(&newer.advisory);
     let family = newer.advisory.revision.family().to_owned();
     held.retain_mut(|it| {

@@ -3,10 +3,14 @@
 //! Knows how requests become questions to the board and changes of the library. Refuses to know
 //! who may do what and how a change becomes durable: that is the [`Office`], which the zone fills.
 
+mod messages;
+#[cfg(test)]
+mod tests;
+mod zone;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdpoint_common::proto::store::MapRuleRecord;
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::import_part::Part;
 use holdpoint_common::proto::v1::import_result;
@@ -15,11 +19,14 @@ use holdpoint_common::version::Scheme;
 use tokio_stream::StreamExt;
 use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
 
-use crate::assess::{Board, BoardError, Filter, FindingView, Verdict};
-use crate::knowledge::map::{CONFIRMED, Candidate, REJECTED};
+use crate::assess::{Board, BoardError, Filter, Verdict};
+use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
-use crate::knowledge::{FeedState, ImportError, Kind, Library, MAX_FILE, Prepared};
+use crate::knowledge::{ImportError, Kind, Library, MAX_FILE, Prepared};
 use crate::store::Txn;
+
+use messages::{candidate_message, feed_message, finding_message, refused, rule_message, rule_of};
+pub use zone::{OpenError, ZoneOffice, open};
 
 /// Longest file name that is kept, in characters.
 const MAX_FILE_NAME: usize = 200;
@@ -385,119 +392,4 @@ fn file_name(file: &str) -> String {
 fn why(text: &str, needed: &'static str) -> Result<String, Status> {
     let why = shown(text, MAX_WHY);
     if why.is_empty() { Err(Status::invalid_argument(needed)) } else { Ok(why) }
-}
-
-fn refused(file: String, error: &ImportError) -> pb::ImportResult {
-    let reason = error.to_string();
-    pb::ImportResult { result: Some(import_result::Result::Refused(pb::Refused { file, reason })) }
-}
-
-fn finding_message(view: FindingView) -> pb::Finding {
-    let FindingView {
-        asset,
-        subject,
-        kind,
-        advisory,
-        vulnerability,
-        product,
-        outcome,
-        installed,
-        required,
-        as_of_ms,
-        feed_age,
-    } = view;
-    pb::Finding {
-        asset,
-        subject,
-        kind: match kind {
-            Kind::Csaf => "advisory",
-            Kind::Requirements => "requirement",
-        }
-        .to_owned(),
-        advisory,
-        vulnerability,
-        product,
-        verdict: outcome.verdict().as_str().to_owned(),
-        reason: outcome.reason().map(|it| it.as_str().to_owned()),
-        // Windows, decisions and triage come with later parts of the product.
-        state: None,
-        installed,
-        required,
-        as_of_ms,
-        feed_age_s: Some(feed_age.as_secs()),
-        triage: None,
-        disposition: None,
-    }
-}
-
-fn feed_message(feed: &FeedState) -> pb::Feed {
-    pb::Feed {
-        kind: feed.kind.as_str().to_owned(),
-        items: feed.items,
-        imported_ms: feed.imported_ms.unwrap_or(0),
-        age_s: feed.age.as_secs(),
-        allowed_age_s: feed.allowed.as_secs(),
-        stale: feed.stale,
-    }
-}
-
-fn candidate_message(candidate: Candidate) -> pb::MapCandidate {
-    let id = candidate.id();
-    let Candidate { product, installed, score, reasons, assets } = candidate;
-    pb::MapCandidate {
-        id,
-        vendor: product.vendor,
-        product: product.product,
-        installed_name: installed.name,
-        installed_publisher: installed.publisher,
-        source: installed.source,
-        score,
-        reasons,
-        assets,
-    }
-}
-
-fn rule_of(candidate: Candidate) -> MapRuleRecord {
-    let id = candidate.id();
-    let Candidate { product, installed, .. } = candidate;
-    MapRuleRecord {
-        id,
-        vendor: product.vendor,
-        product: product.product,
-        installed_name: installed.name,
-        installed_publisher: installed.publisher,
-        source: installed.source,
-        ..MapRuleRecord::default()
-    }
-}
-
-fn rule_message(rule: MapRuleRecord) -> pb::MapRule {
-    let MapRuleRecord {
-        id,
-        decision,
-        vendor,
-        product,
-        installed_name,
-        installed_publisher,
-        source,
-        scheme,
-        by,
-        at_ms,
-        why,
-        expires_ms,
-    } = rule;
-    pb::MapRule {
-        id,
-        decision,
-        vendor,
-        product,
-        installed_name,
-        installed_publisher,
-        source,
-        scheme,
-        by,
-        at_ms,
-        why,
-        expires_ms,
-    }
 }

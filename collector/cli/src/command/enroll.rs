@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::clock::SystemClock;
 use holdpoint_common::credentials::{ANCHORS_FILE, CERTIFICATE_FILE, KEY_FILE};
 use holdpoint_common::enrolment::{EnrolError, Enrolled, enrol};
@@ -62,7 +61,7 @@ pub async fn run(options: &Options, caller: &Caller) -> Result<Exit, Failure> {
         Failure::Enroll { collector: options.collector.clone(), source: Box::new(error) }
     })?;
     enrolled.credentials.save(&directory).map_err(Failure::Credentials)?;
-    write_profile(&path, &profile(&options.collector, &enrolled, &directory))?;
+    profile(&options.collector, &enrolled, &directory).write(&path)?;
 
     caller.out.print(&View::new(&enrolled, &options.collector, &path))?;
     caller.out.hint(&next_step(&path, caller));
@@ -106,12 +105,6 @@ fn profile(collector: &str, enrolled: &Enrolled, directory: &Path) -> Profile {
     }
 }
 
-fn write_profile(path: &Path, profile: &Profile) -> Result<(), Failure> {
-    let failed = |source| Failure::Write { path: path.to_owned(), source };
-    let text = toml::to_string(profile).map_err(|cause| failed(io::Error::other(cause)))?;
-    atomic_file::replace(path, text.as_bytes(), Readable::Owner).map_err(failed)
-}
-
 /// The profile needs to be named unless it lies where it is looked for.
 fn next_step(path: &Path, caller: &Caller) -> String {
     if caller.profile.is_usual() {
@@ -144,7 +137,7 @@ mod tests {
             key: relative(KEY_FILE),
             ca: relative(ANCHORS_FILE),
         };
-        write_profile(&path, &profile).unwrap();
+        profile.write(&path).unwrap();
         let found = Search::new(Some(path.clone().into()), |_| None).find().unwrap();
         assert_eq!(found.profile.collector, "[::1]:7443");
         assert_eq!(found.profile.key, directory_of(&path).join(KEY_FILE));

@@ -15,6 +15,7 @@ pub mod import;
 mod judge;
 pub mod man;
 pub mod map;
+pub mod quickstart;
 pub mod range;
 pub mod rescan;
 pub mod software;
@@ -61,6 +62,7 @@ impl Caller {
 pub fn run(command: Command, caller: &Caller) -> Result<Exit, Failure> {
     match command {
         Command::Local(command) => run_here(&command, &caller.out),
+        Command::Quickstart(options) => wait_for(quickstart::run(&options, caller)),
         Command::Enroll(options) => wait_for(enroll::run(&options, caller)),
         Command::Remote(command) => wait_for(async {
             let connection = Connection::open(&caller.profile.find()?, &caller.out).await?;

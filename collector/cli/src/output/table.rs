@@ -113,6 +113,17 @@ impl Page {
         self
     }
 
+    /// Adds a table; a single row is easier to read as names with their values.
+    pub fn rows_or_facts(mut self, table: Table) -> Self {
+        if table.rows.len() != 1 {
+            return self.table(table);
+        }
+        let names = table.header.iter().map(|it| it.replace('_', " "));
+        let facts = names.zip(table.rows.into_iter().flatten()).filter(|(_, it)| it.is_some()).collect();
+        self.0.push(Block::Facts(facts));
+        self
+    }
+
     /// Adds a sentence.
     pub fn line(mut self, line: impl Into<String>) -> Self {
         self.0.push(Block::Line(line.into()));
@@ -224,6 +235,14 @@ mod tests {
     fn columns_without_values_can_be_left_out() {
         assert_eq!(table().dense().header(), ["asset", "text"]);
         assert_eq!(table().only(&["text", "nothing", "asset"]).header(), ["text", "asset"]);
+    }
+
+    #[test]
+    fn a_single_row_is_shown_as_facts() {
+        let mut table = Table::new(["os_id", "build", "kernel"]);
+        table.row([Some("debian".into()), None, Some("6.1".into())]);
+        let page = Page::default().rows_or_facts(table);
+        assert_eq!(page.render(None, Palette::new(false)), "os id   debian\nkernel  6.1\n");
     }
 
     #[test]

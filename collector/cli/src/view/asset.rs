@@ -104,7 +104,8 @@ impl Asset {
         self.alarms.iter().map(|it| it.kind.clone()).collect()
     }
 
-    fn describe(&self) -> Page {
+    /// For people, in full.
+    pub fn describe(&self) -> Page {
         let mut alarms = Table::new(["alarm", "since", "text"]);
         for it in &self.alarms {
             alarms.row([Some(it.kind.clone()), short_time(it.since.as_deref()), Some(it.text.clone())]);
@@ -290,7 +291,7 @@ impl Answer for Details {
         self.sections.iter().fold(Page::default(), |page, (kind, it)| {
             let page = page.line(format!("{kind}: {}", it.status()));
             let page = it.reasons().iter().fold(page, |page, reason| page.line(format!("  {reason}")));
-            page.table(it.table().dense())
+            page.rows_or_facts(it.table().dense())
         })
     }
 

@@ -1,0 +1,82 @@
+//! The command line: arguments to settings, failures to exit codes.
+//!
+//! Exit codes are those of every Holdpoint program: 0 done, 1 the answer is "no", 2 usage,
+//! 3 could not reach or not permitted.
+
+mod args;
+mod enroll;
+mod run;
+mod scan;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::{Args, Command, LogFormat};
+
+/// How a command ends that did not do what was asked.
+#[derive(Debug)]
+enum Failure {
+    /// The collector did not take what was offered.
+    No(anyhow::Error),
+    /// The arguments or the settings are wrong.
+    Usage(anyhow::Error),
+    /// Could not reach or not permitted.
+    Reach(anyhow::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::No(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Reach(_) => 3,
+        }
+    }
+
+    fn cause(&self) -> &anyhow::Error {
+        match self {
+            Self::No(cause) | Self::Usage(cause) | Self::Reach(cause) => cause,
+        }
+    }
+}
+
+/// Runs what the arguments ask for.
+pub fn main() -> ExitCode {
+    // Prints help and usage itself and leaves with 0 or 2.
+    let args = Args::parse();
+    start_log(args.log_format, &args.log);
+    let done = match &args.command {
+        Command::Enroll(args) => enroll::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Scan(args) => scan::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Standard error may be gone; the exit code still says it.
+            let _ = writeln!(io::stderr(), "holdpoint-agent: {:#}", failure.cause());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn start_log(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// The one thread on which an agent waits; scans and name lookups have one beside it.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .map_err(|cause| Failure::Reach(anyhow::Error::new(cause).context("cannot start")))
+}

@@ -1,0 +1,44 @@
+//! `scan`: one look at this host or at another root, printed or written to a file.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::{Context, anyhow};
+use holdpoint_common::atomic_file::{self, Readable};
+use holdpoint_common::row::REPORTED;
+
+use super::Failure;
+use super::args::{Output, ScanArgs};
+use crate::host::{Agent, Host};
+use crate::{scan, show};
+
+pub(super) fn run(args: &ScanArgs) -> Result<(), Failure> {
+    if let Some(dir) = args.root.as_deref().filter(|it| !it.is_dir()) {
+        return Err(Failure::Usage(anyhow!("{} is no directory", dir.display())));
+    }
+    look(args).map_err(Failure::Reach)
+}
+
+fn look(args: &ScanArgs) -> anyhow::Result<()> {
+    let host = match &args.root {
+        None => Host::running(),
+        Some(dir) => Host::captured(dir, Agent::running()),
+    };
+    let kinds = if args.sections.is_empty() { REPORTED.to_vec() } else { args.sections.clone() };
+    let snapshot = scan::take_gently(&host, &kinds)?;
+    if let Some(file) = &args.out {
+        let mut document = Vec::new();
+        show::json(&snapshot, &host.agent, &mut document)?;
+        return atomic_file::replace(file, &document, Readable::Owner)
+            .with_context(|| format!("cannot write {}", file.display()));
+    }
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match args.output {
+        Output::Json => show::json(&snapshot, &host.agent, &mut out),
+        Output::Table => show::text(&snapshot, !args.sections.is_empty(), &mut out),
+    };
+    match written.and_then(|()| out.flush()) {
+        // Whoever reads has seen enough: `| head`.
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write the result"),
+    }
+}

@@ -1,0 +1,94 @@
+//! The running Linux system: uname, priorities, and the agent's own use of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use super::Usage;
+
+/// The least favourable nice value.
+const LOWEST: i32 = 19;
+
+/// Ticks of `/proc/PID/stat` per second; part of the kernel's interface on every architecture
+/// that Holdpoint is built for.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Magic numbers of `statfs(2)`.
+const PROC_MAGIC: u64 = 0x9fa0;
+const SYSFS_MAGIC: u64 = 0x6265_6572;
+
+pub(super) fn architecture() -> Option<String> {
+    rustix::system::uname().machine().to_str().ok().filter(|it| !it.is_empty()).map(str::to_owned)
+}
+
+pub(super) fn executable() -> io::Result<File> {
+    // The link leads to what runs, also when the file was replaced since.
+    File::open("/proc/self/exe")
+}
+
+pub(super) fn lower_priority() {
+    // On Linux this is a property of the thread. Whether it worked is asked, not assumed.
+    let _ = rustix::process::setpriority_process(None, LOWEST);
+}
+
+pub(super) fn has_lowest_priority() -> bool {
+    rustix::process::getpriority_process(None) == Ok(LOWEST)
+}
+
+pub(super) fn kernel_mounts(root: &Path) -> Vec<&'static str> {
+    let is = |name: &str, magic: u64| {
+        rustix::fs::statfs(root.join(name)).is_ok_and(|it| u64::try_from(it.f_type) == Ok(magic))
+    };
+    [("proc", PROC_MAGIC), ("sys", SYSFS_MAGIC)]
+        .into_iter()
+        .filter_map(|(name, magic)| is(name, magic).then_some(name))
+        .collect()
+}
+
+pub(super) fn usage() -> Usage {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    Usage {
+        uptime_s: uptime.split('.').next().and_then(|it| it.parse().ok()).unwrap_or(0),
+        resident_kib: resident_kib(&status).unwrap_or(0),
+        cpu_ms: cpu_ms(&stat).unwrap_or(0),
+    }
+}
+
+fn resident_kib(status: &str) -> Option<u32> {
+    status.lines().find_map(|it| it.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
+}
+
+fn cpu_ms(stat: &str) -> Option<u64> {
+    // The program's name stands in parentheses and may hold anything; user and system time are
+    // the 12th and 13th field after it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some((user + system) * 1_000 / TICKS_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_directories_of_the_running_system_are_recognised() {
+        assert_eq!(kernel_mounts(Path::new("/")), ["proc", "sys"]);
+        assert!(kernel_mounts(tempfile::tempdir().unwrap().path()).is_empty());
+    }
+
+    #[test]
+    fn a_program_name_with_parentheses_does_not_shift_the_fields() {
+        let stat = "7 (a) b) S 1 1 1 0 -1 4194560 1 2 3 4 50 25 0 0 20 0";
+        assert_eq!(cpu_ms(stat), Some(750));
+        assert_eq!(cpu_ms(""), None);
+    }
+
+    #[test]
+    fn this_process_uses_memory_on_a_system_that_is_up() {
+        let usage = usage();
+        assert!(usage.resident_kib > 0 && usage.uptime_s > 0);
+    }
+}

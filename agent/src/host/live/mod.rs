@@ -1,0 +1,85 @@
+//! What only the running operating system can say. The one place that knows which OS this is.
+//!
+//! Everything here is cheap, reads only, and has an answer of "not known".
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as os;
+
+#[cfg(not(target_os = "linux"))]
+mod other;
+#[cfg(not(target_os = "linux"))]
+use other as os;
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use holdpoint_common::section::Digest;
+
+/// Facts of the running system that are in no file below its root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    /// The kernel's word for the machine's architecture: `x86_64`.
+    pub architecture: Option<String>,
+    /// The name that the running system has now.
+    pub hostname: Option<String>,
+}
+
+impl Live {
+    /// Asks the running system.
+    pub fn look() -> Self {
+        let hostname = hostname::get().ok().and_then(|it| it.into_string().ok());
+        Self { architecture: os::architecture(), hostname: hostname.filter(|it| !it.is_empty()) }
+    }
+}
+
+/// What the agent itself uses; it moves by itself and is never part of a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Seconds since boot.
+    pub uptime_s: u64,
+    /// Resident memory of this process, KiB.
+    pub resident_kib: u32,
+    /// CPU time of this process since it started, milliseconds.
+    pub cpu_ms: u64,
+}
+
+impl Usage {
+    /// Asks the running system; what it does not say is 0.
+    pub fn now() -> Self {
+        os::usage()
+    }
+}
+
+/// Gives this thread the lowest scheduling class, where the system allows it.
+pub(crate) fn lower_priority() {
+    os::lower_priority();
+}
+
+/// Whether this thread has the lowest scheduling class now.
+pub(crate) fn has_lowest_priority() -> bool {
+    os::has_lowest_priority()
+}
+
+/// Which top-level directories of another root are windows into the running kernel.
+pub(super) fn kernel_mounts(root: &Path) -> Vec<&'static str> {
+    os::kernel_mounts(root)
+}
+
+/// SHA-256 of this program's executable, read in pieces.
+pub(super) fn executable_digest() -> io::Result<Digest> {
+    const PIECE: usize = 64 * 1024;
+    let mut file = os::executable()?;
+    let mut context = Context::new(&SHA256);
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            break;
+        }
+        context.update(&piece[..read]);
+    }
+    Digest::try_from(context.finish().as_ref()).map_err(io::Error::other)
+}

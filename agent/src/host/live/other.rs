@@ -1,0 +1,29 @@
+//! Systems that this version does not observe: it answers "not known" and never guesses.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::Usage;
+
+pub(super) fn architecture() -> Option<String> {
+    None
+}
+
+pub(super) fn executable() -> io::Result<File> {
+    File::open(std::env::current_exe()?)
+}
+
+pub(super) fn lower_priority() {}
+
+pub(super) fn has_lowest_priority() -> bool {
+    false
+}
+
+pub(super) fn kernel_mounts(_: &Path) -> Vec<&'static str> {
+    Vec::new()
+}
+
+pub(super) fn usage() -> Usage {
+    Usage::default()
+}

@@ -1,0 +1,65 @@
+//! What a probe may touch: a file-system root, and facts of the running system where there is one.
+//!
+//! With another root (an offline image, a captured machine) nothing of the machine that runs the
+//! agent is mixed in: facts that only a running kernel knows are then absent, and kernel file
+//! systems that happen to be mounted inside the root are hidden.
+
+mod live;
+mod open;
+mod root;
+
+use std::path::PathBuf;
+
+use holdpoint_common::section::Digest;
+
+pub use live::{Live, Usage};
+pub(crate) use live::{has_lowest_priority, lower_priority};
+pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, is_absent};
+
+/// One machine to look at.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its files.
+    pub root: HostRoot,
+    /// What only its running kernel knows; `None` when the machine is not the one that runs the agent.
+    pub live: Option<Live>,
+    /// The program that looks.
+    pub agent: Agent,
+}
+
+/// The agent about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Version of the program.
+    pub version: String,
+    /// SHA-256 of the executable; `None` when it could not be read.
+    pub digest: Option<Digest>,
+    /// SHA-256 of the configuration file; `None` without one.
+    pub config_digest: Option<Digest>,
+}
+
+impl Agent {
+    /// Describes the program that runs now. Reads the executable once, in pieces.
+    pub fn running() -> Self {
+        Self {
+            version: crate::VERSION.to_owned(),
+            digest: live::executable_digest().ok(),
+            config_digest: None,
+        }
+    }
+}
+
+impl Host {
+    /// The machine that runs the agent.
+    pub fn running() -> Self {
+        Self { root: HostRoot::at("/"), live: Some(Live::look()), agent: Agent::running() }
+    }
+
+    /// A machine that does not run: a mounted image, a chroot, a captured host.
+    pub fn captured(dir: impl Into<PathBuf>, agent: Agent) -> Self {
+        let dir = dir.into();
+        let kernel = live::kernel_mounts(&dir);
+        let root = kernel.into_iter().fold(HostRoot::at(dir), HostRoot::hiding);
+        Self { root, live: None, agent }
+    }
+}

@@ -1,0 +1,35 @@
+//! Opening what a probe reads so that nothing on the host can hold the agent up.
+//!
+//! A link in the last place is refused, and so is everything but a regular file: a FIFO
+//! would block, a device could act on being opened. The file is opened without blocking and
+//! judged by what was opened, not by what was there a moment before.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// Opens a regular file for reading and says how large it claims to be, in bytes.
+///
+/// # Errors
+/// The file cannot be opened, is a link, or is no regular file.
+pub(super) fn regular(path: &Path) -> io::Result<(File, u64)> {
+    let file = open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        Ok((file, metadata.len()))
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    }
+}
+
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}

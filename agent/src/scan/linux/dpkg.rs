@@ -1,0 +1,302 @@
+//! Debian packages.
+//!
+//! Source of truth: `var/lib/dpkg/status`, and `var/lib/dpkg/status.d/*` of images that are built
+//! without dpkg itself. World readable. A package is installed exactly when the third word of
+//! its `Status` is `installed`, whatever is wanted for it (a held package is installed); every
+//! other state but `not-installed` is a leftover with its state. Files of `status.d` have no
+//! `Status`: being there is being installed.
+//!
+//! Known lies: the day of installation is the day on which `info/NAME.list` was last written, so
+//! an upgrade moves it, and a rebuilt image can set it to anything.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use holdpoint_common::row::SoftwareRow;
+use prost::Message;
+
+use super::release;
+use crate::host::EntryKind;
+use crate::scan::{Look, Reading};
+
+const STATUS: &str = "var/lib/dpkg/status";
+const STATUS_DIR: &str = "var/lib/dpkg/status.d";
+/// Where dpkg keeps what belongs to each package.
+pub(super) const INFO: &str = "var/lib/dpkg/info";
+/// Largest status file: some 15,000 packages.
+const MAX_STATUS: usize = 16 * 1024 * 1024;
+const MAX_STATUS_PART: usize = 1024 * 1024;
+/// Most files that packages keep in `info`.
+pub(super) const MAX_INFO: usize = 262_144;
+const MAX_PARTS: usize = 16_384;
+
+/// Reads the installed packages and what removed ones left behind.
+pub fn probe(look: &mut Look<'_>) -> Reading {
+    let status = look.bytes(STATUS, MAX_STATUS);
+    let parts = status_parts(look);
+    if status.is_none() && parts.is_none() {
+        return look.missing(format!("{STATUS} is not there"));
+    }
+    let namespace = release::read(look).and_then(|it| it.id).and_then(|it| Namespace::of(&it));
+    let days = install_days(look);
+    let mut rows = Vec::new();
+    let mut take = |look: &mut Look<'_>, bytes: &[u8], source: &str, form: Form| {
+        let (packages, faults) = parse(bytes, form);
+        for fault in faults {
+            look.fault(format!("{source}: {fault}"));
+        }
+        for package in packages {
+            rows.push(row(&package, namespace.as_ref(), &days).encode_to_vec());
+        }
+    };
+    if let Some(bytes) = status {
+        take(look, &bytes, STATUS, Form::Database);
+    }
+    for (name, bytes) in parts.unwrap_or_default() {
+        take(look, &bytes, &format!("{STATUS_DIR}/{name}"), Form::Part);
+    }
+    Reading::Rows(rows)
+}
+
+fn status_parts(look: &mut Look<'_>) -> Option<Vec<(String, Vec<u8>)>> {
+    let listing = look.list(STATUS_DIR, MAX_PARTS)?;
+    let mut parts = Vec::new();
+    for entry in &listing.entries {
+        // Beside each package lie its checksums; directories and the like are no packages.
+        let is_package = !entry.name.ends_with(".md5sums") && entry.kind != EntryKind::Directory;
+        if is_package {
+            match look.in_time().and_then(|()| listing.read(entry, MAX_STATUS_PART)) {
+                Ok(bytes) => parts.push((entry.name.clone(), bytes)),
+                Err(cause) => look.fault(format!("{STATUS_DIR}/{}: {cause}", entry.name)),
+            }
+        }
+    }
+    Some(parts)
+}
+
+/// Which shape a file of stanzas has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `status`: every stanza has a state and is followed by an empty line.
+    Database,
+    /// A file of `status.d`: one package, installed.
+    Part,
+}
+
+/// One stanza.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Package {
+    name: String,
+    version: Option<String>,
+    architecture: Option<String>,
+    /// Third word of `Status`; `None` in a part without one.
+    state: Option<String>,
+    source: Option<String>,
+    maintainer: Option<String>,
+}
+
+const INSTALLED: &str = "installed";
+const NOT_INSTALLED: &str = "not-installed";
+
+/// Reads every stanza that can be read, and says what is wrong with the others.
+fn parse(bytes: &[u8], form: Form) -> (Vec<Package>, Vec<String>) {
+    let mut packages = Vec::new();
+    let mut faults = Vec::new();
+    let mut stanza = Stanza::default();
+    let mut number = 0_usize;
+    let mut lines = bytes.split(|it| *it == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        number += 1;
+        let is_last = lines.peek().is_none();
+        if line.iter().all(u8::is_ascii_whitespace) {
+            stanza.close(form, &mut packages, &mut faults);
+            continue;
+        }
+        if is_last && form == Form::Database {
+            // No newline after it: the line itself may be half a line.
+            stanza.cut = true;
+        }
+        stanza.add(line, number);
+    }
+    if form == Form::Database && !bytes.is_empty() && !bytes.ends_with(b"\n\n") {
+        faults.push("the file does not end with an empty line: it may be cut off".to_owned());
+    }
+    stanza.close(form, &mut packages, &mut faults);
+    (packages, faults)
+}
+
+/// A stanza that is being read.
+#[derive(Debug, Default)]
+struct Stanza {
+    package: Package,
+    first_line: Option<usize>,
+    wrong: Option<String>,
+    cut: bool,
+}
+
+impl Stanza {
+    fn add(&mut self, line: &[u8], number: usize) {
+        self.first_line.get_or_insert(number);
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return;
+        }
+        let Some(colon) = line.iter().position(|it| *it == b':') else {
+            self.wrong.get_or_insert_with(|| format!("line {number} is no field"));
+            return;
+        };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        let slot = match name {
+            name if name.eq_ignore_ascii_case(b"Package") => {
+                self.package.name = text(value).unwrap_or_default();
+                return;
+            }
+            name if name.eq_ignore_ascii_case(b"Status") => {
+                self.package.state =
+                    text(value).and_then(|it| it.split_whitespace().nth(2).map(str::to_owned));
+                if self.package.state.is_none() {
+                    self.wrong.get_or_insert_with(|| format!("line {number} has a status without a state"));
+                }
+                return;
+            }
+            name if name.eq_ignore_ascii_case(b"Version") => &mut self.package.version,
+            name if name.eq_ignore_ascii_case(b"Architecture") => &mut self.package.architecture,
+            name if name.eq_ignore_ascii_case(b"Source") => &mut self.package.source,
+            name if name.eq_ignore_ascii_case(b"Maintainer") => &mut self.package.maintainer,
+            _ => return,
+        };
+        *slot = text(value);
+    }
+
+    fn close(&mut self, form: Form, packages: &mut Vec<Package>, faults: &mut Vec<String>) {
+        let Self { package, first_line, wrong, cut } = std::mem::take(self);
+        let Some(line) = first_line else { return };
+        let named = if package.name.is_empty() { "stanza".to_owned() } else { package.name.clone() };
+        let mut fault = |what: &str| faults.push(format!("{named} (line {line}): {what}"));
+        if let Some(wrong) = wrong {
+            fault(&wrong);
+        }
+        if package.name.is_empty() {
+            fault("it names no package");
+        } else if cut {
+            fault("the file ends inside it; it is left out");
+        } else if form == Form::Database && package.state.is_none() {
+            fault("it has no state; it is left out");
+        } else {
+            let is_installed = package.state.as_deref().is_none_or(|it| it == INSTALLED);
+            if is_installed && package.version.is_none() {
+                fault("it has no version");
+            }
+            if package.state.as_deref() != Some(NOT_INSTALLED) {
+                packages.push(package);
+            }
+        }
+    }
+}
+
+fn text(value: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(value.trim_ascii());
+    (!text.is_empty()).then(|| text.into_owned())
+}
+
+fn row(package: &Package, namespace: Option<&Namespace>, days: &BTreeMap<String, String>) -> SoftwareRow {
+    let is_installed = package.state.as_deref().is_none_or(|it| it == INSTALLED);
+    let (source_package, source_version) = source_of(package);
+    let qualified = format!("{}:{}", package.name, package.architecture.as_deref().unwrap_or_default());
+    SoftwareRow {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        architecture: package.architecture.clone(),
+        source: if is_installed { "dpkg" } else { "leftover-dpkg" }.to_owned(),
+        publisher: package.maintainer.clone(),
+        source_package,
+        source_version,
+        install_date: days.get(&qualified).or_else(|| days.get(&package.name)).cloned(),
+        state: if is_installed { None } else { package.state.clone() },
+        purl: namespace.filter(|_| is_installed).and_then(|it| it.purl(package)),
+    }
+}
+
+/// `Source: name (version)`; a package without one is its own source, a source without a
+/// version has the package's.
+fn source_of(package: &Package) -> (Option<String>, Option<String>) {
+    let Some(source) = &package.source else {
+        return (Some(package.name.clone()), package.version.clone());
+    };
+    match source.split_once('(') {
+        Some((name, rest)) => {
+            let version = rest.trim_end().trim_end_matches(')').trim();
+            (Some(name.trim().to_owned()), Some(version.to_owned()).filter(|it| !it.is_empty()))
+        }
+        None => (Some(source.clone()), package.version.clone()),
+    }
+}
+
+/// A distribution whose packages have a package URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Namespace {
+    id: &'static str,
+    /// Mail domain of its maintainers' lists.
+    domain: &'static str,
+}
+
+const NAMESPACES: [Namespace; 2] =
+    [Namespace { id: "debian", domain: "debian.org" }, Namespace { id: "ubuntu", domain: "ubuntu.com" }];
+
+impl Namespace {
+    fn of(os_id: &str) -> Option<Self> {
+        NAMESPACES.into_iter().find(|it| it.id == os_id)
+    }
+
+    /// A URL only for what the distribution itself maintains: a vendor's package on Debian is not
+    /// Debian's, and an advisory for Debian's says nothing about it.
+    fn purl(&self, package: &Package) -> Option<String> {
+        let mail = package.maintainer.as_deref()?.rsplit_once('<')?.1.trim_end_matches('>').to_lowercase();
+        let host = mail.rsplit_once('@')?.1.to_owned();
+        let is_own =
+            host == self.domain || host.strip_suffix(self.domain).is_some_and(|it| it.ends_with('.'));
+        let (version, architecture) = (package.version.as_deref()?, package.architecture.as_deref()?);
+        is_own.then(|| {
+            let (name, version) = (encoded(&package.name), encoded(version));
+            format!("pkg:deb/{}/{name}@{version}?arch={}", self.id, encoded(architecture))
+        })
+    }
+}
+
+/// Percent-encodes as package URLs want it.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    out
+}
+
+/// The day on which each package's file list was written, by `NAME` or `NAME:ARCH`.
+fn install_days(look: &mut Look<'_>) -> BTreeMap<String, String> {
+    let Some(listing) = look.list(INFO, MAX_INFO) else { return BTreeMap::new() };
+    listing
+        .entries
+        .iter()
+        .filter_map(|entry| {
+            let name = entry.name.strip_suffix(".list")?;
+            let day = day_of(listing.facts(entry).ok()?.modified?)?;
+            Some((name.to_owned(), day))
+        })
+        .collect()
+}
+
+fn day_of(time: SystemTime) -> Option<String> {
+    let seconds = i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
+    Some(time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.date().to_string())
+}
+
+#[cfg(test)]
+#[path = "dpkg_tests.rs"]
+mod tests;

@@ -1,0 +1,125 @@
+//! Whole scans: of captured machines, compared with what a person reviewed, and of this one.
+//!
+//! `HOLDPOINT_BLESS=1 cargo test -p holdpoint-agent --test scan` rewrites the expectations.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use holdpoint_agent::host::{Agent, Host};
+use holdpoint_agent::scan::{self, Budget};
+use holdpoint_agent::show;
+use holdpoint_common::proto::v1::SectionStatus;
+use holdpoint_common::row::{REPORTED, SectionKind};
+
+/// The day on which every file of a captured machine was written.
+const CAPTURED: Duration = Duration::from_secs(1_700_000_000);
+
+fn fixtures() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/linux"))
+}
+
+/// A checkout gives files the time of the checkout; a copy has the time of the capture.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy(&from, &to);
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&from).unwrap(), to).unwrap();
+        } else {
+            fs::copy(&from, &to).unwrap();
+            File::options().write(true).open(&to).unwrap().set_modified(UNIX_EPOCH + CAPTURED).unwrap();
+        }
+    }
+}
+
+fn agent() -> Agent {
+    Agent { version: "0.0.0-test".into(), digest: None, config_digest: None }
+}
+
+fn report(root: &Path) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    copy(root, dir.path());
+    let budget = Budget::measured_by(Duration::MAX, || Duration::ZERO);
+    let snapshot = scan::take(&Host::captured(dir.path(), agent()), &REPORTED, &budget);
+    let mut out = Vec::new();
+    show::text(&snapshot, true, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn captured_machines_read_as_they_were_reviewed() {
+    let mut hosts = 0;
+    for entry in fs::read_dir(fixtures()).unwrap() {
+        let host = entry.unwrap().path();
+        let found = report(&host.join("root"));
+        let expected = host.join("expected.txt");
+        if std::env::var_os("HOLDPOINT_BLESS").is_some() {
+            fs::write(&expected, &found).unwrap();
+        }
+        assert_eq!(found, fs::read_to_string(&expected).unwrap(), "{}", host.display());
+        hosts += 1;
+    }
+    assert!(hosts >= 5);
+}
+
+#[test]
+fn a_hostile_image_shows_nothing_of_the_machine_that_scans_it() {
+    let found = report(&fixtures().join("hostile-links/root"));
+    let own = [fs::read_to_string("/etc/hostname"), fs::read_to_string("/etc/machine-id")];
+    for secret in own.into_iter().flatten().map(|it| it.trim().to_owned()).filter(|it| it.len() > 6) {
+        assert!(!found.contains(&secret), "{secret}");
+    }
+}
+
+#[test]
+fn two_scans_of_an_idle_host_have_equal_digests() {
+    let host = Host::running();
+    let scan = || scan::take_gently(&host, &REPORTED).unwrap().sections;
+    // Other programs may start or stop something between two scans, so a few attempts are fair;
+    // a row that moves by itself fails every one of them.
+    let attempts = 10;
+    let is_equal = (0..attempts).any(|_| {
+        let (first, second) = (scan(), scan());
+        first.iter().zip(&second).all(|(a, b)| (a.kind, a.status, a.digest) == (b.kind, b.status, b.digest))
+    });
+    assert!(is_equal);
+}
+
+#[test]
+fn this_machine_has_as_many_packages_as_its_database_says() {
+    let Ok(status) = fs::read_to_string("/var/lib/dpkg/status") else { return };
+    let installed = status
+        .lines()
+        .filter_map(|it| it.strip_prefix("Status: "))
+        .filter(|it| it.split_whitespace().nth(2) == Some("installed"))
+        .count();
+    let budget = Budget::starting_now(scan::TIME_LIMIT);
+    let snapshot = scan::take(&Host::running(), &[SectionKind::Software], &budget);
+    let section = snapshot.section(SectionKind::Software).unwrap();
+    let names: Vec<_> = section
+        .rows
+        .as_slice()
+        .iter()
+        .map(|it| holdpoint_common::row::to_json(SectionKind::Software, it).unwrap())
+        .filter(|it| it["source"] == "dpkg")
+        .collect();
+    assert_eq!(names.len(), installed);
+}
+
+#[test]
+fn another_root_has_no_facts_of_the_running_system() {
+    // The running system itself, mounted as somebody else's image would be.
+    let snapshot =
+        scan::take(&Host::captured("/", agent()), &REPORTED, &Budget::starting_now(scan::TIME_LIMIT));
+    let listeners = snapshot.section(SectionKind::Listeners).unwrap();
+    assert_eq!(listeners.status, SectionStatus::Unsupported);
+    assert_eq!(listeners.reasons, ["proc/net is not there: this is no running system"]);
+    assert_eq!(snapshot.identity().boot_id, "");
+}

@@ -1,0 +1,124 @@
+//! From the domain's words to the wire's: outwards only, and never failing.
+
+use holdpoint_common::proto::store::MapRuleRecord;
+use holdpoint_common::proto::v1 as pb;
+use holdpoint_common::proto::v1::import_result;
+
+use crate::assess::FindingView;
+use crate::knowledge::map::Candidate;
+use crate::knowledge::{FeedState, ImportError, Kind};
+
+pub(super) fn refused(file: String, error: &ImportError) -> pb::ImportResult {
+    let reason = error.to_string();
+    pb::ImportResult { result: Some(import_result::Result::Refused(pb::Refused { file, reason })) }
+}
+
+pub(super) fn finding_message(view: FindingView) -> pb::Finding {
+    let FindingView {
+        asset,
+        subject,
+        kind,
+        advisory,
+        vulnerability,
+        product,
+        outcome,
+        installed,
+        required,
+        as_of_ms,
+        feed_age,
+    } = view;
+    pb::Finding {
+        asset,
+        subject,
+        kind: match kind {
+            Kind::Csaf => "advisory",
+            Kind::Requirements => "requirement",
+        }
+        .to_owned(),
+        advisory,
+        vulnerability,
+        product,
+        verdict: outcome.verdict().as_str().to_owned(),
+        reason: outcome.reason().map(|it| it.as_str().to_owned()),
+        // Windows, decisions and triage come with later parts of the product.
+        state: None,
+        installed,
+        required,
+        as_of_ms,
+        feed_age_s: Some(feed_age.as_secs()),
+        triage: None,
+        disposition: None,
+    }
+}
+
+pub(super) fn feed_message(feed: &FeedState) -> pb::Feed {
+    pb::Feed {
+        kind: feed.kind.as_str().to_owned(),
+        items: feed.items,
+        imported_ms: feed.imported_ms.unwrap_or(0),
+        age_s: feed.age.as_secs(),
+        allowed_age_s: feed.allowed.as_secs(),
+        stale: feed.stale,
+    }
+}
+
+pub(super) fn candidate_message(candidate: Candidate) -> pb::MapCandidate {
+    let id = candidate.id();
+    let Candidate { product, installed, score, reasons, assets } = candidate;
+    pb::MapCandidate {
+        id,
+        vendor: product.vendor,
+        product: product.product,
+        installed_name: installed.name,
+        installed_publisher: installed.publisher,
+        source: installed.source,
+        score,
+        reasons,
+        assets,
+    }
+}
+
+pub(super) fn rule_of(candidate: Candidate) -> MapRuleRecord {
+    let id = candidate.id();
+    let Candidate { product, installed, .. } = candidate;
+    MapRuleRecord {
+        id,
+        vendor: product.vendor,
+        product: product.product,
+        installed_name: installed.name,
+        installed_publisher: installed.publisher,
+        source: installed.source,
+        ..MapRuleRecord::default()
+    }
+}
+
+pub(super) fn rule_message(rule: MapRuleRecord) -> pb::MapRule {
+    let MapRuleRecord {
+        id,
+        decision,
+        vendor,
+        product,
+        installed_name,
+        installed_publisher,
+        source,
+        scheme,
+        by,
+        at_ms,
+        why,
+        expires_ms,
+    } = rule;
+    pb::MapRule {
+        id,
+        decision,
+        vendor,
+        product,
+        installed_name,
+        installed_publisher,
+        source,
+        scheme,
+        by,
+        at_ms,
+        why,
+        expires_ms,
+    }
+}

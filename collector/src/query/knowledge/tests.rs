@@ -1,0 +1,147 @@
+//! The knowledge service over a real zone and store.
+
+use holdpoint_common::proto::v1 as pb;
+use holdpoint_common::proto::v1::import_result::Result as Outcome;
+use holdpoint_common::proto::v1::knowledge_server::Knowledge;
+use holdpoint_common::refusal::Reason;
+use tonic::Code;
+
+use crate::knowledge::AllowedAges;
+use crate::server::Peer;
+use crate::zone::world::{World, from, software};
+
+use super::{KnowledgeService, ZoneOffice, open};
+
+const MIXER: &[u8] = include_bytes!("../../../fixtures/csaf/exc-26-001.json");
+const UPDATE: &[u8] = include_bytes!("../../../fixtures/csaf/exc-26-001-update.json");
+const LIST: &[u8] = b"id,product,min_version,scheme\nR-CURL,curl,8.0,deb\nR-VIM,vim,9.1,deb\n";
+
+type Tested = KnowledgeService<ZoneOffice>;
+
+async fn take(service: &Tested, file: &str, bytes: &[u8]) -> Result<pb::Taken, String> {
+    let result = service.take_file("kim".into(), file.into(), bytes.to_vec()).await.unwrap();
+    match result.result.unwrap() {
+        Outcome::Taken(taken) => Ok(taken),
+        Outcome::Refused(refused) => Err(refused.reason),
+    }
+}
+
+async fn status(service: &Tested, viewer: &Peer, verdict: Option<&str>) -> pb::StatusResponse {
+    let request = pb::StatusRequest { verdict: verdict.map(Into::into), ..pb::StatusRequest::default() };
+    service.status(from(viewer, request)).await.unwrap().into_inner()
+}
+
+fn words(answer: &pb::StatusResponse) -> Vec<(&str, &str, &str)> {
+    let word = |it: &'_ pb::Finding| it.reason.clone().unwrap_or_default();
+    answer
+        .findings
+        .iter()
+        .map(|it| {
+            (
+                it.subject.as_str(),
+                it.verdict.as_str(),
+                if word(it).is_empty() { "" } else { it.reason.as_deref().unwrap_or("") },
+            )
+        })
+        .collect()
+}
+
+async fn reported(world: &World, id: &str, rows: Vec<Vec<u8>>) {
+    let mut agent = world.agent(id).await;
+    agent.has_software(rows);
+    agent.reports(world, &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_requirement_is_imported_judged_explained_and_survives_a_restart() {
+    let world = World::new();
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let viewer = world.operator("vi", &["viewer"]).await;
+    let taken = take(&service, "site.csv", LIST).await.unwrap();
+    assert_eq!((taken.kind.as_str(), taken.items, taken.unchanged), ("requirements", 2, false));
+    assert!(take(&service, "site.csv", LIST).await.unwrap().unchanged);
+
+    reported(&world, "hmi", vec![software("curl", "7.88"), software("vim", "9.1")]).await;
+    let answer = status(&service, &viewer, None).await;
+    assert_eq!(words(&answer), [("R-CURL", "AFFECTED", ""), ("R-VIM", "FIXED", "")]);
+    assert!(answer.any_open);
+    assert_eq!(answer.findings[0].installed.as_deref(), Some("7.88 (amd64)"));
+    assert!(!status(&service, &viewer, Some("fixed")).await.any_open);
+
+    let request = pb::ExplainRequest { asset: "hmi".into(), subject: "R-CURL".into() };
+    let told = service.explain(from(&viewer, request)).await.unwrap().into_inner();
+    assert_eq!(told.verdict, "AFFECTED");
+    assert!(
+        told.chain.iter().any(|it| it.text.contains("7.88 is older than 8.0 by deb")),
+        "{:?}",
+        told.chain
+    );
+
+    let audit = world.zone.audit().verify().unwrap();
+    assert!(audit.faults.is_empty() && audit.entries >= 2, "imports are in the audit log");
+    drop(service);
+    let world = world.restarted().await;
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    assert_eq!(words(&status(&service, &viewer, None).await).len(), 2);
+}
+
+#[tokio::test]
+async fn a_person_confirms_a_candidate_and_a_newer_revision_takes_over() {
+    let world = World::new();
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let engineer = world.operator("en", &["engineer"]).await;
+    take(&service, "exc.json", MIXER).await.unwrap();
+    reported(&world, "hmi", vec![software("mixer-studio", "3.0")]).await;
+    let answer = status(&service, &engineer, None).await;
+    assert_eq!(words(&answer), [("EXC-26-001/CVE-2026-1001/P1", "UNKNOWN", "identity-unconfirmed")]);
+
+    let request = pb::SuggestMapRequest { advisory: Some("exc-26-001".into()), limit: 0 };
+    let candidates = service.suggest_map(from(&engineer, request)).await.unwrap().into_inner().candidates;
+    let best = candidates.first().unwrap();
+    assert_eq!((best.product.as_str(), best.installed_name.as_str()), ("Mixer Studio", "mixer-studio"));
+
+    let mut request =
+        pb::ConfirmMapRequest { candidate: best.id.clone(), scheme: "natural".into(), ..Default::default() };
+    let refused = service.confirm_map(from(&engineer, request.clone())).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "a confirmation needs evidence");
+    request.evidence = "order number on the nameplate".into();
+    let rule = service.confirm_map(from(&engineer, request)).await.unwrap().into_inner();
+    assert_eq!(rule.decision, "confirmed");
+    assert_eq!(words(&status(&service, &engineer, None).await)[0].1, "AFFECTED");
+
+    take(&service, "exc-a.json", UPDATE).await.unwrap();
+    let answer = status(&service, &engineer, None).await;
+    // The update writes the vendor without its comma: the rule is for the other spelling.
+    assert_eq!(words(&answer), [("EXC-26-001/CVE-2026-1001/A1", "UNKNOWN", "identity-unconfirmed")]);
+    let older = take(&service, "exc.json", &[MIXER, b"\n"].concat()).await.unwrap_err();
+    assert_eq!(older, "version 3 of EXC-26-001 is held; version 2 of EXC-26-001 is older");
+
+    let request =
+        pb::RejectMapRequest { candidate: rule.id, reason: "another product".into(), expires_ms: None };
+    assert_eq!(service.reject_map(from(&engineer, request)).await.unwrap().into_inner().decision, "rejected");
+}
+
+#[tokio::test]
+async fn a_bad_file_is_an_answer_and_a_caller_without_the_role_is_refused() {
+    let world = World::new();
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    assert_eq!(
+        take(&service, "a.json", b"{\"document\": ").await.unwrap_err(),
+        "it is cut off: the JSON ends in the middle, at line 1 column 13"
+    );
+    let viewer = world.operator("vi", &["viewer"]).await;
+    let request = pb::ConfirmMapRequest {
+        candidate: "x".into(),
+        scheme: "deb".into(),
+        evidence: "y".into(),
+        expires_ms: None,
+    };
+    let refused = service.confirm_map(from(&viewer, request)).await.unwrap_err();
+    assert_eq!(Reason::of(&refused), Some(Reason::Role));
+    let refused = service.list_feeds(from(&Peer::NoCertificate, pb::ListFeedsRequest {})).await.unwrap_err();
+    assert_eq!(Reason::of(&refused), Some(Reason::NoCertificate));
+    let feeds = service.list_feeds(from(&viewer, pb::ListFeedsRequest {})).await.unwrap().into_inner().feeds;
+    assert!(feeds.len() == 2 && feeds.iter().all(|it| it.stale), "what is empty is never fine");
+    let bad = pb::StatusRequest { verdict: Some("fine".into()), ..Default::default() };
+    assert_eq!(service.status(from(&viewer, bad)).await.unwrap_err().code(), Code::InvalidArgument);
+}

@@ -1,0 +1,77 @@
+//! The zone as the office of the service, and how library, board and zone are put together.
+
+use std::sync::Arc;
+
+use holdpoint_common::proto::store::AssetRecord;
+use tonic::{Extensions, Status, async_trait};
+
+use crate::assess::Board;
+use crate::audit::Act;
+use crate::knowledge::{AllowedAges, Library, LibraryError};
+use crate::server::Peer;
+use crate::store::Txn;
+use crate::zone::{Role, Watcher, Zone};
+
+use super::{Deed, KnowledgeService, Needs, Office};
+
+/// The zone around the service.
+#[derive(Debug)]
+pub struct ZoneOffice(Arc<Zone>);
+
+/// The knowledge of a zone cannot be opened.
+pub type OpenError = LibraryError;
+
+/// Reads what the zone was told, judges every asset in the background, and follows every change from now on.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn open(zone: &Arc<Zone>, ages: AllowedAges) -> Result<KnowledgeService<ZoneOffice>, OpenError> {
+    let library = Arc::new(Library::open(zone.store())?);
+    let board = Board::open(Arc::new(zone.store().clone()), ages);
+    board.knowledge_changed(library.current(), zone.now_ms());
+    // Watching comes first: a change between the two lines is told twice, never lost.
+    zone.watch(Arc::new(Told(Arc::clone(&board))));
+    for record in zone.assets() {
+        board.asset_changed(&record);
+    }
+    Ok(KnowledgeService::new(Arc::new(ZoneOffice(Arc::clone(zone))), library, board))
+}
+
+/// The board hears of every asset that changed.
+struct Told(Arc<Board>);
+
+impl Watcher for Told {
+    fn asset_changed(&self, record: &Arc<AssetRecord>) {
+        self.0.asset_changed(record);
+    }
+}
+
+#[async_trait]
+impl Office for ZoneOffice {
+    fn admit(&self, call: &Extensions, needs: Needs) -> Result<String, Status> {
+        let peer = call.get::<Peer>().cloned().unwrap_or(Peer::NoCertificate);
+        let role = match needs {
+            Needs::Viewer => Role::Viewer,
+            Needs::Engineer => Role::Engineer,
+        };
+        self.0.operator_caller(&peer, role)?;
+        Ok(self.0.actor(&peer))
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.0.now_ms()
+    }
+
+    fn seen_ms(&self, asset: &str) -> Option<i64> {
+        self.0.last_seen(asset).map(|it| it.seen_ms)
+    }
+
+    fn asset_id(&self, id_or_name: &str) -> Result<String, Status> {
+        self.0.find_asset(id_or_name).map(|it| it.id.clone())
+    }
+
+    async fn commit(&self, txn: Txn, deed: Deed) -> Result<(), Status> {
+        let Deed { by, action, subject, text } = deed;
+        self.0.commit(txn, vec![Act { by, action, subject, text }]).await
+    }
+}
