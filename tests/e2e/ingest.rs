@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use holdpoint_common::proto::v1::Outcome;
 use holdpoint_common::refusal::Reason;
 use holdpoint_common::token::Token;
 use holdpoint_tests::fleet::Acked;
@@ -189,9 +190,10 @@ impl Agent {
         if all_stored(&ack) {
             self.acked = self.pending.take();
             self.reports += 1;
-        } else {
+        } else if ack.outcomes.iter().any(|it| it.outcome() == Outcome::Refused) {
             self.refused.push(format!("{:?}", ack.outcomes));
         }
+        // Rows that were known a moment ago are gone with their last holder: they come again, in full.
         Ok(())
     }
 
@@ -203,6 +205,7 @@ impl Agent {
             Code::Internal,
             Code::Cancelled,
             Code::DeadlineExceeded,
+            Code::Aborted,
             Code::ResourceExhausted,
             Code::FailedPrecondition,
         ];

@@ -3,6 +3,7 @@
 mod crash;
 mod disk;
 mod disks;
+mod hostile;
 mod ingest;
 mod tidy;
 mod tour;

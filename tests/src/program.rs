@@ -193,9 +193,9 @@ impl ZoneProcess {
         self.collector = serve(&self.data);
     }
 
-    /// Whether the collector is the process that was started last, and goes on.
-    pub fn is_alive(&mut self) -> bool {
-        self.collector.ended().is_none()
+    /// How the collector ended; `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.collector.ended()
     }
 
     /// A token for that many hosts.

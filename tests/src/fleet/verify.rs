@@ -16,9 +16,22 @@ pub fn lost<'a>(assets: &BTreeMap<String, Asset>, acked: impl IntoIterator<Item 
 impl Acked {
     /// Whether the asset has this report, every section of it, or a later sequence of the same sections.
     pub fn is_held(&self, asset: &Asset) -> bool {
+        self.is_held_or_followed(None, asset)
+    }
+
+    /// The same, where sections of the next report, which nobody acknowledged, may stand instead.
+    pub fn is_held_or_followed(&self, next: Option<&Self>, asset: &Asset) -> bool {
+        // Its sections are there only if it is: a sequence and its sections are one transaction.
+        let next = next.filter(|it| asset.sequence >= it.sequence);
+        let may_be = |digests: &[(i32, Vec<u8>)], kind, digest: &[u8]| {
+            digests.iter().any(|it| it.0 == kind && it.1 == digest)
+        };
         asset.sequence >= self.sequence
-            && self.digests.iter().all(|(kind, digest)| {
-                asset.sections.iter().any(|section| section.kind == *kind && section.digest == *digest)
+            && self.digests.iter().all(|(kind, _)| {
+                asset.sections.iter().filter(|it| it.kind == *kind).any(|it| {
+                    may_be(&self.digests, *kind, &it.digest)
+                        || next.is_some_and(|next| may_be(&next.digests, *kind, &it.digest))
+                })
             })
     }
 }
