@@ -148,7 +148,7 @@ fn a_damaged_token_is_usage_and_leaves_nothing_behind() {
 fn a_collector_that_is_not_there_is_unreachable_and_no_profile_is_written() {
     let home = tempfile::tempdir().unwrap();
     let secret = TokenSecret::random().unwrap();
-    let token = Token { pin: Digest::of(b"zone CA"), secret }.to_string();
+    let token = Token { pin: Digest::of(b"zone CA"), secret }.reveal().to_string();
     // A port that was free a moment ago: nobody listens there.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let profile = home.path().join("operator.toml");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdpoint_common::clock::SetClock;
 use holdpoint_common::proto::store::OperatorGrant;
 use holdpoint_common::proto::v1::HostFacts;
 use holdpoint_common::tls::Leaf;
@@ -11,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use super::*;
 use crate::pki::{LEAF_LIFE_MS, Origin, Pki};
 use crate::store::{Store, StoreConfig};
-use crate::zone::{SetClock, ZoneSettings};
+use crate::zone::ZoneSettings;
 
 const NOW: i64 = 1_800_000_000_000;
 const HOUR: Duration = Duration::from_hours(1);
@@ -34,7 +35,7 @@ fn start() -> Running {
     let config =
         StoreConfig { ballast_bytes: 0, low_free_bytes: 0, admin_free_bytes: 0, ..StoreConfig::default() };
     let (store, _) = Store::open(&dir.path().join("store"), &config).unwrap();
-    let clock = Arc::new(SetClock::at(NOW));
+    let clock = Arc::new(SetClock::new(NOW));
     let settings = ZoneSettings { clock: Arc::clone(&clock) as _, ..ZoneSettings::default() };
     let zone = Zone::open(dir.path(), settings, store, pki, NOW).unwrap();
     Running { service: Arc::new(EnrolService::new(Arc::clone(&zone))), zone, clock, _dir: dir }
