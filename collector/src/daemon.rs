@@ -30,17 +30,14 @@ use tonic::{Request, Status};
 use tracing::{info, warn};
 
 use crate::admin::AdminService;
-use crate::assess::Board;
 use crate::config::{self, Config, ConfigError};
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
-use crate::knowledge::{AllowedAges, Library, LibraryError};
+use crate::knowledge::{AllowedAges, LibraryError};
 use crate::local::SOCKET;
 use crate::metrics::{self, Label, Metrics};
 use crate::pki::{Founded, Origin, Pki, PkiError};
-use crate::query::inventory::InventoryService;
-use crate::query::knowledge::KnowledgeService;
-use crate::query::office::ZoneOffice;
+use crate::query::{self, inventory::InventoryService};
 use crate::server::{self, Counters, Limits, Listeners, LocalListener, Peer, ServerError};
 use crate::store::{Engine, Store, StoreConfig, StoreError};
 use crate::zone::{Pace, Thresholds, Zone, ZoneError, ZoneSettings};
@@ -312,14 +309,7 @@ async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<
         requirements: config::days(config.knowledge.requirements_max_age_days),
         inventory: config::days(config.knowledge.inventory_max_age_days),
     };
-    let library = Arc::new(Library::open(zone.store())?);
-    let board = Board::open(Arc::new(zone.store().clone()), ages);
-    zone.watch(board.clone());
-    for asset in zone.assets() {
-        board.asset_changed(&asset);
-    }
-    board.knowledge_changed(library.current(), zone.now_ms());
-    let knowledge = KnowledgeService::new(Arc::new(ZoneOffice(Arc::clone(zone))), library, board);
+    let knowledge = query::knowledge::open(zone, ages)?;
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
     Ok(Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
         .add_service(EnrollmentServer::new(EnrolService::new(Arc::clone(zone))))

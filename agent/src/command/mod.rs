@@ -16,6 +16,8 @@ use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
 
+use crate::host::keep_memory_small;
+
 /// How a command ends that did not do what was asked.
 #[derive(Debug)]
 enum Failure {
@@ -45,6 +47,7 @@ impl Failure {
 
 /// Runs what the arguments ask for.
 pub fn main() -> ExitCode {
+    keep_memory_small();
     // Prints help and usage itself and leaves with 0 or 2.
     let args = Args::parse();
     start_log(args.log_format, &args.log);

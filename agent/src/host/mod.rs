@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use holdpoint_common::section::Digest;
 
 pub use live::{Live, Usage};
-pub(crate) use live::{has_lowest_priority, lower_priority};
+pub(crate) use live::{has_lowest_priority, keep_memory_small, lower_priority, release_memory};
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, is_absent};
 
 /// One machine to look at.

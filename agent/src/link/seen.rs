@@ -38,7 +38,11 @@ impl Seen {
             }
         };
         match rows.pack() {
-            Ok(packed) if packed.len() <= MAX_PACKED => Self { kind, status, reasons, digest, packed },
+            Ok(mut packed) if packed.len() <= MAX_PACKED => {
+                // The compressor reserves for the worst case.
+                packed.shrink_to_fit();
+                Self { kind, status, reasons, digest, packed }
+            }
             Ok(packed) => {
                 failed(format!("{} rows pack to {} bytes: too many to report", rows.len(), packed.len()))
             }

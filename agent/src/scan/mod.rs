@@ -1,7 +1,7 @@
 //! One look at a host: which probes run, in which order, and how their readings become sections.
 //!
 //! Probes run one after the other on the thread of the caller, because a control host has better
-//! things to do. A probe is a function in [`PROBES`]; adding one is a file and a line here.
+//! things to do. A probe is a function in the table `PROBES`; adding one is a file and a line here.
 //!
 //! Nothing is opinion: a section says what was read, how completely, and why not more.
 
@@ -22,8 +22,9 @@ use crate::host::{Host, lower_priority};
 pub use look::{Budget, Look, Reading};
 pub use snapshot::{HostIdentity, Snapshot};
 
-/// How long one scan may take before it stops and says what it did not see.
-pub const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// How long one scan may take before it stops and says what it did not see. Of work there is less
+/// than a tenth of a second; at the lowest priority a busy host lets it wait.
+pub const TIME_LIMIT: Duration = Duration::from_mins(2);
 
 /// A source of facts.
 struct Probe {

@@ -92,8 +92,8 @@ pub struct AssetFacts {
 }
 
 impl AssetFacts {
-    /// Takes what is needed from a record; `None` for an asset that is not judged (retired, or a copy of
-    /// another asset, whose reports are kept apart until a person decides).
+    /// Takes what is needed from a record; `None` for a retired asset, which is not judged. A
+    /// copy of another asset is judged as what it is: one more host with this software.
     pub fn of(record: &AssetRecord) -> Option<Self> {
         if record.retired_ms.is_some() {
             return None;

@@ -88,11 +88,11 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn build(knowledge: Arc<Knowledge>, now_ms: i64) -> Self {
-        let mut index = Self { knowledge: Arc::clone(&knowledge), ..Self::default() };
-        index.add_subjects(&knowledge);
-        index.add_requirements(&knowledge);
-        index.add_rules(&knowledge, now_ms);
+    pub(super) fn build(knowledge: &Arc<Knowledge>, now_ms: i64) -> Self {
+        let mut index = Self { knowledge: Arc::clone(knowledge), ..Self::default() };
+        index.add_subjects(knowledge);
+        index.add_requirements(knowledge);
+        index.add_rules(knowledge, now_ms);
         for (number, product) in numbered(&index.products) {
             for name in map::folded_names(&product.name) {
                 index.folded.entry(name).or_default().push(number);

@@ -7,6 +7,7 @@
 mod advisory;
 mod asset;
 pub mod board;
+mod chain;
 mod compare;
 mod explain;
 mod index;

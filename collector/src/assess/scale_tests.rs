@@ -88,12 +88,12 @@ fn a_zone_of_ten_thousand_assets_is_judged_in_seconds_and_read_at_once() {
     }
     println!("made in {:?}", start.elapsed());
     let start = Instant::now();
-    board.knowledge_changed(Arc::new(knowledge), 2_000);
+    board.knowledge_changed(&Arc::new(knowledge), 2_000);
     println!("arranged in {:?}", start.elapsed());
     let start = Instant::now();
     let summary = board.summary(2_000, &|_| None).unwrap();
     println!("judged in {:?}: {:?}", start.elapsed(), summary.by_verdict);
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
 
     let filters = [
         Filter::default(),

@@ -26,7 +26,7 @@ impl Shelf {
 
 impl RowSource for Shelf {
     fn rows(&self, _: SectionKind, digest: &Digest) -> Result<Option<Arc<Vec<Vec<u8>>>>, String> {
-        Ok(self.0.lock().unwrap().get(digest).cloned())
+        self.0.lock().map(|it| it.get(digest).cloned()).map_err(|it| it.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Kind, Knowledge};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// How old the newest import of each kind may be, and the inventory of an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

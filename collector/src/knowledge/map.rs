@@ -6,7 +6,7 @@
 //! it bound becomes unknown again.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
 use holdpoint_common::proto::store::MapRuleRecord;
@@ -153,7 +153,7 @@ pub fn folded_names(product: &ProductName) -> Vec<String> {
 pub fn suggest(
     products: &BTreeSet<ProductName>,
     installed: &BTreeMap<InstalledName, u32>,
-    decided: &HashSet<String>,
+    decided: &BTreeSet<String>,
 ) -> Vec<Candidate> {
     let sides: Vec<Side<'_>> = installed.iter().map(|(name, &assets)| Side::new(name, assets)).collect();
     let mut by_token: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -290,7 +290,7 @@ mod tests {
             (installed("SIMATIC WinCC OA", "ETM"), 1),
             (installed("7-Zip", "Igor Pavlov"), 9),
         ]);
-        let found = suggest(&products, &names, &HashSet::new());
+        let found = suggest(&products, &names, &BTreeSet::new());
         assert_eq!(found[0].installed.name, "SIMATIC WinCC V7.5 SP2");
         assert_eq!(found[0].assets, 3);
         assert!(found[0].reasons.contains(&"vendor equal".to_owned()), "{:?}", found[0].reasons);
@@ -298,7 +298,7 @@ mod tests {
         assert!(found.iter().all(|it| it.installed.name != "7-Zip"));
         assert!(found.windows(2).all(|it| it[0].score >= it[1].score));
 
-        let decided = HashSet::from([found[0].id()]);
+        let decided = BTreeSet::from([found[0].id()]);
         assert!(suggest(&products, &names, &decided).iter().all(|it| it.id() != found[0].id()));
     }
 

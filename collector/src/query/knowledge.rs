@@ -144,7 +144,7 @@ impl<O: Office> KnowledgeService<O> {
     /// Tells the board; arranging knowledge takes a moment, so not on an asynchronous thread.
     async fn announce(&self, knowledge: Arc<crate::knowledge::Knowledge>, now_ms: i64) -> Result<(), Status> {
         let board = Arc::clone(&self.board);
-        blocking(move || board.knowledge_changed(knowledge, now_ms)).await
+        blocking(move || board.knowledge_changed(&knowledge, now_ms)).await
     }
 
     /// Asks the board on a thread that may wait for judging.

@@ -31,6 +31,8 @@
 //!   everything is. A ballast file can be given up, so that an engine can open on a full disk. An
 //!   engine that met a full disk or a fault is closed, swept and opened again in the same process.
 //! - Every value carries a hash over its key and content; rows are verified against their digest.
+//! - Values are cut into pieces of 6 KiB, because sled writes large leaves of its tree to files of
+//!   their own, without a sync.
 //! - One tree and a batch per transaction: batches over several trees tear, large ones cost memory.
 //! - Files that have grown far beyond their contents are rewritten when the store is opened.
 //!

@@ -1,6 +1,7 @@
 //! Reading the store. Every call sees whole transactions; between two calls others may happen.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use holdpoint_proto::store::{
     AssetRecord, AuditRecord, DocumentRecord, EventRecord, MapRuleRecord, OperatorRecord, SeenRecord,
@@ -29,6 +30,7 @@ impl Store {
                 error,
                 StoreError::Full | StoreError::Engine { source: BackendError::Poisoned { .. }, .. }
             ) {
+                shared.suspect.store(true, Ordering::Relaxed);
                 StoreError::Unavailable { why: "the engine has stopped and is being opened again" }
             } else {
                 error

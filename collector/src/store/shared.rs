@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -100,6 +100,8 @@ pub(super) struct Shared {
     core: RwLock<Core>,
     seen: Mutex<Seen>,
     health: AtomicU8,
+    /// A read was refused by the engine: the writer looks after it.
+    pub(super) suspect: AtomicBool,
     pub(super) transactions: AtomicU64,
     pub(super) flushes: AtomicU64,
     flush_times: Mutex<VecDeque<Duration>>,
@@ -114,6 +116,7 @@ impl Shared {
             core: RwLock::new(core),
             seen: Mutex::new(seen),
             health: AtomicU8::new(0),
+            suspect: AtomicBool::new(false),
             transactions: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
             flush_times: Mutex::default(),

@@ -12,9 +12,11 @@ use super::backend::{Backend, Batch, Entry};
 use super::error::StoreError;
 use super::keys::Table;
 
-/// Largest content that is stored in one piece, in bytes: sled writes values of 64 KiB and more
-/// to files of their own, without a sync.
-pub(crate) const MAX_PIECE: usize = 48 * 1024;
+/// Largest content that is stored in one piece, in bytes. sled writes a leaf of its tree, up to 17
+/// entries, to a file of its own and **without a sync** when it is larger than a quarter of a
+/// segment, 128 KiB; when that file meets a full disk, the next flush waits for ever. Pieces of
+/// this size keep every leaf below that.
+pub(crate) const MAX_PIECE: usize = 6 * 1024;
 /// Largest content at all, in bytes.
 pub(crate) const MAX_VALUE: usize = 64 * 1024 * 1024;
 

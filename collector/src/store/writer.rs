@@ -17,7 +17,7 @@ use super::backend::{self, BackendError, Batch};
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::export::{self, BackupSummary};
-use super::keys::{self, Table};
+use super::keys::Table;
 use super::lock::Lock;
 use super::maintain::{self, Fault, NotRewritten};
 use super::marker::Marker;
@@ -37,7 +37,6 @@ const GROUP_TIME: Duration = Duration::from_millis(20);
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 const SEEN_PER_BATCH: usize = 256;
 const MARKER_EVERY: Duration = Duration::from_secs(1);
-const PROBE_EVERY: Duration = Duration::from_millis(250);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 const BALLAST_EVERY: Duration = Duration::from_secs(10);
 /// How long the thread sleeps when nothing happens.
@@ -77,7 +76,6 @@ pub(super) struct Writer {
     marker_at: Instant,
     seen_at: Instant,
     retry_at: Instant,
-    probe_at: Instant,
     ballast_at: Instant,
     _lock: Lock,
 }
@@ -91,7 +89,6 @@ impl Writer {
             marker_at: now,
             seen_at: now,
             retry_at: now,
-            probe_at: now,
             ballast_at: now,
             _lock: lock,
         }
@@ -233,7 +230,6 @@ impl Writer {
     fn fail(&mut self, error: &BackendError) {
         let health = if matches!(error, BackendError::Full) { Health::Full } else { Health::Failed };
         self.shared.set_health(health);
-        self.retry_at = Instant::now();
         tracing::error!(
             error = error as &dyn std::error::Error,
             "the store's engine has stopped taking writes"
@@ -281,13 +277,15 @@ impl Writer {
     }
 
     fn keep_house(&mut self, now: Instant) {
+        if self.shared.suspect.swap(false, Ordering::Relaxed) && self.shared.health() == Health::Good {
+            // The engine's background threads meet faults too; after one, not all reads are answered.
+            let short = space::free(&self.shared.dir).is_some_and(|it| it < space::TO_OPEN);
+            let detail = "it refused a read".to_owned();
+            self.fail(&if short { BackendError::Full } else { BackendError::Poisoned { detail } });
+        }
         if self.shared.health() != Health::Good && now >= self.retry_at {
             self.recover();
             self.retry_at = Instant::now() + RETRY_EVERY;
-        }
-        if now >= self.probe_at + PROBE_EVERY && self.shared.health() == Health::Good {
-            self.probe_at = now;
-            self.probe();
         }
         if now >= self.seen_at + SEEN_EVERY {
             self.seen_at = now;
@@ -308,14 +306,6 @@ impl Writer {
                     "the store's ballast could not be made"
                 );
             }
-        }
-    }
-
-    /// The engine's background threads meet faults too; after one, not even reads are answered.
-    fn probe(&mut self) {
-        let answered = self.shared.read().backend.as_deref().map(|it| it.get(&keys::store()));
-        if let Some(Err(error)) = answered {
-            self.fail(&error);
         }
     }
 

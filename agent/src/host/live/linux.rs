@@ -35,6 +35,41 @@ pub(super) fn has_lowest_priority() -> bool {
     rustix::process::getpriority_process(None) == Ok(LOWEST)
 }
 
+#[cfg(target_env = "gnu")]
+mod glibc {
+    #![expect(unsafe_code, reason = "glibc keeps what a scan freed, and no safe interface takes it back")]
+
+    use std::ffi::c_int;
+
+    /// `M_ARENA_MAX` of malloc.h.
+    pub(super) const M_ARENA_MAX: c_int = -8;
+
+    // SAFETY: both are thread-safe, take numbers, and touch no memory that is in use.
+    unsafe extern "C" {
+        pub(super) safe fn malloc_trim(pad: usize) -> c_int;
+        pub(super) safe fn mallopt(parameter: c_int, value: c_int) -> c_int;
+    }
+}
+
+#[cfg(target_env = "gnu")]
+pub(super) fn keep_memory_small() {
+    // Only the first arena gives its end back to the system. A refusal costs memory, nothing else.
+    glibc::mallopt(glibc::M_ARENA_MAX, 1);
+}
+
+#[cfg(target_env = "gnu")]
+pub(super) fn release_memory() {
+    glibc::malloc_trim(0);
+}
+
+/// Other C libraries give memory back by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub(super) fn keep_memory_small() {}
+
+/// Other C libraries give memory back by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub(super) fn release_memory() {}
+
 pub(super) fn kernel_mounts(root: &Path) -> Vec<&'static str> {
     let is = |name: &str, magic: u64| {
         rustix::fs::statfs(root.join(name)).is_ok_and(|it| u64::try_from(it.f_type) == Ok(magic))

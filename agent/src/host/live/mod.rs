@@ -63,6 +63,17 @@ pub(crate) fn has_lowest_priority() -> bool {
     os::has_lowest_priority()
 }
 
+/// Makes the whole process keep little memory between its work. For the agent's own program,
+/// not for one that runs an agent beside other things.
+pub(crate) fn keep_memory_small() {
+    os::keep_memory_small();
+}
+
+/// Gives memory that was freed back to the system: an agent waits far longer than it works.
+pub(crate) fn release_memory() {
+    os::release_memory();
+}
+
 /// Which top-level directories of another root are windows into the running kernel.
 pub(super) fn kernel_mounts(root: &Path) -> Vec<&'static str> {
     os::kernel_mounts(root)

@@ -32,17 +32,10 @@ async fn status(service: &Tested, viewer: &Peer, verdict: Option<&str>) -> pb::S
 }
 
 fn words(answer: &pb::StatusResponse) -> Vec<(&str, &str, &str)> {
-    let word = |it: &'_ pb::Finding| it.reason.clone().unwrap_or_default();
     answer
         .findings
         .iter()
-        .map(|it| {
-            (
-                it.subject.as_str(),
-                it.verdict.as_str(),
-                if word(it).is_empty() { "" } else { it.reason.as_deref().unwrap_or("") },
-            )
-        })
+        .map(|it| (it.subject.as_str(), it.verdict.as_str(), it.reason.as_deref().unwrap_or("")))
         .collect()
 }
 
@@ -118,7 +111,16 @@ async fn a_person_confirms_a_candidate_and_a_newer_revision_takes_over() {
 
     let request =
         pb::RejectMapRequest { candidate: rule.id, reason: "another product".into(), expires_ms: None };
-    assert_eq!(service.reject_map(from(&engineer, request)).await.unwrap().into_inner().decision, "rejected");
+    let rejected = service.reject_map(from(&engineer, request)).await.unwrap().into_inner();
+    assert_eq!(rejected.decision, "rejected");
+
+    let before = status(&service, &engineer, None).await;
+    drop(service);
+    let world = world.restarted().await;
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let after = status(&service, &engineer, None).await;
+    assert_eq!(after.findings, before.findings, "both revisions are read again");
+    assert!(take(&service, "exc.json", MIXER).await.unwrap().unchanged, "the older revision is still held");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub type OpenError = LibraryError;
 pub fn open(zone: &Arc<Zone>, ages: AllowedAges) -> Result<KnowledgeService<ZoneOffice>, OpenError> {
     let library = Arc::new(Library::open(zone.store())?);
     let board = Board::open(Arc::new(zone.store().clone()), ages);
-    board.knowledge_changed(library.current(), zone.now_ms());
+    board.knowledge_changed(&library.current(), zone.now_ms());
     // Watching comes first: a change between the two lines is told twice, never lost.
     zone.watch(Arc::new(Told(Arc::clone(&board))));
     for record in zone.assets() {

@@ -1,0 +1,256 @@
+//! The agent's loop: look, say, hear, wait. One task owns everything; nothing is shared.
+//!
+//! A check-in costs no scan: the host is looked at when the interval is over or a challenge asks
+//! for it. While the collector is away the agent looks on, keeps the newest state and notes what
+//! changed in the journal. Nothing that the collector answers ends the loop, and nothing that
+//! it answers makes the agent do anything but look, report, renew or wait.
+
+mod visit;
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand;
+use holdpoint_common::chain::Chain;
+use holdpoint_common::clock::{BelievedClock, Clock, SystemClock};
+use holdpoint_common::credentials::{Credentials, CredentialsError};
+use holdpoint_common::refusal::Reason;
+use holdpoint_common::row::{REPORTED, SectionKind, section_name};
+use tracing::{debug, info, warn};
+
+use crate::host::{Host, release_memory};
+use crate::link::client::{Client, LinkError};
+use crate::link::held::Held;
+use crate::link::journal::{self, Journal};
+use crate::link::pace;
+use crate::link::retry::{self, Retry, Step};
+use crate::link::seen::Seen;
+use crate::link::state::{State, StateError};
+use crate::scan::{self, HostIdentity, ScanError};
+use crate::settings::Settings;
+
+use visit::Visited;
+
+/// Visits that one pass may take: renewals on the way to the report.
+const MAX_VISITS: usize = 4;
+/// Between a renewal and the next connection.
+const AFTER_RENEWAL: Duration = Duration::from_secs(1);
+/// Between two scans, however often the collector asks.
+const LEAST_SCAN_GAP: Duration = Duration::from_secs(2);
+
+/// Why an agent could not start, or why one pass of it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state directory cannot be used.
+    #[error("the state directory cannot be used")]
+    State(#[from] StateError),
+    /// The identity cannot be read.
+    #[error("the held identity cannot be used: run `holdpoint-agent enroll` again")]
+    Credentials(#[from] CredentialsError),
+    /// The host could not be looked at.
+    #[error("the host cannot be looked at")]
+    Scan(#[from] ScanError),
+    /// Sections could not be packed.
+    #[error("a report cannot be made")]
+    Pack(#[source] std::io::Error),
+    /// The collector could not be talked to.
+    #[error("the collector has not taken this host's report")]
+    Link(#[from] LinkError),
+    /// The collector still wants something after everything was said.
+    #[error("the collector did not take {sections}")]
+    NotTaken {
+        /// Names of the sections.
+        sections: String,
+    },
+}
+
+/// Runs an agent until `shutdown`. Every failure after the start is logged and tried again.
+///
+/// # Errors
+/// The agent could not start: no usable state directory or identity.
+pub async fn run(settings: Settings, host: Host, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    let mut agent = Agent::start(settings, host)?;
+    // Everything that matters is on disk before each wait, so the loop can end at any of them.
+    tokio::select! {
+        biased;
+        () = shutdown => {
+            info!("stopped");
+            Ok(())
+        }
+        never = agent.serve() => match never {},
+    }
+}
+
+/// Reports once: a scan, a check-in, and whatever the collector wants now.
+///
+/// # Errors
+/// Anything that kept the collector from taking it.
+pub async fn run_once(settings: Settings, host: Host) -> Result<(), RunError> {
+    let mut agent = Agent::start(settings, host)?;
+    agent.scan_if_due().await?;
+    for _ in 0..MAX_VISITS {
+        match agent.visit(Duration::ZERO).await? {
+            Visited::Renewed => {}
+            Visited::Done { open, .. } if open.is_empty() => return Ok(()),
+            Visited::Done { open, .. } => return Err(RunError::NotTaken { sections: names(&open) }),
+        }
+    }
+    Err(RunError::NotTaken { sections: "a renewed certificate".to_owned() })
+}
+
+/// One agent and everything that it keeps.
+struct Agent {
+    settings: Settings,
+    host: Arc<Host>,
+    state: State,
+    credentials: Credentials,
+    believed: Arc<BelievedClock>,
+    held: Held,
+    journal: Journal,
+    retry: Retry,
+    identity: HostIdentity,
+    seen: Vec<Seen>,
+    scanned: Option<Instant>,
+    scan_took: Duration,
+    renewed: Option<Instant>,
+    connection: Option<Client>,
+}
+
+impl Agent {
+    fn start(settings: Settings, mut host: Host) -> Result<Self, RunError> {
+        let state = State::open(&settings.state)?;
+        let credentials = Credentials::load(&settings.state)?;
+        let leaf = credentials.leaf()?;
+        let believed = BelievedClock::new(Arc::new(SystemClock), state.believed_ms());
+        // The certificate was made before now, whatever the wall clock says.
+        believed.learn(leaf.not_before_ms);
+        host.agent.config_digest = settings.digest;
+        info!(identity = %credentials.identity, collector = settings.collector, "agent starts");
+        Ok(Self {
+            held: Held::open(state.dir()),
+            journal: Journal::open(state.dir()),
+            retry: Retry::new(retry::FIRST, retry::CAP),
+            identity: scan::Snapshot { sections: Vec::new(), took: Duration::ZERO }.identity(),
+            believed: Arc::new(believed),
+            host: Arc::new(host),
+            settings,
+            state,
+            credentials,
+            seen: Vec::new(),
+            scanned: None,
+            scan_took: Duration::ZERO,
+            renewed: None,
+            connection: None,
+        })
+    }
+
+    async fn serve(&mut self) -> Infallible {
+        tokio::time::sleep(pace::first_contact(self.settings.first_contact_spread, chance())).await;
+        loop {
+            let visited = match self.scan_if_due().await {
+                Ok(()) => self.visit(self.settings.max_hold).await,
+                Err(cause) => Err(cause),
+            };
+            match visited {
+                // A certificate that is due again at once must not make the agent spin.
+                Ok(Visited::Renewed) => tokio::time::sleep(AFTER_RENEWAL).await,
+                Ok(Visited::Done { next_check_in_ms, .. }) => {
+                    if self.retry.failures() > 0 {
+                        info!("the collector answers again");
+                    }
+                    self.retry.succeeded();
+                    let delay = pace::delay(next_check_in_ms, chance());
+                    debug!(?delay, "waiting for the next check-in");
+                    tokio::time::sleep(delay).await;
+                }
+                Err(cause) => self.away(&cause).await,
+            }
+        }
+    }
+
+    /// Waits until the next attempt and looks at the host meanwhile.
+    async fn away(&mut self, cause: &RunError) {
+        self.connection = None;
+        let now = Instant::now();
+        let refusal = match cause {
+            RunError::Link(cause) => cause.refusal(),
+            RunError::State(_)
+            | RunError::Credentials(_)
+            | RunError::Scan(_)
+            | RunError::Pack(_)
+            | RunError::NotTaken { .. } => None,
+        };
+        match refusal {
+            // A busy collector is not a reason for a person to act.
+            None | Some(Reason::Pace) => self.retry.failed(now, chance()),
+            Some(_) => self.retry.refused(now, chance()),
+        }
+        warn!(attempt = self.retry.failures(), error = %Chain(cause), "no visit to the collector");
+        while let Step::WaitUntil(until) = self.retry.next(Instant::now()) {
+            let scan_at = self.scanned.map_or_else(Instant::now, |it| it + self.settings.scan_interval);
+            tokio::time::sleep_until(until.min(scan_at).into()).await;
+            if scan_at < until && self.scan_if_due().await.is_err() {
+                tokio::time::sleep_until(until.into()).await;
+            }
+        }
+    }
+
+    async fn scan_if_due(&mut self) -> Result<(), RunError> {
+        let is_due = self.scanned.is_none_or(|it| it.elapsed() >= self.settings.scan_interval);
+        if is_due { self.look().await } else { Ok(()) }
+    }
+
+    /// A scan that was asked for, but not more often than the host can bear.
+    async fn scan_again(&mut self) -> Result<(), RunError> {
+        if let Some(last) = self.scanned {
+            tokio::time::sleep_until((last + LEAST_SCAN_GAP).into()).await;
+        }
+        self.look().await
+    }
+
+    async fn look(&mut self) -> Result<(), RunError> {
+        let host = Arc::clone(&self.host);
+        let scan = tokio::task::spawn_blocking(move || {
+            let snapshot = scan::take_gently(&host, &REPORTED)?;
+            let (identity, took) = (snapshot.identity(), snapshot.took);
+            let seen: Vec<Seen> = snapshot.sections.into_iter().map(Seen::pack).collect();
+            release_memory();
+            Ok::<_, ScanError>((identity, took, seen))
+        });
+        let (identity, took, seen) = scan.await.map_err(|_| ScanError::Panicked)??;
+        debug!(?took, "looked at the host");
+        if self.retry.failures() > 0 {
+            self.note_changes(&seen);
+        }
+        (self.identity, self.scan_took, self.seen) = (identity, took, seen);
+        self.scanned = Some(Instant::now());
+        Ok(())
+    }
+
+    /// While nobody can be told, changes go into the journal.
+    fn note_changes(&mut self, seen: &[Seen]) {
+        let now_ms = SystemClock.now_ms();
+        for after in seen {
+            let before = self.seen.iter().find(|it| it.kind == after.kind && it.digest != after.digest);
+            if let Some(before) = before
+                && let Err(cause) = self.journal.add(&journal::change(before, after, now_ms))
+            {
+                warn!(error = &cause as &dyn std::error::Error, "the journal cannot be written");
+            }
+        }
+    }
+}
+
+fn names(kinds: &BTreeSet<SectionKind>) -> String {
+    kinds.iter().map(|it| section_name(*it)).collect::<Vec<_>>().join(", ")
+}
+
+/// A number in 0..1.
+fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness agents lose their spread, which is no reason to stop.
+    let _ = rand::fill(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+}

@@ -1,0 +1,184 @@
+//! Retelling a finding from the rows: every link from what is stated to what follows.
+
+use std::fmt::Write;
+
+use crate::knowledge::text::shown;
+use crate::knowledge::{Kind, Source, Versions};
+
+use super::asset::{AssetFacts, Coverage, Held};
+use super::board::{Board, LastSeen};
+use super::explain::{Explanation, Step, Trace};
+use super::index::{Index, Of, SubjectId, at};
+use super::judge::{self, Judged};
+use super::page::{self, Weather};
+use super::requirement::judge_platform;
+use super::row;
+use super::verdict::Outcome;
+
+impl Board {
+    /// Retells how the outcome of one subject came about, from the rows.
+    pub(super) fn chain(
+        &self,
+        index: &Index,
+        facts: &AssetFacts,
+        judged: &Judged,
+        number: SubjectId,
+        weather: &Weather,
+        seen: LastSeen<'_>,
+    ) -> Explanation {
+        let subject = index.subject(number);
+        let mut chain = Vec::new();
+        let kind = match subject.map(|it| it.of) {
+            Some(Of::Requirement(requirement)) => {
+                chain.extend(requirement_steps(index, requirement, facts.role.as_deref()));
+                Kind::Requirements
+            }
+            Some(Of::Entry { advisory, vulnerability, entry, .. }) => {
+                chain.extend(entry_steps(index, advisory, vulnerability, entry));
+                Kind::Csaf
+            }
+            None => Kind::Csaf,
+        };
+        let on_platform = match subject.map(|it| it.of) {
+            Some(Of::Requirement(requirement)) => index.platform.contains(&requirement),
+            Some(Of::Entry { .. }) | None => false,
+        };
+        let held = if on_platform { facts.platform } else { facts.software };
+        chain.push(section_step(&held, if on_platform { "platform" } else { "software" }));
+        let mut outcome: Option<Outcome> = None;
+        let applies = match subject.map(|it| it.of) {
+            Some(Of::Requirement(it)) => judge::applies(index, it, facts.role.as_deref()),
+            Some(Of::Entry { .. }) | None => true,
+        };
+        if let (true, Some(Of::Requirement(number))) = (on_platform && applies, subject.map(|it| it.of)) {
+            let mut trace = Trace::on();
+            let platform = self.platform(&held);
+            let found = index
+                .requirement(number)
+                .and_then(|it| judge_platform(it, platform.as_ref(), held.coverage, &mut trace));
+            outcome = found.map(|it| it.0);
+            chain.extend(trace.take());
+        } else if applies {
+            let rows = held.digest.and_then(|it| self.software_rows(&it)).unwrap_or_default();
+            for (found, steps) in rows.iter().filter_map(|it| row::explain(index, it, number)) {
+                outcome = Some(outcome.map_or(found, |it| it.worse(found)));
+                chain.extend(steps);
+            }
+            outcome = outcome.map(|it| judge::covered(it, held.coverage));
+        }
+        let outcome = outcome.unwrap_or_else(|| {
+            let (nothing, step) = if applies {
+                row::nothing_found(index, number)
+            } else {
+                (Outcome::NO_PRODUCT, Step::new("requirement", "the requirement is for another role"))
+            };
+            chain.push(step);
+            if applies && nothing == Outcome::NO_PRODUCT {
+                chain.push(Step::new(
+                    "row",
+                    format!(
+                        "{} installed things are known by name only: nothing that is held speaks of them",
+                        judged.unidentified()
+                    ),
+                ));
+            }
+            judge::covered(nothing, if applies { held.coverage } else { Coverage::Complete })
+        });
+        chain.push(weather.feed_step(kind));
+        let seen_ms = seen(&facts.id).or(held.received_ms);
+        let now = weather.over(outcome, kind, seen_ms);
+        if let Some(step) = weather.age_step(seen_ms) {
+            chain.push(step);
+        }
+        let reason = now.reason().map(|it| format!("({it})")).unwrap_or_default();
+        let was = if now == outcome {
+            String::new()
+        } else {
+            format!(", judged by the rows alone {}", outcome.verdict())
+        };
+        chain.push(Step::new("verdict", format!("{}{reason}{was}", now.verdict())));
+        let subject = subject.map(|it| it.text.to_string()).unwrap_or_default();
+        Explanation { subject, outcome: now, chain }
+    }
+}
+
+/// The subject that a beginning means on an asset: the exact one, else the worst that was found, else the first.
+pub(super) fn chosen(index: &Index, judged: &Judged, beginning: &str) -> Option<SubjectId> {
+    let all = index.subjects_from(beginning);
+    let first = all.start;
+    if all.is_empty() {
+        return None;
+    }
+    if index.subject(first).is_some_and(|it| &*it.text == beginning) {
+        return Some(first);
+    }
+    let found = all.filter_map(|it| judged.finding(it));
+    Some(found.min_by_key(|it| it.outcome).map_or(first, |it| it.subject))
+}
+
+fn requirement_steps(index: &Index, number: u32, role: Option<&str>) -> Vec<Step> {
+    let Some(held) = at(&index.knowledge.requirements, number) else { return Vec::new() };
+    let requirement = &held.requirement;
+    let mut text =
+        format!("{} requires {} by {}", requirement.id, requirement.required(), requirement.scheme);
+    for (word, value) in [
+        ("title", &requirement.title),
+        ("reference", &requirement.reference),
+        ("only role", &requirement.role),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(text, "; {word}: {}", shown(value, 200));
+        }
+    }
+    if requirement.role.is_some() {
+        let _ = write!(text, "; this asset's role: {}", role.unwrap_or("none"));
+    }
+    vec![Step::new("requirement", text).resting_on(requirement.id.clone()), document_step(&held.source)]
+}
+
+fn document_step(source: &Source) -> Step {
+    let text =
+        format!("from {}, brought in by {}", shown(&source.file, 120), shown(&source.imported_by, 120));
+    Step::new("document", text).resting_on(source.digest.to_string())
+}
+
+fn entry_steps(index: &Index, advisory: u32, vulnerability: u32, entry: u32) -> Vec<Step> {
+    let Some(held) = index.advisory(advisory) else { return Vec::new() };
+    let mut steps = vec![document_step(&held.source)];
+    let revision = &held.advisory.revision;
+    let mut text = format!(
+        "{} version {} ({}): {}",
+        revision.id, revision.version, held.advisory.status, held.advisory.title
+    );
+    if let Some(said) = index.vulnerability(advisory, vulnerability) {
+        let severity = said.severity.as_deref().unwrap_or("no severity given");
+        let _ = write!(text, "; {} {severity}", said.id);
+        if !said.remediations.is_empty() {
+            let _ = write!(text, "; offers {}", said.remediations.join(", "));
+        }
+    }
+    steps.push(Step::new("document", text).resting_on(revision.id.clone()));
+    if let Some(entry) = at(&held.advisory.entries, entry) {
+        let versions = match &entry.versions {
+            Versions::Range(text) | Versions::One(text) => format!("`{text}`"),
+            Versions::All | Versions::InName => entry.versions.text().to_owned(),
+        };
+        let text = format!("entry {} is `{}` by `{}`, {versions}", entry.id, entry.product, entry.vendor);
+        steps.push(Step::new("range", text).resting_on(entry.id.clone()));
+    }
+    steps
+}
+
+fn section_step(held: &Held, name: &str) -> Step {
+    let status = holdpoint_common::row::status_name(held.status).unwrap_or("never reported");
+    let received = held.received_ms.map_or_else(|| "never".to_owned(), page::time_text);
+    let text = format!(
+        "section {name}: newest attempt {status}, rows received {received}, sequence {}",
+        held.sequence
+    );
+    let step = Step::new("section", text);
+    match held.digest {
+        Some(digest) => step.resting_on(digest.to_string()),
+        None => step,
+    }
+}
