@@ -24,7 +24,7 @@ const SMALL_MIB: u32 = 64;
 /// Hosts on the small disk.
 const HOSTS: u32 = 6;
 /// Longest wait for what should happen soon.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
 

@@ -1,4 +1,6 @@
 //! Scenario tests: real programs, real TLS, real disks. One binary, so that it links once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "figures of a run are for who reads its output")]
 
 mod crash;
 mod disk;

@@ -41,7 +41,7 @@ const UNREAD_FOR: Duration = Duration::from_secs(3);
 /// A message over every limit, bytes.
 const LARGE: usize = 6 * 1024 * 1024;
 /// Longest wait for an answer to an attack.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERED_WITHIN: Duration = Duration::from_mins(1);
 /// A call that anybody with a certificate may make.
 const CHECK_IN: &str = "/holdpoint.v1.AgentLink/CheckIn";
 

@@ -1,6 +1,5 @@
 //! Peers without an identity, with a foreign one, or with somebody else's.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,10 +158,8 @@ async fn a_token_buys_what_it_says_and_no_more() {
 }
 
 fn refusal(enrolled: Result<Peer, EnrolError>) -> (Option<Reason>, String) {
-    match enrolled.expect_err("a refusal") {
-        EnrolError::Refused(status) => reason::<()>(Err(status)),
-        other => panic!("{other} {:?}", other.source()),
-    }
+    let Err(EnrolError::Refused(status)) = enrolled else { panic!("{enrolled:?}") };
+    reason::<()>(Err(status))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
