@@ -128,13 +128,29 @@ pub async fn run(options: &Options, caller: &Caller) -> Result<Exit, Failure> {
     };
     // Both halves log what a person should look at; a subscriber that is there already stays.
     let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::WARN).try_init();
-    zone(&data, options.once, &caller.out).await
+    let afterwards = match (options.once, &temporary) {
+        (false, _) => Afterwards::Serve,
+        (true, None) => Afterwards::Keep,
+        (true, Some(_)) => Afterwards::Remove,
+    };
+    zone(&data, afterwards, &caller.out).await
 }
 
-async fn zone(data: &Path, once: bool, out: &Output) -> Result<Exit, Failure> {
+/// What becomes of the zone after the first inventory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    /// It is served until Ctrl-C.
+    Serve,
+    /// Its files stay.
+    Keep,
+    /// It was made for this one look.
+    Remove,
+}
+
+async fn zone(data: &Path, afterwards: Afterwards, out: &Output) -> Result<Exit, Failure> {
     let running = collector(data).await?;
     // From here on Ctrl-C closes the store in order, also before the first inventory.
-    let ended = with_agent(data, &running, once, out).await;
+    let ended = with_agent(data, &running, afterwards, out).await;
     let stopped = running.stop().await.map_err(QuickstartError::from);
     let exit = ended?;
     stopped?;
@@ -142,7 +158,12 @@ async fn zone(data: &Path, once: bool, out: &Output) -> Result<Exit, Failure> {
 }
 
 /// Runs the agent beside the questions, in this very task.
-async fn with_agent(data: &Path, running: &Running, once: bool, out: &Output) -> Result<Exit, Failure> {
+async fn with_agent(
+    data: &Path,
+    running: &Running,
+    afterwards: Afterwards,
+    out: &Output,
+) -> Result<Exit, Failure> {
     let address = running.address().to_string();
     let found = operator(data, &address, running).await?;
     let host = Host::running();
@@ -163,9 +184,9 @@ async fn with_agent(data: &Path, running: &Running, once: bool, out: &Output) ->
         tokio::pin!(interrupted);
         tokio::select! {
             () = &mut interrupted => return Ok(Exit::Done),
-            first = first_answer(&connection, &asset, before, next(&found.path, &asset)) => out.print(&first?)?,
+            first = first_answer(&connection, &asset, before, next(afterwards, data, &found.path, &asset)) => out.print(&first?)?,
         }
-        if !once {
+        if afterwards == Afterwards::Serve {
             out.note(&format!("serving on {address} until Ctrl-C; the zone is kept in {}", data.display()));
             interrupted.await;
         }
@@ -303,7 +324,13 @@ async fn first_answer(
     })
 }
 
-fn next(profile: &Path, asset: &str) -> Vec<String> {
+/// What can be typed once this command has answered: a zone that is not served answers nobody.
+fn next(afterwards: Afterwards, data: &Path, profile: &Path, asset: &str) -> Vec<String> {
+    match afterwards {
+        Afterwards::Serve => {}
+        Afterwards::Keep => return vec![format!("holdpoint quickstart --data {}", data.display())],
+        Afterwards::Remove => return vec!["holdpoint quickstart".to_owned()],
+    }
     let command = |rest: &str| format!("holdpoint --profile {} {rest}", profile.display());
     vec![
         command("assets"),
