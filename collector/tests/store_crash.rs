@@ -444,7 +444,8 @@ fn a_disk_that_others_fill_refuses_reports_and_recovers() {
         let admin = Txn::admin().put_setting("operator", vec![2]);
         assert!(matches!(store.commit_blocking(admin), Err(StoreError::Full)));
         bulk.check(&store);
-        store.close_blocking().unwrap();
+        // The engine's last own write may not fit any more; what was acknowledged is on disk.
+        assert!(matches!(store.close_blocking(), Ok(()) | Err(StoreError::Full)));
 
         // It opens while the disk is still full, as often as it is asked to.
         for _ in 0..3 {

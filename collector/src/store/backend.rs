@@ -188,10 +188,23 @@ pub(crate) struct Repairs {
     pub(crate) snapshots_set_aside: bool,
 }
 
+/// Whether an engine may write on its own account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// It tidies its files in the background.
+    Normal,
+    /// Space is short: tidying takes space before it gives any, so it waits.
+    Paused,
+}
+
 /// Opens the files of an engine in `dir`, which is created when it is missing.
-pub(crate) fn open(engine: Engine, dir: &Path) -> Result<(Box<dyn Backend>, Repairs), BackendError> {
+pub(crate) fn open(
+    engine: Engine,
+    dir: &Path,
+    upkeep: Upkeep,
+) -> Result<(Box<dyn Backend>, Repairs), BackendError> {
     match engine {
-        Engine::Sled => super::sled::open(dir),
+        Engine::Sled => super::sled::open(dir, upkeep),
         #[cfg(feature = "store-redb")]
         Engine::Redb => super::redb::open(dir),
         #[cfg(not(feature = "store-redb"))]

@@ -14,7 +14,7 @@ use holdpoint_proto::v1::{SectionKind, SectionStatus, SoftwareRow};
 use proptest::prelude::*;
 use prost::Message;
 
-use super::backend::{self, Backend, Batch, MAX_PAGE_BYTES};
+use super::backend::{self, Backend, Batch, MAX_PAGE_BYTES, Upkeep};
 use super::keys::{self, Table};
 use super::value::{self, MAX_PIECE};
 use super::*;
@@ -157,7 +157,7 @@ fn backup(store: &Store) -> (BackupSummary, Vec<u8>) {
 #[test]
 fn entries_come_back_in_order_page_by_page_and_after_reopening() {
     each_engine(|engine, dir| {
-        let (backend, _) = backend::open(engine, dir).unwrap();
+        let (backend, _) = backend::open(engine, dir, Upkeep::Normal).unwrap();
         let mut batch = Batch::default();
         for number in 0..100_u8 {
             batch.put(vec![b'A', number], vec![number; 3]);
@@ -169,7 +169,7 @@ fn entries_come_back_in_order_page_by_page_and_after_reopening() {
         backend.apply(&batch).unwrap();
         backend.close().unwrap();
 
-        let (backend, _) = backend::open(engine, dir).unwrap();
+        let (backend, _) = backend::open(engine, dir, Upkeep::Normal).unwrap();
         assert_eq!(backend.get(b"A\x05").unwrap().unwrap(), b"later wins");
         assert_eq!(backend.get(b"A\x06").unwrap(), None);
         let (mut after, mut keys) = (None, Vec::new());
@@ -188,7 +188,7 @@ fn entries_come_back_in_order_page_by_page_and_after_reopening() {
 #[test]
 fn a_page_is_bounded_in_bytes_and_never_empty_before_the_end() {
     each_engine(|engine, dir| {
-        let (backend, _) = backend::open(engine, dir).unwrap();
+        let (backend, _) = backend::open(engine, dir, Upkeep::Normal).unwrap();
         for number in 0..=u8::MAX {
             put(backend.as_ref(), &[b'A', number], &vec![number; MAX_PIECE]);
         }
@@ -200,7 +200,7 @@ fn a_page_is_bounded_in_bytes_and_never_empty_before_the_end() {
 #[test]
 fn large_values_are_cut_and_leave_no_chunk_behind() {
     each_engine(|engine, dir| {
-        let (backend, _) = backend::open(engine, dir).unwrap();
+        let (backend, _) = backend::open(engine, dir, Upkeep::Normal).unwrap();
         let backend = backend.as_ref();
         let key = Table::Setting.key(b"large");
         let chunks = || backend.page(&Table::Chunk.prefix(), None, 1000).unwrap().len();
@@ -219,7 +219,7 @@ fn large_values_are_cut_and_leave_no_chunk_behind() {
 #[test]
 fn a_flipped_bit_or_a_swapped_value_is_noticed_wherever_it_is() {
     each_engine(|engine, dir| {
-        let (backend, _) = backend::open(engine, dir).unwrap();
+        let (backend, _) = backend::open(engine, dir, Upkeep::Normal).unwrap();
         let backend = backend.as_ref();
         let key = Table::Operator.key(b"kim");
         let mut batch = Batch::default();

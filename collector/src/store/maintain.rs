@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use holdpoint_proto::store::StoreRecord;
 use prost::Message;
 
-use super::backend::{self, Backend, Batch, Engine};
+use super::backend::{self, Backend, Batch, Engine, Upkeep};
 use super::catalog::{Catalog, each, each_checked};
 use super::error::StoreError;
 use super::export::{self, BackupSummary};
@@ -59,7 +59,7 @@ pub(super) fn copy(
     to_dir: &Path,
 ) -> Result<BackupSummary, StoreError> {
     files::remove_tree(to_dir).map_err(StoreError::file("remove", to_dir))?;
-    let (new, _) = backend::open(to, to_dir).map_err(|source| StoreError::Open {
+    let (new, _) = backend::open(to, to_dir, Upkeep::Normal).map_err(|source| StoreError::Open {
         engine: to,
         dir: to_dir.to_owned(),
         source,
@@ -116,7 +116,7 @@ fn swap(dir: &Path, backend: Box<dyn Backend>, new: &Path) -> Result<Box<dyn Bac
     fs::rename(&data, &old).map_err(StoreError::file("set aside", &data))?;
     fs::rename(new, &data).map_err(StoreError::file("take into use", new))?;
     files::sync_dir(dir).map_err(StoreError::file("sync", dir))?;
-    let (backend, _) = backend::open(engine, &data).map_err(|source| StoreError::Open {
+    let (backend, _) = backend::open(engine, &data, Upkeep::Normal).map_err(|source| StoreError::Open {
         engine,
         dir: data.clone(),
         source,

@@ -30,6 +30,7 @@
 //! - Below a mark of free space reports are refused with [`StoreError::Full`], below a lower one
 //!   everything is. A ballast file can be given up, so that an engine can open on a full disk. An
 //!   engine that met a full disk or a fault is closed, swept and opened again in the same process.
+//!   While space is short sled runs without its garbage collection, which takes before it gives.
 //! - Every value carries a hash over its key and content; rows are verified against their digest.
 //! - Values are cut into pieces of 6 KiB, because sled writes large leaves of its tree to files of
 //!   their own, without a sync.
@@ -183,12 +184,12 @@ const STOPPED: StoreError = StoreError::Unavailable { why: "it was closed" };
 impl Store {
     /// Opens the store in `dir`, which is created when it is missing, and says what was found.
     pub fn open(dir: &Path, config: &StoreConfig) -> Result<(Store, OpenReport), StoreError> {
-        let open::Opened { shared, lock, marker, report } = open::open(dir, config)?;
+        let open::Opened { shared, lock, marker, report, upkeep } = open::open(dir, config)?;
         let shared = Arc::new(shared);
         let (queue, commands) = mpsc::channel(writer::QUEUE);
         let failed = StoreError::file("start a writer for", dir);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let work = Writer::new(shared.clone(), marker, lock, Instant::now());
+        let work = Writer::new(shared.clone(), marker, lock, upkeep, Instant::now());
         let writer = runtime.and_then(|runtime| {
             thread::Builder::new()
                 .name("store".to_owned())

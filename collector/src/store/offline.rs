@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::backend::{self, Engine};
+use super::backend::{self, Engine, Upkeep};
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::export::{self, BackupSummary};
@@ -47,7 +47,7 @@ impl Store {
         // Opening and closing finishes whatever a crash has left to do.
         let config = StoreConfig { ballast_bytes: 0, ..StoreConfig::default() };
         let opened = open::open(dir, &config)?;
-        let open::Opened { shared, lock: _lock, mut marker, report: _ } = opened;
+        let open::Opened { shared, lock: _lock, mut marker, report: _, upkeep: _ } = opened;
         let from = marker.engine;
         let (backend, record) = {
             let mut core = shared.write();
@@ -86,7 +86,7 @@ fn beside(dir: &Path) -> PathBuf {
 fn fill(input: &mut dyn Read, work: &Path, engine: Engine) -> Result<BackupSummary, StoreError> {
     let _lock = lock::take(work)?;
     let data = data_dir(work, engine);
-    let (backend, _) = backend::open(engine, &data).map_err(|source| StoreError::Open {
+    let (backend, _) = backend::open(engine, &data, Upkeep::Normal).map_err(|source| StoreError::Open {
         engine,
         dir: data.clone(),
         source,

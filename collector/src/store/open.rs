@@ -11,7 +11,7 @@ use aws_lc_rs::rand;
 use holdpoint_proto::store::{SeenRecord, StoreRecord};
 use prost::Message;
 
-use super::backend::{self, Backend, BackendError, Batch, Engine, Repairs};
+use super::backend::{self, Backend, BackendError, Batch, Engine, Repairs, Upkeep};
 use super::catalog::{Catalog, FORMAT, each_checked};
 use super::error::StoreError;
 use super::keys::{self, Table};
@@ -58,6 +58,8 @@ pub(super) struct Opened {
     pub(super) lock: Lock,
     pub(super) marker: Marker,
     pub(super) report: OpenReport,
+    /// How the engine was opened.
+    pub(super) upkeep: Upkeep,
 }
 
 /// Where the engine's files are.
@@ -87,7 +89,8 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, StoreErro
     let engine = choose(dir, marker.as_ref(), config);
     tidy(dir, engine)?;
 
-    let (mut backend, repairs, ballast_released, quarantined) = open_engine(dir, engine)?;
+    let upkeep = space::upkeep(dir, config);
+    let (mut backend, repairs, ballast_released, quarantined) = open_engine(dir, engine, upkeep)?;
     let (mut catalog, damaged) = Catalog::load(backend.as_ref())?;
     if catalog.record.format > FORMAT {
         return Err(StoreError::Newer { found: catalog.record.format, known: FORMAT });
@@ -154,7 +157,7 @@ pub(super) fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, StoreErro
         rebuilt,
     };
     let shared = Shared::new(dir, config, Core { backend: Some(backend), catalog }, seen);
-    Ok(Opened { shared, lock, marker, report })
+    Ok(Opened { shared, lock, marker, report, upkeep })
 }
 
 /// The marker decides; without one, the files that are there.
@@ -189,7 +192,7 @@ fn tidy(dir: &Path, engine: Engine) -> Result<(), StoreError> {
 type OpenedEngine = (Box<dyn Backend>, Repairs, bool, Option<PathBuf>);
 
 /// Opens the engine. A full disk costs the ballast; damaged files are moved out of the way.
-fn open_engine(dir: &Path, engine: Engine) -> Result<OpenedEngine, StoreError> {
+fn open_engine(dir: &Path, engine: Engine, upkeep: Upkeep) -> Result<OpenedEngine, StoreError> {
     let data = data_dir(dir, engine);
     let failed = |source| {
         if matches!(source, BackendError::Full) {
@@ -199,10 +202,10 @@ fn open_engine(dir: &Path, engine: Engine) -> Result<OpenedEngine, StoreError> {
         }
     };
     let mut ballast_released = false;
-    let mut opened = backend::open(engine, &data);
+    let mut opened = backend::open(engine, &data, upkeep);
     if matches!(opened, Err(BackendError::Full)) && space::release_ballast(dir) {
         ballast_released = true;
-        opened = backend::open(engine, &data);
+        opened = backend::open(engine, &data, upkeep);
     }
     match opened {
         Ok((backend, repairs)) => Ok((backend, repairs, ballast_released, None)),
@@ -212,7 +215,7 @@ fn open_engine(dir: &Path, engine: Engine) -> Result<OpenedEngine, StoreError> {
                 "the store's files cannot be opened and are set aside; inventory must be sent again"
             );
             let aside = quarantine(dir, &data)?;
-            let (backend, repairs) = backend::open(engine, &data).map_err(failed)?;
+            let (backend, repairs) = backend::open(engine, &data, upkeep).map_err(failed)?;
             Ok((backend, repairs, ballast_released, Some(aside)))
         }
         Err(error) => Err(failed(error)),

@@ -13,11 +13,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use super::backend::{Backend, BackendError, Batch, Engine, Entry, MAX_PAGE_BYTES, Repairs};
+use super::backend::{Backend, BackendError, Batch, Engine, Entry, MAX_PAGE_BYTES, Repairs, Upkeep};
 use super::real_sync;
 
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
-/// Also drives the engine's garbage collection. Our durability rests on `flush`.
+/// Also drives the engine's garbage collection.
 const FLUSH_EVERY_MS: u64 = 500;
 /// A key above every table; what it holds means nothing.
 const PROBE_KEY: &[u8] = &[0xff];
@@ -37,16 +37,16 @@ struct Sled {
 }
 
 /// Opens or creates the database in `dir`.
-pub(super) fn open(dir: &Path) -> Result<(Box<dyn Backend>, Repairs), BackendError> {
+pub(super) fn open(dir: &Path, upkeep: Upkeep) -> Result<(Box<dyn Backend>, Repairs), BackendError> {
     fs::create_dir_all(dir).map_err(|cause| BackendError::from_io("create its directory", cause))?;
     let mut repairs = Repairs { swept: sweep(dir)?, snapshots_set_aside: false };
 
-    let backend = match open_proven(dir) {
+    let backend = match open_proven(dir, upkeep) {
         Err(BackendError::Corrupt { .. } | BackendError::Poisoned { .. }) => {
             sweep(dir)?;
             set_snapshots_aside(dir)?;
             repairs.snapshots_set_aside = true;
-            open_proven(dir)?
+            open_proven(dir, upkeep)?
         }
         other => other?,
     };
@@ -60,8 +60,8 @@ pub(super) fn open(dir: &Path) -> Result<(Box<dyn Backend>, Repairs), BackendErr
 }
 
 /// Opens, and proves with a write that a flush reaches the disk.
-fn open_proven(dir: &Path) -> Result<Sled, BackendError> {
-    let backend = Sled { db: open_unlocked(dir)? };
+fn open_proven(dir: &Path, upkeep: Upkeep) -> Result<Sled, BackendError> {
+    let backend = Sled { db: open_unlocked(dir, upkeep)? };
     let before = real_sync::calls();
     let mut probe = Batch::default();
     probe.put(PROBE_KEY.to_vec(), before.to_le_bytes().to_vec());
@@ -74,7 +74,12 @@ fn open_proven(dir: &Path) -> Result<Sled, BackendError> {
     }
 }
 
-fn open_unlocked(dir: &Path) -> Result<sled::Db, BackendError> {
+fn open_unlocked(dir: &Path, upkeep: Upkeep) -> Result<sled::Db, BackendError> {
+    // Without this thread sled collects no garbage. Our durability rests on `flush` either way.
+    let flush_every = match upkeep {
+        Upkeep::Normal => Some(FLUSH_EVERY_MS),
+        Upkeep::Paused => None,
+    };
     let mut tries = 0;
     loop {
         let opened = guarded(|| {
@@ -82,7 +87,7 @@ fn open_unlocked(dir: &Path) -> Result<sled::Db, BackendError> {
                 .path(dir)
                 .mode(sled::Mode::LowSpace)
                 .cache_capacity(CACHE_BYTES)
-                .flush_every_ms(Some(FLUSH_EVERY_MS))
+                .flush_every_ms(flush_every)
                 .open()
         });
         match opened {
@@ -264,7 +269,7 @@ mod tests {
     use super::*;
 
     fn with_one_entry(dir: &Path) {
-        let (backend, _) = open(dir).unwrap();
+        let (backend, _) = open(dir, Upkeep::Normal).unwrap();
         let mut batch = Batch::default();
         batch.put(b"k".to_vec(), b"v".to_vec());
         backend.apply(&batch).unwrap();
@@ -278,7 +283,7 @@ mod tests {
         let half = dir.path().join("snap.FFFFFFFFFFFFFFFF.generating");
         fs::write(&half, b"garbage that sorts after every real snapshot").unwrap();
 
-        let (backend, repairs) = open(dir.path()).unwrap();
+        let (backend, repairs) = open(dir.path(), Upkeep::Normal).unwrap();
 
         assert_eq!(repairs, Repairs { swept: 1, snapshots_set_aside: false });
         assert!(!half.exists());
@@ -292,7 +297,7 @@ mod tests {
         fs::write(dir.path().join("snap.FFFFFFFFFFFFFFFF"), b"not a snapshot at all, but long enough")
             .unwrap();
 
-        let (backend, repairs) = open(dir.path()).unwrap();
+        let (backend, repairs) = open(dir.path(), Upkeep::Normal).unwrap();
 
         assert!(repairs.snapshots_set_aside);
         assert_eq!(backend.get(b"k").unwrap().as_deref(), Some(&b"v"[..]));
@@ -302,7 +307,7 @@ mod tests {
     #[test]
     fn a_flush_goes_through_our_sync() {
         let dir = tempfile::tempdir().unwrap();
-        let (backend, _) = open(dir.path()).unwrap();
+        let (backend, _) = open(dir.path(), Upkeep::Normal).unwrap();
         let before = real_sync::calls();
         let mut batch = Batch::default();
         batch.put(b"k".to_vec(), b"v".to_vec());
@@ -314,7 +319,7 @@ mod tests {
     #[test]
     fn leaves_of_the_largest_values_never_become_unsynced_files() {
         let dir = tempfile::tempdir().unwrap();
-        let (backend, _) = open(dir.path()).unwrap();
+        let (backend, _) = open(dir.path(), Upkeep::Normal).unwrap();
         for round in 0..4_u8 {
             for number in 0..200_u8 {
                 let key = [b"A".as_slice(), &[number.reverse_bits()], &[0; 250]].concat();

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::StoreConfig;
+use super::backend::Upkeep;
 use super::files;
 use super::txn::Class;
 
@@ -41,6 +42,11 @@ pub(super) fn admits(class: Class, free: Option<u64>, config: &StoreConfig) -> b
         Class::Admin => config.admin_free_bytes,
     };
     free.is_none_or(|free| free >= mark)
+}
+
+/// What an engine that is opened now may do on its own account.
+pub(super) fn upkeep(dir: &Path, config: &StoreConfig) -> Upkeep {
+    if admits(Class::Report, free(dir), config) { Upkeep::Normal } else { Upkeep::Paused }
 }
 
 /// Whether the ballast is there.

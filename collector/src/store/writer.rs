@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 
-use super::backend::{self, BackendError, Batch};
+use super::backend::{self, BackendError, Batch, Upkeep};
 use super::catalog::Catalog;
 use super::error::StoreError;
 use super::export::{self, BackupSummary};
@@ -38,7 +38,7 @@ const SEEN_EVERY: Duration = Duration::from_secs(2);
 const SEEN_PER_BATCH: usize = 256;
 const MARKER_EVERY: Duration = Duration::from_secs(1);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
-const BALLAST_EVERY: Duration = Duration::from_secs(10);
+const SPACE_EVERY: Duration = Duration::from_secs(5);
 /// How long the thread sleeps when nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -73,23 +73,25 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     marker: Marker,
     marker_stale: bool,
+    upkeep: Upkeep,
     marker_at: Instant,
     seen_at: Instant,
     retry_at: Instant,
-    ballast_at: Instant,
+    space_at: Instant,
     _lock: Lock,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, marker: Marker, lock: Lock, now: Instant) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, marker: Marker, lock: Lock, upkeep: Upkeep, now: Instant) -> Self {
         Self {
             shared,
             marker,
             marker_stale: false,
+            upkeep,
             marker_at: now,
             seen_at: now,
             retry_at: now,
-            ballast_at: now,
+            space_at: now,
             _lock: lock,
         }
     }
@@ -251,9 +253,13 @@ impl Writer {
             // It has failed already; what was acknowledged is on disk.
             let _ = backend.close();
         }
-        let opened = backend::open(self.marker.engine, &data_dir(&shared.dir, self.marker.engine))
-            .map_err(StoreError::engine("open again"))
-            .and_then(|(backend, _)| Catalog::load(backend.as_ref()).map(|(catalog, _)| (backend, catalog)));
+        self.upkeep = space::upkeep(&shared.dir, &shared.config);
+        let opened =
+            backend::open(self.marker.engine, &data_dir(&shared.dir, self.marker.engine), self.upkeep)
+                .map_err(StoreError::engine("open again"))
+                .and_then(|(backend, _)| {
+                    Catalog::load(backend.as_ref()).map(|(catalog, _)| (backend, catalog))
+                });
         match opened {
             Ok((backend, catalog)) => {
                 self.marker.lost = open::loss(Some(&self.marker), &catalog.record);
@@ -296,16 +302,33 @@ impl Writer {
             self.marker_at = now;
             self.write_marker();
         }
-        if now >= self.ballast_at + BALLAST_EVERY {
-            self.ballast_at = now;
-            if self.shared.health() == Health::Good
-                && let Err(error) = space::restore_ballast(&self.shared.dir, &self.shared.config)
-            {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the store's ballast could not be made"
-                );
+        if now >= self.space_at + SPACE_EVERY {
+            self.space_at = now;
+            self.look_after_space();
+        }
+    }
+
+    /// Keeps the ballast, and lets the engine tidy its files only while there is space for it.
+    fn look_after_space(&mut self) {
+        let shared = self.shared.clone();
+        if shared.health() != Health::Good {
+            return;
+        }
+        if let Err(error) = space::restore_ballast(&shared.dir, &shared.config) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the store's ballast could not be made");
+        }
+        // With the ballast back there is more than the mark, so this does not swing to and fro.
+        let ample = shared.config.ballast_bytes == 0 || space::has_ballast(&shared.dir);
+        let change = match (self.upkeep, space::upkeep(&shared.dir, &shared.config)) {
+            // Without space to open, the handle that is open is worth more.
+            (Upkeep::Normal, Upkeep::Paused) => {
+                space::free(&shared.dir).is_none_or(|it| it >= space::TO_OPEN)
             }
+            (Upkeep::Paused, Upkeep::Normal) => ample,
+            (Upkeep::Normal, Upkeep::Normal) | (Upkeep::Paused, Upkeep::Paused) => false,
+        };
+        if change {
+            self.recover();
         }
     }
 
