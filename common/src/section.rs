@@ -164,12 +164,7 @@ impl Rows {
 
     /// The digest over the listing.
     pub fn digest(&self) -> Digest {
-        let mut context = Context::new(&SHA256);
-        for row in &self.0 {
-            context.update(&length_of(row));
-            context.update(row);
-        }
-        Digest::finish(context)
+        digest_of(&self.0)
     }
 
     /// The listing, compressed.
@@ -248,6 +243,16 @@ impl Rows {
         }
         Ok(result)
     }
+}
+
+/// The digest over the listing of rows that are in canonical order already.
+pub fn digest_of(rows: &[Vec<u8>]) -> Digest {
+    let mut context = Context::new(&SHA256);
+    for row in rows {
+        context.update(&length_of(row));
+        context.update(row);
+    }
+    Digest::finish(context)
 }
 
 /// Compresses a delta for the wire.

@@ -1,20 +1,8 @@
 //! The few file operations that must survive a crash. Knows nothing of what the files hold.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-
-/// Writes `bytes` beside `path`, syncs, and renames: afterwards `path` holds the old bytes or
-/// the new ones, whatever happens.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
-}
 
 /// Makes renames, creations and removals in a directory durable.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 
+use holdpoint_common::atomic_file::{self, Readable};
+
 use super::backend::Engine;
 use super::error::StoreError;
-use super::files;
+
 use super::rows::sha256;
 
 const FILE: &str = "store.marker";
@@ -55,7 +57,7 @@ impl Marker {
 
     /// Replaces the marker and syncs it.
     pub(super) fn write(&self, dir: &Path) -> Result<(), StoreError> {
-        files::replace(&path(dir), self.to_text().as_bytes()).map_err(|cause| {
+        atomic_file::replace(&path(dir), self.to_text().as_bytes(), Readable::All).map_err(|cause| {
             if super::backend::is_full(&cause) {
                 StoreError::Full
             } else {

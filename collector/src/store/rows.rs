@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use aws_lc_rs::digest::{SHA256, digest as sha};
 use holdpoint_proto::store::OverlayRecord;
 
 use super::keys::Digest;
@@ -16,9 +15,9 @@ use super::keys::Digest;
 pub type Rows = Vec<Vec<u8>>;
 
 /// Most bytes that a compressed payload may expand to.
-pub const MAX_SECTION_BYTES: usize = 32 * 1024 * 1024;
+pub use holdpoint_common::section::MAX_LISTING as MAX_SECTION_BYTES;
 /// Most rows of a section.
-pub const MAX_ROWS: usize = 64 * 1024;
+pub use holdpoint_common::section::MAX_ROWS;
 /// A section that differs from its base by more rows than this is stored complete.
 pub const MAX_OVERLAY_ROWS: usize = 32;
 
@@ -26,14 +25,12 @@ const COMPRESSION_LEVEL: i32 = 3;
 
 /// SHA-256 of some bytes.
 pub fn sha256(bytes: &[u8]) -> Digest {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(sha(&SHA256, bytes).as_ref());
-    digest
+    *holdpoint_common::section::Digest::of(bytes).as_bytes()
 }
 
 /// The digest of a section: SHA-256 over every row's length (u32, little-endian) and bytes.
 pub fn section_digest(rows: &[Vec<u8>]) -> Digest {
-    sha256(&encode(rows))
+    *holdpoint_common::section::digest_of(rows).as_bytes()
 }
 
 /// The rows one after the other, each after its length.
