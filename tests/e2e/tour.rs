@@ -81,12 +81,12 @@ fn an_agent_that_reports_once_says_why_it_could_not() {
     succeed("holdpoint-agent", &enroll);
     succeed("holdpoint-agent", &["run", "--state", text(&state), "--once"]);
 
-    let reused = run(
+    let again = run(
         "holdpoint-agent",
         &["enroll", "--collector", &address, "--token", &token, "--state", text(&zone.beside("other"))],
     );
-    assert_eq!(reused.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&reused.stderr).contains("token"), "the cause is named");
+    assert_eq!(again.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("token"), "the cause is named");
 
     let profile = zone.operator();
     let id = ask(&profile, &["assets"])[0]["id"].as_str().unwrap().to_owned();
