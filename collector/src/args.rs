@@ -74,11 +74,6 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages into a directory.
-    Man {
-        /// Where to.
-        dir: PathBuf,
-    },
 }
 
 /// `init`.

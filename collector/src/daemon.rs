@@ -35,6 +35,7 @@ use crate::enrol::EnrolService;
 use crate::intake::Intake;
 use crate::knowledge::{AllowedAges, LibraryError};
 use crate::local::SOCKET;
+use crate::memory;
 use crate::metrics::{self, Label, Metrics};
 use crate::pki::{Founded, Origin, Pki, PkiError};
 use crate::query::{self, inventory::InventoryService};
@@ -173,6 +174,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     serving: JoinHandle<Result<(), ServerError>>,
     metrics: Option<JoinHandle<()>>,
+    giving_back: JoinHandle<()>,
 }
 
 /// Opens a data directory and serves it.
@@ -215,7 +217,8 @@ pub async fn start(data: &Path) -> Result<Running, DaemonError> {
     );
     let serving = tokio::spawn(serving);
     info!(%address, zone = %zone.name(), assets = zone.asset_count(), "collector serves");
-    Ok(Running { address, zone, config, stop, serving, metrics: scraped })
+    let giving_back = tokio::spawn(memory::give_back());
+    Ok(Running { address, zone, config, stop, serving, metrics: scraped, giving_back })
 }
 
 impl Running {
@@ -264,6 +267,7 @@ impl Running {
         self.zone.shut_down();
         self.stop.send_replace(true);
         let served = self.serving.await;
+        self.giving_back.abort();
         if let Some(metrics) = self.metrics {
             // It ends with the same signal; a scrape that hangs is not waited for.
             metrics.abort();

@@ -10,6 +10,7 @@ pub mod enrol;
 pub mod intake;
 pub mod knowledge;
 pub mod local;
+pub mod memory;
 pub mod metrics;
 pub mod pki;
 pub mod query;

@@ -3,35 +3,26 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use holdpoint_collector::args::{Arguments, Command, LogFormat};
-use holdpoint_collector::verbs;
+use clap::Parser;
+use holdpoint_collector::args::{Arguments, LogFormat};
+use holdpoint_collector::{memory, verbs};
 use tracing_subscriber::EnvFilter;
 
 /// 0 done, 1 the answer is "no", 2 usage, 3 could not reach or not permitted.
+fn main() -> ExitCode {
+    memory::stay_compact();
+    run()
+}
+
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "this is the program's edge")]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(cause) = start_logging(&arguments) {
         eprintln!("error: --log `{}`: {cause}", arguments.log);
         return ExitCode::from(2);
     }
-    let outcome = match arguments.command {
-        Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "holdpoint-collector",
-                &mut std::io::stdout(),
-            );
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Man { dir } => clap_mangen::generate_to(Arguments::command(), dir)
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(anyhow::Error::from),
-        command => verbs::run(command).await.map_err(anyhow::Error::from),
-    };
+    let outcome = verbs::run(arguments.command).await.map_err(anyhow::Error::from);
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(3)

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::clock::readable;
 use holdpoint_common::identity::{InvalidName, ZoneName};
@@ -16,7 +17,8 @@ use holdpoint_common::section::Digest;
 use tonic::Status;
 
 use crate::args::{
-    Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token, TokenCreate,
+    Arguments, Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token,
+    TokenCreate,
 };
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
@@ -91,7 +93,15 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Store(Store::Compact(data)) => compact(&data.path).await,
         Command::Store(Store::Convert(typed)) => convert(&typed).await,
         Command::Reindex(data) => reindex(&data.path).await,
-        Command::Completions { .. } | Command::Man { .. } => Ok(ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "holdpoint-collector",
+                &mut io::stdout(),
+            );
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

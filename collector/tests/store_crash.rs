@@ -3,6 +3,8 @@
 //! `HOLDPOINT_KILLS` and `HOLDPOINT_POWER_CUTS` set the number of rounds per engine. The tests
 //! that mount a file system need root; they print so and do nothing without it.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "what was left out is told")]
 
 use std::collections::BTreeMap;
 use std::env;
@@ -42,7 +44,7 @@ fn rows_of(n: u64) -> Rows {
     let image = n % 4;
     let mut rows: Rows = (0..PROGRAMS)
         .map(|program| {
-            let own = n % 3 == 0 && program % 40 == n % 40;
+            let own = n.is_multiple_of(3) && program % 40 == n % 40;
             let version = Some(if own { format!("{n}") } else { format!("1.{image}") });
             let name = format!("package-{program}");
             SoftwareRow { name, version, source: "dpkg".into(), ..Default::default() }.encode_to_vec()

@@ -8,10 +8,10 @@ mod enroll;
 mod run;
 mod scan;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
@@ -45,6 +45,11 @@ impl Failure {
     }
 }
 
+/// The command line itself, for manual pages: the agent writes none, it writes to its state directory alone.
+pub fn arguments() -> clap::Command {
+    Args::command()
+}
+
 /// Runs what the arguments ask for.
 pub fn main() -> ExitCode {
     keep_memory_small();
@@ -68,7 +73,10 @@ pub fn main() -> ExitCode {
 
 fn start_log(format: LogFormat, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),

@@ -30,6 +30,8 @@ struct Connected {
     peer: Peer,
     link: Link,
     held: Vec<Held>,
+    /// Sequence of the last acknowledged report of this run; 0 when there was nothing to report.
+    acked: u64,
 }
 
 /// What all tasks of a run share.
@@ -92,7 +94,7 @@ async fn connect(run: Arc<Run>, peer: Peer) -> Option<Connected> {
         drop(permit);
         if let Ok(link) = connected {
             let held = run.images.sections_of(&peer.host);
-            return Some(Connected { peer, link, held });
+            return Some(Connected { peer, link, held, acked: 0 });
         }
         run.retried.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(pause(peer.host.number, attempt)).await;
@@ -121,7 +123,10 @@ async fn bring(run: &Run, it: &mut Connected, before: &[Held]) -> Option<Duratio
             return Some(started.elapsed());
         }
         match it.peer.report(&mut it.link, &wanted, &it.held, before).await {
-            Ok(ack) if all_stored(&ack) => return Some(started.elapsed()),
+            Ok(ack) if all_stored(&ack) => {
+                it.acked = it.peer.sequence;
+                return Some(started.elapsed());
+            }
             Ok(_) | Err(_) => again(run, it, attempt).await,
         }
     }
@@ -155,10 +160,13 @@ async fn first_reports(
     let elapsed = started.elapsed().as_secs_f64();
 
     figures.refused += u64::try_from(all - done.len())?;
-    figures.acked = u64::try_from(done.len())?;
-    figures.reports_per_s = Some(f64::from(u32::try_from(done.len())?) / elapsed);
+    // A fleet of an earlier run has nothing new to report.
+    let reported = done.iter().filter(|(it, _)| it.acked > 0).count();
+    figures.acked = u64::try_from(reported)?;
+    figures.reports_per_s = Some(f64::from(u32::try_from(reported)?) / elapsed);
     (figures.p50_ms, figures.p99_ms) = percentiles(done.iter().map(|(_, took)| *took).collect());
-    let acked = done.iter().map(|(it, _)| Acked::of(&it.peer, &it.held)).collect();
+    let acked =
+        done.iter().filter(|(it, _)| it.acked > 0).map(|(it, _)| Acked::of(&it.peer, &it.held)).collect();
     Ok((done.into_iter().map(|(it, _)| it).collect(), acked))
 }
 

@@ -13,7 +13,7 @@ use crate::output::write_stdout;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  holdpoint man | man -l -\n  holdpoint man /usr/local/share/man/man1")]
 pub struct Options {
-    /// Write a page for each command into this directory instead.
+    /// Write a page for each command of all three programs into this directory instead.
     pub dir: Option<PathBuf>,
 }
 
@@ -22,7 +22,10 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     if let Some(dir) = &options.dir {
         let failed = |source| Failure::Write { path: dir.clone(), source };
         fs::create_dir_all(dir).map_err(failed)?;
-        clap_mangen::generate_to(Arguments::command(), dir).map_err(failed)?;
+        let collector = holdpoint_collector::args::Arguments::command();
+        for program in [Arguments::command(), holdpoint_agent::command::arguments(), collector] {
+            clap_mangen::generate_to(program, dir).map_err(failed)?;
+        }
     } else {
         let mut page = Vec::new();
         clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(Failure::Stdout)?;
