@@ -1,5 +1,6 @@
 //! Scenario tests: real programs, real TLS, real disks. One binary, so that it links once.
 
+mod corpus;
 mod crash;
 mod disk;
 mod disks;
