@@ -1,8 +1,11 @@
 //! What scenario tests, benches and the fleet simulator share: believable hosts, simulated
-//! agents that speak the real protocol over real TLS, and the simulator itself.
+//! agents that speak the real protocol over real TLS, and the simulator itself;
+//! and the parsers of foreign input, with what damages it, for fuzzing.
 
 pub mod fleet;
 pub mod inventory;
+pub mod mutation;
 pub mod operator;
 pub mod peer;
 pub mod program;
+pub mod targets;

@@ -1,0 +1,76 @@
+//! Replays the corpus of every fuzz target, and a little real fuzzing around each seed.
+
+use std::panic::catch_unwind;
+
+use holdpoint_collector::knowledge::read;
+use holdpoint_common::identity::Identity;
+use holdpoint_common::section::{InvalidSection, Rows, unpack_delta};
+use holdpoint_common::tls::{Anchor, Leaf};
+use holdpoint_common::token::Token;
+use holdpoint_tests::mutation::{Numbers, mutate};
+use holdpoint_tests::targets::{TARGETS, Target, corpus};
+use rustls::pki_types::CertificateDer;
+
+/// Inputs that are made of each seed.
+const MUTATIONS: u64 = 300;
+/// Largest seed, in bytes: a corpus is read by people.
+const MAX_SEED: usize = 4 * 1024;
+
+#[test]
+fn every_target_survives_its_corpus_and_the_neighbours_of_each_seed() {
+    let mut faults = Vec::new();
+    for (name, target) in TARGETS {
+        let seeds = corpus(name).unwrap_or_default();
+        if seeds.is_empty() {
+            faults.push(format!("{name} has no corpus"));
+        }
+        for (at, (file, seed)) in seeds.iter().enumerate() {
+            let place = format!("{name}/{file}");
+            if seed.len() > MAX_SEED {
+                faults.push(format!("{place} is over {MAX_SEED} bytes"));
+            }
+            faults.extend(fault(*target, seed, &place));
+            let other = &seeds[(at + 1) % seeds.len()].1;
+            faults.extend((0..MUTATIONS).find_map(|number| {
+                let input = mutate(seed, other, &mut Numbers::from_seed(number));
+                fault(*target, &input, &format!("{place}, mutation {number}"))
+            }));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn no_corpus_belongs_to_a_target_that_is_gone() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name();
+        assert!(TARGETS.iter().any(|(target, _)| name == *target), "{}", name.display());
+    }
+}
+
+#[test]
+fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
+    let bytes = |target: &str, file: &str| {
+        let seeds = corpus(target).unwrap();
+        seeds.into_iter().find(|(name, _)| name == file).unwrap().1
+    };
+    let text = |target: &str, file: &str| String::from_utf8(bytes(target, file)).unwrap();
+    text("token", "valid").parse::<Token>().unwrap();
+    text("identity", "agent").parse::<Identity>().unwrap();
+    assert_eq!(Rows::unpack(&bytes("section", "packed")).unwrap().len(), 3);
+    assert_eq!(unpack_delta(&bytes("delta", "packed")).unwrap().added.len(), 1);
+    assert!(matches!(Rows::unpack(&bytes("section", "bomb")), Err(InvalidSection::TooLarge)));
+    Leaf::read(&CertificateDer::from(bytes("certificate", "leaf"))).unwrap();
+    Anchor::new(CertificateDer::from(bytes("certificate", "authority"))).unwrap();
+    for (target, file, items) in
+        [("csaf", "valid.json", 3), ("requirements", "valid.csv", 3), ("requirements", "valid.toml", 2)]
+    {
+        let (content, skipped) = read(file, &bytes(target, file)).unwrap();
+        assert_eq!((content.items(), skipped.len()), (items, 0), "{file}: {skipped:?}");
+    }
+}
+
+fn fault(target: Target, input: &[u8], place: &str) -> Option<String> {
+    catch_unwind(|| target(input)).err().map(|_| format!("{place} panics: {}", input.escape_ascii()))
+}

@@ -1,0 +1,293 @@
+//! The parsers of foreign input, as functions over bytes that must never panic and always end.
+//!
+//! What arrives from a peer, a host's files or a carried-in file is read by one of these. Where a
+//! parser promises more than an end (a text that reads back, a comparison that mirrors), the
+//! target asserts it. Replayed by `e2e/corpus.rs`, driven for longer by `fuzz`; the corpus is
+//! `fuzz/corpus/TARGET`. Nothing here knows how inputs are made.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use holdpoint_agent::host::{Agent, Host};
+use holdpoint_agent::scan::{Budget, take};
+use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
+use holdpoint_common::identity::{Identity, Name};
+use holdpoint_common::proto::v1::report_part::Part;
+use holdpoint_common::proto::v1::{Delta, JournalEntry, ReportPart, SectionBody, SectionKind, SectionPart};
+use holdpoint_common::row::{MAX_ROW, SoftwareRow, to_json};
+use holdpoint_common::section::{Digest, MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, unpack_delta};
+use holdpoint_common::tls::{Anchor, Leaf, Purpose};
+use holdpoint_common::token::{Token, TokenSecret};
+use holdpoint_common::version::range::{Range, among_siblings};
+use holdpoint_common::version::{Comparison, Scheme, range_line, vercmp_line};
+use prost::Message;
+use rustls::pki_types::CertificateDer;
+use tempfile::TempDir;
+
+/// A function that must return, whatever the bytes are.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is also the name of its corpus.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("dpkg", dpkg),
+    ("unit", unit),
+    ("sockets", sockets),
+    ("section", section),
+    ("delta", delta),
+    ("report", report),
+    ("token", token),
+    ("identity", identity),
+    ("certificate", certificate),
+    ("version", version),
+    ("range", range),
+    ("csaf", csaf),
+    ("requirements", requirements),
+];
+
+/// zstd level at which targets pack plain bytes: the cheapest.
+const LEVEL: i32 = 1;
+/// The version that a range is asked for when the input names none.
+const SOME_VERSION: &str = "2.4.0";
+
+/// The seeds of a target, each with its file name, in the order of names.
+///
+/// # Errors
+/// The target has no corpus, or it cannot be read.
+pub fn corpus(target: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut paths =
+        fs::read_dir(dir)?.map(|it| it.map(|it| it.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok((name, fs::read(&path)?))
+        })
+        .collect()
+}
+
+fn dpkg(bytes: &[u8]) {
+    scan_files(&["var/lib/dpkg/status", "var/lib/dpkg/status.d/part"], bytes, SectionKind::Software);
+}
+
+fn unit(bytes: &[u8]) {
+    scan_files(&["usr/lib/systemd/system/seen.service"], bytes, SectionKind::Services);
+}
+
+fn sockets(bytes: &[u8]) {
+    scan_files(&["proc/net/tcp6", "proc/net/udp"], bytes, SectionKind::Listeners);
+}
+
+thread_local! {
+    /// The root of a host that each thread scans again and again, in memory where there is such a place.
+    static ROOT: TempDir =
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary directory");
+}
+
+/// Scans a host of which these files are all that a section reads. The front door is slower than
+/// the parser alone, and covers everything between the file and the section that is sent.
+fn scan_files(paths: &[&str], bytes: &[u8], kind: SectionKind) {
+    ROOT.with(|root| {
+        for path in paths {
+            let file = root.path().join(path);
+            if fs::write(&file, bytes).is_err() {
+                fs::create_dir_all(file.parent().unwrap_or(root.path())).expect("a directory");
+                fs::write(&file, bytes).expect("a file");
+            }
+        }
+        scan(root.path(), kind);
+    });
+}
+
+fn scan(root: &Path, kind: SectionKind) {
+    let agent = Agent { version: "0.0.0".to_owned(), digest: None, config_digest: None };
+    let budget = Budget::measured_by(Duration::MAX, || Duration::ZERO);
+    let snapshot = take(&Host::captured(root, agent), &[kind], &budget);
+    for section in snapshot.sections {
+        assert!(section.reasons.len() <= MAX_REASONS, "more reasons than a section may carry");
+        assert!(section.reasons.iter().all(|it| it.len() <= MAX_REASON), "a reason over its limit");
+        assert!(section.rows.len() <= MAX_ROWS, "more rows than a section may have");
+        for row in section.rows.as_slice() {
+            assert!(row.len() <= MAX_ROW, "a row over its limit");
+            to_json(kind, row).expect("the agent's own row can be shown");
+        }
+    }
+}
+
+/// Takes the bytes as what travels, and as the listing inside it: damage to a compressed frame
+/// rarely reaches the reader of listings.
+fn section(bytes: &[u8]) {
+    for packed in [bytes, &packed(bytes)] {
+        if let Ok(rows) = Rows::unpack(packed) {
+            let again = Rows::unpack(&rows.pack().expect("memory")).expect("own listing");
+            assert_eq!(again.digest(), rows.digest(), "rows change on their way");
+            show(&rows);
+        }
+    }
+}
+
+/// What every delta is applied to.
+static BASE: LazyLock<Rows> = LazyLock::new(|| {
+    let row = |name: &str| SoftwareRow { name: name.to_owned(), ..SoftwareRow::default() };
+    Rows::encode(&["bash", "curl", "openssl", "vim"].map(row))
+});
+
+fn delta(bytes: &[u8]) {
+    for packed in [bytes, &packed(bytes)] {
+        if let Ok(delta) = unpack_delta(packed) {
+            apply(&delta);
+        }
+    }
+}
+
+fn apply(delta: &Delta) {
+    if let Ok(rows) = BASE.apply(delta) {
+        let back = rows.delta_from(&BASE);
+        assert_eq!(BASE.apply(&back).expect("own delta").digest(), rows.digest(), "a delta is not stable");
+        show(&rows);
+    }
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, LEVEL).expect("memory")
+}
+
+/// Reads rows as every kind, as an operator's table would.
+fn show(rows: &Rows) {
+    for kind in [SectionKind::Software, SectionKind::Platform, SectionKind::Self_, SectionKind::Live] {
+        for row in rows.as_slice() {
+            drop(to_json(kind, row));
+        }
+    }
+}
+
+fn report(bytes: &[u8]) {
+    let Ok(part) = ReportPart::decode(bytes) else { return };
+    match part.part {
+        None => {}
+        Some(Part::Header(header)) => {
+            drop(Digest::try_from(header.fingerprint.as_slice()));
+            header.journal.iter().for_each(journal_entry);
+        }
+        Some(Part::Section(part)) => section_part(&part),
+        Some(Part::Payload(payload)) => section(&payload),
+    }
+}
+
+fn journal_entry(entry: &JournalEntry) {
+    for row in entry.added_rows.iter().chain(&entry.removed_rows) {
+        drop(to_json(entry.kind(), row));
+    }
+}
+
+fn section_part(part: &SectionPart) {
+    drop(Digest::try_from(part.digest.as_slice()));
+    drop(Digest::try_from(part.base.as_slice()));
+    match part.body() {
+        SectionBody::Delta => delta(&part.payload),
+        SectionBody::Unspecified | SectionBody::Full | SectionBody::Reference => section(&part.payload),
+    }
+}
+
+fn token(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    drop(TokenSecret::from_str(&text));
+    if let Ok(token) = text.parse::<Token>() {
+        assert_eq!(token.reveal().as_str(), text, "a token has two spellings");
+    }
+}
+
+fn identity(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(identity) = text.parse::<Identity>() {
+        assert_eq!(identity.to_string(), text, "an identity has two spellings");
+    }
+    if let Some(name) = Name::from_free_text(&text) {
+        assert_eq!(name.as_str().parse(), Ok(name), "a made name is no name");
+    }
+}
+
+fn certificate(bytes: &[u8]) {
+    let certificate = CertificateDer::from(bytes);
+    let leaf = Leaf::read(&certificate);
+    if let Ok(anchor) = Anchor::new(certificate.clone().into_owned())
+        && let Ok(leaf) = leaf
+    {
+        anchor.signed(&certificate, &leaf, Purpose::Client);
+    }
+}
+
+fn version(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (a, b) = text.split_once('\0').unwrap_or((&text, SOME_VERSION));
+    for scheme in Scheme::all() {
+        let (there, back) = (scheme.compare(a, b), scheme.compare(b, a));
+        let mirrors = match there {
+            Comparison::Less => back == Comparison::Greater,
+            Comparison::Equal => back == Comparison::Equal,
+            Comparison::Greater => back == Comparison::Less,
+            Comparison::NotComparable(_) => matches!(back, Comparison::NotComparable(_)),
+        };
+        assert!(mirrors, "{scheme} answers differently when the sides change");
+        let own = scheme.compare(a, a);
+        assert!(
+            matches!(own, Comparison::Equal | Comparison::NotComparable(_)),
+            "{scheme}: a version is not itself"
+        );
+        one_line(&vercmp_line(scheme, a, b));
+    }
+}
+
+fn range(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (range, version) = text.split_once('\0').unwrap_or((&text, SOME_VERSION));
+    let read = Range::parse(range);
+    for scheme in Scheme::all() {
+        assert_eq!(
+            among_siblings([&read, &read], scheme, version),
+            read.contains(scheme, version),
+            "{scheme}: a range disagrees with itself"
+        );
+        one_line(&range_line(scheme, range, version));
+    }
+}
+
+fn one_line(line: &str) {
+    assert_eq!(line.matches('\t').count(), 1, "an answer has one tab");
+    assert!(!line.contains('\n'), "an answer is one line");
+}
+
+fn csaf(bytes: &[u8]) {
+    knowledge_file("input.json", bytes);
+}
+
+fn requirements(bytes: &[u8]) {
+    knowledge_file("input.csv", bytes);
+    knowledge_file("input.toml", bytes);
+}
+
+fn knowledge_file(name: &str, bytes: &[u8]) {
+    match knowledge::read(name, bytes) {
+        Ok((Content::Requirements(listed), _)) => listed.iter().for_each(requirement),
+        Ok((content, _)) => drop(content.items()),
+        Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),
+    }
+}
+
+fn requirement(requirement: &Requirement) {
+    let minimum = &requirement.minimum;
+    let own = requirement.scheme.compare(minimum, minimum);
+    assert_eq!(own, Comparison::Equal, "an accepted minimum cannot be compared");
+    match &requirement.wanted {
+        Wanted::Software { name: pattern, .. } | Wanted::Build { os: pattern } => {
+            // What a pattern of many stars takes longest for is a long name that nearly matches.
+            let _ = pattern.matches(&requirement.product().replace('*', "aaaaaaaaaaaaaaab"));
+        }
+        Wanted::Kernel => {}
+    }
+}
