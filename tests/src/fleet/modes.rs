@@ -1,11 +1,13 @@
 //! What a fleet does in each mode. Every agent is one task; all start at once.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tonic::Status;
 
 use super::figures::{percentiles, resident_kib};
 use super::{Acked, Figures, Mode, Plan};
@@ -14,6 +16,9 @@ use crate::peer::{Held, Link, Peer, Traffic, all_stored};
 
 /// Handshakes that this side runs at once; more would only wait for the same two cores.
 const HANDSHAKES: usize = 128;
+/// Agents that bring their sections at once. The others wait their turn here, as a spread storm
+/// does in a plant; what the collector does with all at once is what reconnecting shows.
+const BRINGING: usize = 512;
 /// Attempts before an agent counts as refused for good.
 const ATTEMPTS: u32 = 40;
 /// Packages that a drifting host updates in a round.
@@ -40,6 +45,7 @@ struct Run {
     images: Images,
     traffic: Arc<Traffic>,
     handshakes: Semaphore,
+    bringing: Semaphore,
     retried: AtomicU64,
 }
 
@@ -49,6 +55,7 @@ pub(super) async fn run(plan: &Plan, peers: Vec<Peer>, traffic: &Arc<Traffic>) -
         images: Images::default(),
         traffic: traffic.clone(),
         handshakes: Semaphore::new(HANDSHAKES),
+        bringing: Semaphore::new(BRINGING),
         retried: AtomicU64::new(0),
     });
     let mut figures = Figures { mode: plan.mode.as_str(), agents: plan.agents, ..Figures::default() };
@@ -114,8 +121,8 @@ async fn bring(run: &Run, it: &mut Connected, before: &[Held]) -> Option<Duratio
         let started = Instant::now();
         let wanted = match it.peer.check_in(&mut it.link, &it.held, 0).await {
             Ok(directives) => directives.wanted,
-            Err(_) => {
-                again(run, it, attempt).await;
+            Err(status) => {
+                again(run, it, attempt, Some(&status)).await;
                 continue;
             }
         };
@@ -127,17 +134,20 @@ async fn bring(run: &Run, it: &mut Connected, before: &[Held]) -> Option<Duratio
                 it.acked = it.peer.sequence;
                 return Some(started.elapsed());
             }
-            Ok(_) | Err(_) => again(run, it, attempt).await,
+            Ok(_) => again(run, it, attempt, None).await,
+            Err(status) => again(run, it, attempt, Some(&status)).await,
         }
     }
     None
 }
 
 /// Waits and replaces a connection that has gone.
-async fn again(run: &Run, it: &mut Connected, attempt: u32) {
+async fn again(run: &Run, it: &mut Connected, attempt: u32, failed: Option<&Status>) {
     run.retried.fetch_add(1, Ordering::Relaxed);
     tokio::time::sleep(pause(it.peer.host.number, attempt)).await;
-    if let Ok(link) = it.peer.connect(run.plan.collector, &run.traffic).await {
+    // The collector's own word has no cause; a connection that is gone has one.
+    let gone = failed.is_some_and(|it| it.source().is_some());
+    if gone && let Ok(link) = it.peer.connect(run.plan.collector, &run.traffic).await {
         it.link = link;
     }
 }
@@ -152,6 +162,7 @@ async fn first_reports(
     let done = every(connected, |mut it| {
         let run = run.clone();
         async move {
+            let _turn = run.bringing.acquire().await.ok()?;
             let took = bring(&run, &mut it, &[]).await?;
             Some((it, took))
         }
@@ -237,6 +248,7 @@ async fn churn(
         let done = every(drifting, |mut it| {
             let run = run.clone();
             async move {
+                let _turn = run.bringing.acquire().await.ok()?;
                 let before = std::mem::take(&mut it.held);
                 it.peer.host.updated += UPDATES;
                 it.held = run.images.sections_of(&it.peer.host);
