@@ -8,5 +8,6 @@ mod disk;
 mod disks;
 mod hostile;
 mod ingest;
+mod looks_only;
 mod tidy;
 mod tour;

@@ -27,6 +27,12 @@ pub fn program(name: &str) -> Command {
     Command::new(path)
 }
 
+/// A program of the system that a test looks through.
+#[expect(clippy::disallowed_methods, reason = "the one place where tests start other programs")]
+pub fn tool(name: &str) -> Command {
+    Command::new(name)
+}
+
 /// Runs a program to its end.
 ///
 /// # Panics
