@@ -14,7 +14,13 @@ pub struct Arguments {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "HOLDPOINT_LOG_FORMAT")]
     pub log_format: LogFormat,
     /// What is logged, e.g. `info` or `holdpoint_collector=debug`.
-    #[arg(long, global = true, value_name = "FILTER", default_value = "info", env = "HOLDPOINT_LOG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        default_value = "info,h2=error",
+        env = "HOLDPOINT_LOG"
+    )]
     pub log: String,
     /// What to do.
     #[command(subcommand)]

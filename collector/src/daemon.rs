@@ -27,9 +27,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::{Request, Status};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::AdminService;
+use crate::audit::Act;
 use crate::config::{self, Config, ConfigError};
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
@@ -40,8 +41,8 @@ use crate::metrics::{self, Label, Metrics};
 use crate::pki::{Founded, Origin, Pki, PkiError};
 use crate::query::{self, inventory::InventoryService};
 use crate::server::{self, Counters, Limits, Listeners, LocalListener, Peer, ServerError};
-use crate::store::{Engine, Store, StoreConfig, StoreError};
-use crate::zone::{Pace, Thresholds, Zone, ZoneError, ZoneSettings};
+use crate::store::{Engine, LostData, Store, StoreConfig, StoreError, Txn};
+use crate::zone::{self, Pace, Thresholds, Zone, ZoneError, ZoneSettings};
 
 /// Largest request of an agent, bytes: one part of a report.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
@@ -146,6 +147,8 @@ pub struct OpenedZone {
     pub zone: Arc<Zone>,
     /// Its settings.
     pub config: Config,
+    /// What the store had acknowledged and does not have.
+    lost: Option<LostData>,
 }
 
 /// Opens a data directory that nobody else has open.
@@ -157,13 +160,28 @@ pub fn open_zone(data: &Path) -> Result<OpenedZone, DaemonError> {
     let pki = Pki::open(data, &name, now_ms)?;
     let (store, report) = Store::open(&store_dir(data), &store_config(&config)?)?;
     if let Some(lost) = &report.lost_data {
-        warn!(?lost, "the store is behind what it has acknowledged: agents will report again");
+        error!(?lost, "the store is behind what it has acknowledged: agents will report again");
     }
     if let Some(aside) = &report.quarantined {
         warn!(path = %aside.display(), "damaged files were set aside");
     }
     let zone = Zone::open(data, zone_settings(&config, clock), store, pki, now_ms)?;
-    Ok(OpenedZone { zone, config })
+    Ok(OpenedZone { zone, config, lost: report.lost_data })
+}
+
+/// Writes a loss into the events and the audit log, where a person finds it; only then it counts as told.
+async fn tell_of_loss(zone: &Arc<Zone>, lost: &LostData) -> Result<(), DaemonError> {
+    let found = lost.found.map_or_else(|| "is empty".to_owned(), |it| format!("ends at {it}"));
+    let text = format!(
+        "the store had acknowledged transaction {} and {found}: restore a backup; agents that are still \
+         known report again by themselves, the others enrol again",
+        lost.expected
+    );
+    let event = zone::event(zone.now_ms(), "", "collector-lost-data", text.clone());
+    let act =
+        Act { by: zone::LOCAL.to_owned(), action: "collector-lost-data", subject: "store".to_owned(), text };
+    zone.commit(Txn::admin().add_event(event), vec![act]).await.map_err(DaemonError::Refused)?;
+    Ok(zone.store().acknowledge_loss().await?)
 }
 
 /// A collector that serves.
@@ -179,7 +197,10 @@ pub struct Running {
 
 /// Opens a data directory and serves it.
 pub async fn start(data: &Path) -> Result<Running, DaemonError> {
-    let OpenedZone { zone, config } = open_zone(data)?;
+    let OpenedZone { zone, config, lost } = open_zone(data)?;
+    if let Some(lost) = &lost {
+        tell_of_loss(&zone, lost).await?;
+    }
     let tcp = server::bind(config.listen)?;
     let address =
         tcp.local_addr().map_err(|source| ServerError::Listen { address: config.listen, source })?;

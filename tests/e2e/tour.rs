@@ -100,6 +100,26 @@ fn an_agent_that_reports_once_says_why_it_could_not() {
     assert!(said.contains("revoked"), "{said}");
 }
 
+#[test]
+fn a_store_that_was_replaced_is_told_and_not_taken_for_an_empty_zone() {
+    let mut zone = ZoneProcess::start();
+    let _token = zone.token(1);
+    zone.kill();
+    fs::remove_dir_all(zone.data().join("store/data.sled")).unwrap();
+    zone.restart();
+
+    let profile = zone.operator();
+    let lost = || {
+        let events = ask(&profile, &["events"]);
+        let is_loss = |it: &&Value| it["kind"] == "collector-lost-data";
+        events.as_array().unwrap().iter().filter(is_loss).count()
+    };
+    assert_eq!(lost(), 1);
+    zone.kill();
+    zone.restart();
+    assert_eq!(lost(), 1, "it is told once and stays in the events");
+}
+
 /// What dpkg's own query counts as installed.
 fn installed_packages() -> u64 {
     let status = fs::read_to_string("/var/lib/dpkg/status").unwrap();

@@ -1432,7 +1432,7 @@ pub struct SectionSummary {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Alarm {
-    /// "duplicate-identity", "clock", "sequence-went-back", "collector-lost-data".
+    /// "duplicate-identity", "clock", "sequence-went-back".
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -1537,7 +1537,7 @@ pub struct Event {
     pub at_ms: i64,
     #[prost(string, tag = "2")]
     pub asset: ::prost::alloc::string::String,
-    /// "enrolled", "renewed", "section-changed", "section-incomplete", "seen-while-away", "rescan", "refused", ...
+    /// "enrolled", "renewed", "collector-lost-data", "section-changed", "section-incomplete", "seen-while-away", "rescan", "refused", ...
     #[prost(string, tag = "3")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
