@@ -36,7 +36,13 @@ const MIB: u64 = 1 << 20;
 type Rows = Vec<Vec<u8>>;
 
 fn config(engine: Engine) -> StoreConfig {
-    StoreConfig { engine, low_free_bytes: 0, admin_free_bytes: 0, ballast_bytes: 0, ..StoreConfig::default() }
+    StoreConfig {
+        engine,
+        low_free_bytes: 24 * MIB,
+        admin_free_bytes: 8 * MIB,
+        ballast_bytes: 0,
+        ..StoreConfig::default()
+    }
 }
 
 /// The rows of report `n`: most come from one of four images, every third has some of its own.
@@ -118,7 +124,12 @@ fn writer_of_the_crash_tests() {
                 let store = store.clone();
                 tokio::spawn(async move {
                     for n in (from + task..).step_by(usize::try_from(TASKS).unwrap()) {
-                        store.commit(report(n)).await.unwrap();
+                        match store.commit(report(n)).await {
+                            Ok(_) => {}
+                            // A fast machine fills the small disk before its power goes: enough was written.
+                            Err(StoreError::Full) => std::future::pending().await,
+                            Err(cause) => panic!("{cause}"),
+                        }
                         // One write each, so that a line is whole or absent.
                         let mut out = std::io::stdout().lock();
                         out.write_all(format!("acked {n}\n").as_bytes()).unwrap();
@@ -319,7 +330,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
         for round in 0..rounds("HOLDPOINT_POWER_CUTS", 3) {
             let work = tempfile::tempdir().unwrap();
             let (image, cut) = (work.path().join("disk.img"), work.path().join("cut.img"));
-            File::create(&image).unwrap().set_len(192 * MIB).unwrap();
+            File::create(&image).unwrap().set_len(384 * MIB).unwrap();
             run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()]);
             let delay = 300 + random(5_700);
 
