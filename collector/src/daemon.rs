@@ -72,7 +72,7 @@ pub struct Brought {
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The directory has a configuration already.
-    #[error("{} is a zone's directory already", .0.display())]
+    #[error("{} is a zone's directory already: serve it with `holdpoint-collector run`, or name another", .0.display())]
     Exists(PathBuf),
     /// The directory cannot be made.
     #[error("cannot make {}", path.display())]

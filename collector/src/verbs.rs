@@ -59,7 +59,7 @@ pub enum VerbError {
     #[error("{}", .0.message())]
     Refused(Status),
     /// The store's files.
-    #[error("the store")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// No such engine.
     #[error("there is no engine `{0}`")]

@@ -100,7 +100,7 @@ pub enum StoreError {
         why: &'static str,
     },
     /// A restore needs an empty directory.
-    #[error("{} is not empty; restore into a new directory", dir.display())]
+    #[error("{} is not empty: move it aside first", dir.display())]
     NotEmpty {
         /// The directory.
         dir: PathBuf,
