@@ -81,11 +81,11 @@ fn line(section: &Section, row: Value) -> String {
         SectionKind::Firmware => &["kind", "name"],
         SectionKind::Software => &["name", "version", "architecture", "source"],
         SectionKind::Services => &["name", "state", "start_mode"],
+        SectionKind::Live => &["kind", "state", "program", "file", "package"],
+        SectionKind::Hardening => &["id", "subject", "value"],
         SectionKind::Unspecified
         | SectionKind::Platform
         | SectionKind::Updates
-        | SectionKind::Live
-        | SectionKind::Hardening
         | SectionKind::Devices
         | SectionKind::Self_ => &[],
     };

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::proto::v1;
 pub use crate::proto::v1::{
-    AccountRow, Coverage, FirmwareRow, IdentityPart, ListenerRow, PlatformRow, SectionKind, SelfRow,
-    ServiceRow, SoftwareRow,
+    AccountRow, Coverage, FirmwareRow, HardeningRow, IdentityPart, ListenerRow, LiveRow, PlatformRow,
+    SectionKind, SelfRow, ServiceRow, SoftwareRow, TextList, hardening_row,
 };
 
 /// Largest encoded row, in bytes.
@@ -32,11 +32,7 @@ macro_rules! rows {
         pub fn to_json(kind: SectionKind, row: &[u8]) -> Result<Value, InvalidRow> {
             match kind {
                 $(SectionKind::$kind => json::<$row>(row),)+
-                SectionKind::Unspecified
-                | SectionKind::Updates
-                | SectionKind::Live
-                | SectionKind::Hardening
-                | SectionKind::Devices => Err(InvalidRow::UnknownKind),
+                SectionKind::Unspecified | SectionKind::Updates | SectionKind::Devices => Err(InvalidRow::UnknownKind),
             }
         }
     };
@@ -49,6 +45,8 @@ rows! {
     ServiceRow => Services,
     ListenerRow => Listeners,
     AccountRow => Accounts,
+    LiveRow => Live,
+    HardeningRow => Hardening,
     SelfRow => Self_,
 }
 
@@ -71,13 +69,15 @@ fn json<R: Row>(row: &[u8]) -> Result<Value, InvalidRow> {
 }
 
 /// Every section that this version reports, in the order in which it is shown.
-pub const REPORTED: [SectionKind; 7] = [
+pub const REPORTED: [SectionKind; 9] = [
     SectionKind::Platform,
     SectionKind::Firmware,
     SectionKind::Software,
     SectionKind::Services,
     SectionKind::Listeners,
     SectionKind::Accounts,
+    SectionKind::Live,
+    SectionKind::Hardening,
     SectionKind::Self_,
 ];
 
@@ -125,6 +125,21 @@ mod tests {
         let value = to_json(SectionKind::Software, &row.encode_to_vec()).unwrap();
         assert_eq!(value["name"], "zlib1g");
         assert!(value["version"].is_null());
+    }
+
+    #[test]
+    fn a_facts_value_is_shown_as_itself() {
+        use hardening_row::Value::{Flag, List, Number, Text};
+        let shown = |value| {
+            let row = HardeningRow { id: "a.b".into(), value, ..Default::default() };
+            to_json(SectionKind::Hardening, &row.encode_to_vec()).unwrap()["value"].clone()
+        };
+        assert_eq!(shown(Some(Flag(false))), false);
+        assert_eq!(shown(Some(Number(2))), 2);
+        assert_eq!(shown(Some(Text("no".into()))), "no");
+        let items = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(shown(Some(List(TextList { items }))), serde_json::json!(["a", "b"]));
+        assert!(shown(None).is_null());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-const ROWS: [&str; 9] = [
+const ROWS: [&str; 12] = [
     "PlatformRow",
     "IdentityPart",
     "FirmwareRow",
@@ -11,6 +11,9 @@ const ROWS: [&str; 9] = [
     "ServiceRow",
     "ListenerRow",
     "AccountRow",
+    "LiveRow",
+    "HardeningRow",
+    "TextList",
     "SelfRow",
     "Coverage",
 ];
@@ -35,6 +38,10 @@ fn generated_code_is_what_the_schemas_say() {
     for row in ROWS {
         builder = builder.type_attribute(format!(".holdpoint.v1.{row}"), "#[derive(serde::Serialize)]");
     }
+    // In JSON a fact's value is the value itself, not the name of its type.
+    builder = builder
+        .enum_attribute(".holdpoint.v1.HardeningRow.value", "#[serde(untagged)]")
+        .type_attribute(".holdpoint.v1.TextList", "#[serde(transparent)]");
     fs::write(out.path().join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))
         .expect("write");
     builder.compile_fds(descriptors).expect("generate");

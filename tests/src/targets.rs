@@ -159,7 +159,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
 
 /// Reads rows as every kind, as an operator's table would.
 fn show(rows: &Rows) {
-    for kind in [SectionKind::Software, SectionKind::Platform, SectionKind::Self_, SectionKind::Live] {
+    for kind in [SectionKind::Software, SectionKind::Platform, SectionKind::Self_, SectionKind::Devices] {
         for row in rows.as_slice() {
             drop(to_json(kind, row));
         }

@@ -6,6 +6,7 @@
 
 mod live;
 mod open;
+mod reads;
 mod root;
 
 use std::path::PathBuf;
@@ -14,7 +15,8 @@ use holdpoint_common::section::Digest;
 
 pub use live::{Live, Usage};
 pub(crate) use live::{has_lowest_priority, keep_memory_small, lower_priority, release_memory};
-pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, is_absent};
+pub use reads::{Access, ReadList, Reads};
+pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
 
 /// One machine to look at.
 #[derive(Debug, Clone)]
@@ -53,6 +55,12 @@ impl Host {
     /// The machine that runs the agent.
     pub fn running() -> Self {
         Self { root: HostRoot::at("/"), live: Some(Live::look()), agent: Agent::running() }
+    }
+
+    /// The same machine, of which only what is on a list can be read.
+    #[must_use]
+    pub fn limited_to(&self, reads: ReadList) -> Self {
+        Self { root: self.root.limited_to(reads), ..self.clone() }
     }
 
     /// A machine that does not run: a mounted image, a chroot, a captured host.

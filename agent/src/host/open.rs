@@ -33,3 +33,19 @@ fn open(path: &Path) -> io::Result<File> {
 fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
+
+/// Fills a buffer from a place in a file.
+///
+/// # Errors
+/// The file ends before the buffer is full, or cannot be read there.
+#[cfg(unix)]
+pub(super) fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(not(unix))]
+pub(super) fn read_exact_at(mut file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(buffer)
+}

@@ -4,17 +4,22 @@
 //! absolute target is anchored at the root, and `..` stops there, so a hostile image cannot
 //! show the agent its own machine. Every read has a bound, and only regular files are read.
 //!
+//! With a read list ([`HostRoot::limited_to`]) only what is on it can be touched, judged by where a
+//! path ends after all links: a link cannot lead to a file that nobody agreed to.
+//!
 //! It does not defend against a link that is swapped between resolving and opening; the last
 //! component is opened without following links, and probes prefer paths that only
 //! administrators can write. Where reading a link is refused, the later open reports the true error.
 
 use std::ffi::OsString;
-use std::fs::{self, FileType};
+use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::open;
+use super::reads::ReadList;
 
 /// Most links that one path may cross; the kernel's own limit.
 const MAX_LINKS: usize = 40;
@@ -27,6 +32,7 @@ const MAX_PARTS: usize = 512;
 pub struct HostRoot {
     dir: PathBuf,
     hidden: Vec<&'static str>,
+    reads: Option<Arc<ReadList>>,
 }
 
 /// What stands in a directory.
@@ -60,6 +66,25 @@ pub struct Facts {
     pub bytes: u64,
     /// When the content last changed, where the file system says it.
     pub modified: Option<SystemTime>,
+    /// Permission bits as of chmod(2); 0 where the system has none.
+    pub mode: u32,
+    /// Numeric owner; 0 where the system has none.
+    pub uid: u32,
+    /// Numeric group; 0 where the system has none.
+    pub gid: u32,
+    /// Device and number that tell one file from another; 0 where the system has none.
+    pub device: u64,
+    /// See `device`.
+    pub inode: u64,
+}
+
+/// A file that is read in pieces, for formats that are larger than what may be held.
+///
+/// What it says may change while it is read; a reader compares what the format offers for that.
+#[derive(Debug)]
+pub struct Pieces {
+    file: File,
+    bytes: u64,
 }
 
 /// A directory of the root: its names in order, and cheap access to what they name.
@@ -76,7 +101,7 @@ pub struct Listing<'a> {
 impl HostRoot {
     /// The tree below a directory.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), hidden: Vec::new() }
+        Self { dir: dir.into(), hidden: Vec::new(), reads: None }
     }
 
     /// Leaves out one top-level directory, as if it were not there.
@@ -84,6 +109,12 @@ impl HostRoot {
     pub fn hiding(mut self, top: &'static str) -> Self {
         self.hidden.push(top);
         self
+    }
+
+    /// The same tree, of which only what is on a list can be touched.
+    #[must_use]
+    pub fn limited_to(&self, reads: ReadList) -> Self {
+        Self { reads: Some(Arc::new(reads)), ..self.clone() }
     }
 
     /// The directory on the machine that runs the agent.
@@ -96,7 +127,16 @@ impl HostRoot {
     /// # Errors
     /// The path leads nowhere, to something that is no regular file, or to more than the bound.
     pub fn read(&self, path: &str, max_bytes: usize) -> io::Result<Vec<u8>> {
-        read_bounded(&self.dir.join(self.resolve(Path::new(path))?), max_bytes)
+        read_bounded(&self.to_read(Path::new(path))?, max_bytes)
+    }
+
+    /// Opens a file to be read in pieces.
+    ///
+    /// # Errors
+    /// The path leads nowhere or to something that is no regular file.
+    pub fn pieces(&self, path: &str) -> io::Result<Pieces> {
+        let (file, bytes) = open::regular(&self.to_read(Path::new(path))?)?;
+        Ok(Pieces { file, bytes })
     }
 
     /// Says what a path leads to.
@@ -104,7 +144,7 @@ impl HostRoot {
     /// # Errors
     /// The path leads nowhere or may not be looked at.
     pub fn facts(&self, path: &str) -> io::Result<Facts> {
-        facts_of(&self.dir.join(self.resolve(Path::new(path))?))
+        facts_of(&self.to_look_at(Path::new(path))?)
     }
 
     /// Whether a path leads anywhere; a refusal counts as yes, because something is there.
@@ -127,8 +167,9 @@ impl HostRoot {
     pub fn read_link(&self, path: &str) -> io::Result<PathBuf> {
         let path = Path::new(path);
         let name = path.file_name().ok_or_else(|| io::Error::other("the path names no file"))?;
-        let parent = self.resolve(path.parent().unwrap_or(Path::new("")))?;
-        fs::read_link(self.dir.join(parent).join(name))
+        let inside = self.resolve(path.parent().unwrap_or(Path::new("")))?.join(name);
+        self.allowed(&inside, ReadList::may_look)?;
+        fs::read_link(self.dir.join(inside))
     }
 
     /// Lists a directory of at most `max_entries` names, in order.
@@ -137,6 +178,7 @@ impl HostRoot {
     /// The path is no directory, may not be read, or holds more than the bound.
     pub fn list(&self, path: &str, max_entries: usize) -> io::Result<Listing<'_>> {
         let inside = self.resolve(Path::new(path))?;
+        self.allowed(&inside, ReadList::may_list)?;
         let mut entries = Vec::new();
         let mut unreadable_names = 0;
         for entry in fs::read_dir(self.dir.join(&inside))? {
@@ -154,6 +196,27 @@ impl HostRoot {
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Listing { root: self, inside, entries, unreadable_names })
+    }
+
+    fn to_read(&self, path: &Path) -> io::Result<PathBuf> {
+        let inside = self.resolve(path)?;
+        self.allowed(&inside, ReadList::may_read)?;
+        Ok(self.dir.join(inside))
+    }
+
+    fn to_look_at(&self, path: &Path) -> io::Result<PathBuf> {
+        let inside = self.resolve(path)?;
+        self.allowed(&inside, ReadList::may_look)?;
+        Ok(self.dir.join(inside))
+    }
+
+    fn allowed(&self, inside: &Path, allows: fn(&ReadList, &Path) -> bool) -> io::Result<()> {
+        match &self.reads {
+            Some(list) if !allows(list, inside) => {
+                Err(io::Error::other(format!("/{} is not on the agent's read list", inside.display())))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
@@ -195,7 +258,7 @@ impl Listing<'_> {
     /// # Errors
     /// As for [`HostRoot::read`].
     pub fn read(&self, entry: &Entry, max_bytes: usize) -> io::Result<Vec<u8>> {
-        read_bounded(&self.path_of(entry)?, max_bytes)
+        read_bounded(&self.path_of(entry, ReadList::may_read)?, max_bytes)
     }
 
     /// Says what one name leads to.
@@ -203,7 +266,7 @@ impl Listing<'_> {
     /// # Errors
     /// As for [`HostRoot::facts`].
     pub fn facts(&self, entry: &Entry) -> io::Result<Facts> {
-        facts_of(&self.path_of(entry)?)
+        facts_of(&self.path_of(entry, ReadList::may_look)?)
     }
 
     /// The text of a link of the directory, as it stands.
@@ -211,14 +274,32 @@ impl Listing<'_> {
     /// # Errors
     /// The entry is no link or may not be read.
     pub fn read_link(&self, entry: &Entry) -> io::Result<PathBuf> {
-        fs::read_link(self.root.dir.join(&self.inside).join(&entry.name))
+        let inside = self.inside.join(&entry.name);
+        self.root.allowed(&inside, ReadList::may_look)?;
+        fs::read_link(self.root.dir.join(inside))
     }
 
-    fn path_of(&self, entry: &Entry) -> io::Result<PathBuf> {
+    fn path_of(&self, entry: &Entry, allows: fn(&ReadList, &Path) -> bool) -> io::Result<PathBuf> {
         let inside = self.inside.join(&entry.name);
         // Only a link can lead away; everything else is opened without following one.
         let inside = if entry.kind == EntryKind::Link { self.root.resolve(&inside)? } else { inside };
+        self.root.allowed(&inside, allows)?;
         Ok(self.root.dir.join(inside))
+    }
+}
+
+impl Pieces {
+    /// Size in bytes as the file system claimed it when the file was opened.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Fills a buffer from a place in the file.
+    ///
+    /// # Errors
+    /// The file ends before the buffer is full, or cannot be read there.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        open::read_exact_at(&self.file, offset, buffer)
     }
 }
 
@@ -242,12 +323,36 @@ fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
 
 fn facts_of(path: &Path) -> io::Result<Facts> {
     // The path is resolved: a link here appeared a moment ago and is not followed.
-    let metadata = fs::symlink_metadata(path)?;
-    Ok(Facts {
+    Ok(facts_from(&fs::symlink_metadata(path)?))
+}
+
+#[cfg(unix)]
+fn facts_from(metadata: &Metadata) -> Facts {
+    use std::os::unix::fs::MetadataExt;
+    Facts {
         kind: kind_of(metadata.file_type()),
         bytes: metadata.len(),
         modified: metadata.modified().ok(),
-    })
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }
+}
+
+#[cfg(not(unix))]
+fn facts_from(metadata: &Metadata) -> Facts {
+    Facts {
+        kind: kind_of(metadata.file_type()),
+        bytes: metadata.len(),
+        modified: metadata.modified().ok(),
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        device: 0,
+        inode: 0,
+    }
 }
 
 fn kind_of(file_type: FileType) -> EntryKind {
@@ -274,6 +379,7 @@ fn parts(path: &Path) -> Vec<OsString> {
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use super::super::reads::Reads;
     use super::*;
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
@@ -375,6 +481,34 @@ mod tests {
         assert_eq!(listing.read(&listing.entries[0], 10).unwrap(), b"A");
         assert!(is_absent(&listing.read(&listing.entries[2], 10).unwrap_err()));
         assert!(root.list("etc", 2).is_err());
+    }
+
+    #[test]
+    fn a_link_does_not_lead_off_the_read_list() {
+        let (dir, root) = tree();
+        let etc = dir.path().join("root/etc");
+        fs::write(etc.join("shadow"), "secret").unwrap();
+        symlink("/usr/lib/os-release", etc.join("os-release")).unwrap();
+        symlink("shadow", etc.join("issue")).unwrap();
+        let list = ["etc/os-release", "usr/lib/os-release", "etc/issue"].map(Reads::content);
+        let root = root.limited_to(ReadList::new(&list));
+        assert_eq!(root.read("etc/os-release", 100).unwrap(), b"ID=inside");
+        for path in ["etc/issue", "etc/shadow"] {
+            let error = root.read(path, 100).unwrap_err();
+            assert_eq!(error.to_string(), "/etc/shadow is not on the agent's read list");
+            assert!(root.facts(path).is_err() && root.pieces(path).is_err());
+        }
+        assert!(root.list("etc", 100).is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_in_pieces() {
+        let (_dir, root) = tree();
+        let pieces = root.pieces("usr/lib/os-release").unwrap();
+        let mut four = [0; 4];
+        pieces.read_at(5, &mut four).unwrap();
+        assert_eq!((pieces.bytes(), &four), (9, b"side"));
+        assert!(pieces.read_at(6, &mut four).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use holdpoint_common::row::SectionKind;
 use holdpoint_common::section::{Digest, Rows, Section};
 
 /// Largest packed section that is reported, in bytes: all of them fit into one report.
-pub const MAX_PACKED: usize = 2 * 1024 * 1024;
+pub const MAX_PACKED: usize = 3 * 512 * 1024;
 
 /// One section of the last scan.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! One look at a host: which probes run, in which order, and how their readings become sections.
 //!
 //! Probes run one after the other on the thread of the caller, because a control host has better
-//! things to do. A probe is a function in the table `PROBES`; adding one is a file and a line here.
+//! things to do. A probe is a function in the table `PROBES` of its folder; adding one is a file and a line there.
 //!
 //! Nothing is opinion: a section says what was read, how completely, and why not more.
 
@@ -9,6 +9,7 @@ pub mod firmware;
 pub mod linux;
 pub(crate) mod look;
 mod own;
+mod probe;
 mod snapshot;
 
 use std::time::Duration;
@@ -20,44 +21,21 @@ use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section
 use crate::host::{Host, lower_priority};
 
 pub use look::{Budget, Look, Reading};
+pub use probe::Probe;
 pub use snapshot::{HostIdentity, Snapshot};
 
 /// How long one scan may take before it stops and says what it did not see. Of work there is less
 /// than a tenth of a second; at the lowest priority a busy host lets it wait.
 pub const TIME_LIMIT: Duration = Duration::from_mins(2);
 
-/// A source of facts.
-struct Probe {
-    /// `os/source`, as coverage names it.
-    name: &'static str,
-    /// The section that its rows belong to.
-    kind: SectionKind,
-    run: fn(&mut Look<'_>) -> Reading,
-}
+/// The tables of probes. `self` is assembled last, from the coverage of these.
+const TABLES: [&[Probe]; 5] =
+    [linux::PROBES, firmware::PROBES, linux::packages::PROBES, linux::live::PROBES, linux::hardening::PROBES];
 
-const fn probe(name: &'static str, kind: SectionKind, run: fn(&mut Look<'_>) -> Reading) -> Probe {
-    Probe { name, kind, run }
+/// Every probe, in the order in which it runs.
+pub fn probes() -> impl Iterator<Item = &'static Probe> {
+    TABLES.into_iter().flatten()
 }
-
-/// Every probe, in the order in which it runs. `self` is assembled last, from the coverage of these.
-const PROBES: [Probe; 16] = [
-    probe("linux/platform", SectionKind::Platform, linux::platform::probe),
-    probe("firmware/dmi", SectionKind::Firmware, firmware::dmi::probe),
-    probe("firmware/microcode", SectionKind::Firmware, firmware::microcode::probe),
-    probe("firmware/disks", SectionKind::Firmware, firmware::disks::probe),
-    probe("firmware/nics", SectionKind::Firmware, firmware::nics::probe),
-    probe("firmware/tpm", SectionKind::Firmware, firmware::tpm::probe),
-    probe("firmware/bmc", SectionKind::Firmware, firmware::bmc::probe),
-    probe("linux/dpkg", SectionKind::Software, linux::dpkg::probe),
-    probe("linux/rpm", SectionKind::Software, linux::unread::rpm),
-    probe("linux/apk", SectionKind::Software, linux::unread::apk),
-    probe("linux/pacman", SectionKind::Software, linux::unread::pacman),
-    probe("linux/snap", SectionKind::Software, linux::unread::snap),
-    probe("linux/systemd", SectionKind::Services, linux::systemd::probe),
-    probe("linux/sysv", SectionKind::Services, linux::sysv::probe),
-    probe("linux/sockets", SectionKind::Listeners, linux::listeners::probe),
-    probe("linux/passwd", SectionKind::Accounts, linux::accounts::probe),
-];
 
 /// Looks at the given sections of a host, within a time.
 pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
@@ -65,8 +43,9 @@ pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
     let mut sections = Vec::new();
     for kind in REPORTED.into_iter().filter(|it| *it != SectionKind::Self_ && kinds.contains(it)) {
         let mut parts = Vec::new();
-        for probe in PROBES.iter().filter(|it| it.kind == kind) {
-            let mut look = Look::new(host, budget, probe.name);
+        for probe in probes().filter(|it| it.kind == kind) {
+            let host = host.limited_to(probe.read_list());
+            let mut look = Look::new(&host, budget, probe.name);
             let reading = (probe.run)(&mut look);
             let (counted, faults) = look.finish();
             coverage.push(counted);

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use holdpoint_common::proto::store::{AssetRecord, SectionState};
 use holdpoint_common::proto::v1::{Outcome, SectionStatus};
 use holdpoint_common::row::{
-    AccountRow, FirmwareRow, ListenerRow, PlatformRow, SectionKind, SelfRow, ServiceRow, SoftwareRow,
+    AccountRow, FirmwareRow, HardeningRow, ListenerRow, LiveRow, PlatformRow, SectionKind, SelfRow,
+    ServiceRow, SoftwareRow,
 };
 use holdpoint_common::section::{Digest, InvalidSection, Rows, unpack_delta};
 use prost::Message;
@@ -315,12 +316,10 @@ fn facts(kind: SectionKind, rows: &[Vec<u8>]) -> Result<Facts, String> {
         SectionKind::Services => decoded::<ServiceRow>(kind, rows).try_for_each(|it| it.map(drop))?,
         SectionKind::Listeners => decoded::<ListenerRow>(kind, rows).try_for_each(|it| it.map(drop))?,
         SectionKind::Accounts => decoded::<AccountRow>(kind, rows).try_for_each(|it| it.map(drop))?,
+        SectionKind::Live => decoded::<LiveRow>(kind, rows).try_for_each(|it| it.map(drop))?,
+        SectionKind::Hardening => decoded::<HardeningRow>(kind, rows).try_for_each(|it| it.map(drop))?,
         SectionKind::Self_ => decoded::<SelfRow>(kind, rows).try_for_each(|it| it.map(drop))?,
-        SectionKind::Unspecified
-        | SectionKind::Updates
-        | SectionKind::Live
-        | SectionKind::Hardening
-        | SectionKind::Devices => {}
+        SectionKind::Unspecified | SectionKind::Updates | SectionKind::Devices => {}
     }
     Ok(facts)
 }

@@ -41,11 +41,12 @@ fn shape(kind: SectionKind) -> Shape {
             name: &["kind", "group", "name"],
             value: &["uid", "gid", "home", "shell", "password"],
         },
-        SectionKind::Unspecified
-        | SectionKind::Updates
-        | SectionKind::Live
-        | SectionKind::Hardening
-        | SectionKind::Devices => Shape::Unknown,
+        SectionKind::Live => Shape::Many {
+            name: &["kind", "program", "service", "file", "package"],
+            value: &["state", "running", "installed"],
+        },
+        SectionKind::Hardening => Shape::Many { name: &["id", "subject"], value: &["state", "value"] },
+        SectionKind::Unspecified | SectionKind::Updates | SectionKind::Devices => Shape::Unknown,
     }
 }
 

@@ -73,6 +73,18 @@ pub struct FirmwareRow {
     pub date: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "8")]
     pub serial: ::core::option::Option<::prost::alloc::string::String>,
+    /// Kernel driver that serves the device: "e1000e".
+    #[prost(string, optional, tag = "9")]
+    pub driver: ::core::option::Option<::prost::alloc::string::String>,
+    /// What holds now: "enabled", "disabled", "setup" (Secure Boot), "success", "error" (last update).
+    #[prost(string, optional, tag = "10")]
+    pub state: ::core::option::Option<::prost::alloc::string::String>,
+    /// The firmware's own name for the component: a GUID of ESRT or fwupd, lower case.
+    #[prost(string, optional, tag = "11")]
+    pub guid: ::core::option::Option<::prost::alloc::string::String>,
+    /// SHA-256 of content that is too long to list (a certificate, a list of hashes), hexadecimal.
+    #[prost(string, optional, tag = "12")]
+    pub digest: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -103,6 +115,18 @@ pub struct SoftwareRow {
     /// Package URL, only where it is certain.
     #[prost(string, optional, tag = "10")]
     pub purl: ::core::option::Option<::prost::alloc::string::String>,
+    /// Stream that the package was built in (rpm `MODULARITYLABEL`): "nodejs:18:9010020221118:rhel9".
+    #[prost(string, optional, tag = "11")]
+    pub module: ::core::option::Option<::prost::alloc::string::String>,
+    /// Key that signed the package, lower case hexadecimal; absent when the database keeps no signature.
+    #[prost(string, optional, tag = "12")]
+    pub signature_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Where software that no package owns was found: absolute path of its directory or program.
+    #[prost(string, optional, tag = "13")]
+    pub path: ::core::option::Option<::prost::alloc::string::String>,
+    /// Build identifier that the linker wrote into a program (ELF note), lower case hexadecimal.
+    #[prost(string, optional, tag = "14")]
+    pub build_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -167,6 +191,92 @@ pub struct AccountRow {
     #[prost(string, optional, tag = "9")]
     pub password: ::core::option::Option<::prost::alloc::string::String>,
 }
+/// What runs now, compared with what is on disk. A complete section is the answer for every process
+/// and every kernel; what is in effect as installed has no row, but for the kernel, which has one.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LiveRow {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// "mapped-file": a process still runs code of a file that was deleted or replaced.
+    /// "kernel": the kernel that runs, beside the newest that is installed.
+    /// "service": a service was started before its package last changed.
+    /// "restart-mark": the package manager asks for a restart.
+    /// "livepatch": a patch of the running kernel.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// "deleted", "replaced" (mapped-file); "current", "older", "unknown" (kernel); "stale" (service);
+    /// "pending" (restart-mark); "enabled", "disabled", "in-transition" (livepatch).
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    /// Path of the program whose process it is.
+    #[prost(string, optional, tag = "4")]
+    pub program: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its service, without ".service".
+    #[prost(string, optional, tag = "5")]
+    pub service: ::core::option::Option<::prost::alloc::string::String>,
+    /// Path of the file, as it was when it was mapped.
+    #[prost(string, optional, tag = "6")]
+    pub file: ::core::option::Option<::prost::alloc::string::String>,
+    /// Package that owns the file; without a file, the package that the row is about.
+    #[prost(string, optional, tag = "7")]
+    pub package: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "8")]
+    pub running: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "9")]
+    pub installed: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// One fact about how the host is configured. Which value is good is the collector's to say.
+#[derive(serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HardeningRow {
+    /// File or interface that the effective value comes from: "etc/ssh/sshd_config.d/10-site.conf".
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// Dotted name: "sshd.permit_root_login".
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// What the fact is about where there are several: a mount point, a user, a `Match` block.
+    #[prost(string, optional, tag = "3")]
+    pub subject: ::core::option::Option<::prost::alloc::string::String>,
+    /// Hardening checks that use it: "L05".
+    #[prost(string, repeated, tag = "4")]
+    pub checks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// "observed": the value stands below. "absent": the host has no such thing or setting.
+    /// "denied": reading needs more rights. "error": it is there and cannot be read.
+    #[prost(string, tag = "5")]
+    pub state: ::prost::alloc::string::String,
+    /// Why it was not observed, or what to know about the value.
+    #[prost(string, optional, tag = "10")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// Only for "observed".
+    #[prost(oneof = "hardening_row::Value", tags = "6, 7, 8, 9")]
+    pub value: ::core::option::Option<hardening_row::Value>,
+}
+/// Nested message and enum types in `HardeningRow`.
+pub mod hardening_row {
+    /// Only for "observed".
+    #[derive(serde::Serialize)]
+    #[serde(untagged)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Value {
+        #[prost(bool, tag = "6")]
+        Flag(bool),
+        #[prost(int64, tag = "7")]
+        Number(i64),
+        #[prost(string, tag = "8")]
+        Text(::prost::alloc::string::String),
+        #[prost(message, tag = "9")]
+        List(super::TextList),
+    }
+}
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TextList {
+    #[prost(string, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// The agent about itself. Exactly one row.
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -181,7 +291,7 @@ pub struct SelfRow {
     /// SHA-256 of the configuration file, hexadecimal; absent without one.
     #[prost(string, optional, tag = "4")]
     pub config_digest: ::core::option::Option<::prost::alloc::string::String>,
-    /// Restrictions that are active now ("nice", "ioprio", ...).
+    /// Restrictions that are active now ("nice", "idle-io", "seccomp", "landlock", ...), in order of names.
     #[prost(string, repeated, tag = "5")]
     pub cage: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "6")]

@@ -5,9 +5,17 @@
 
 use holdpoint_common::row::FirmwareRow;
 
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
 const DIRECTORY: &str = "sys/class/ipmi";
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("sys/class/ipmi"),
+    Reads::content("sys/class/ipmi/*/device/bmc/*"),
+    Reads::content("sys/devices/**/bmc/*"),
+];
+
 const MAX_CONTROLLERS: usize = 64;
 
 /// Reads one row for each controller.

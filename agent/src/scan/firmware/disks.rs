@@ -6,9 +6,26 @@
 use holdpoint_common::row::FirmwareRow;
 
 use super::dmi::is_placeholder;
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
 const DIRECTORY: &str = "sys/block";
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("sys/block"),
+    Reads::content("sys/block/*/device/vendor"),
+    Reads::content("sys/block/*/device/model"),
+    Reads::content("sys/block/*/device/firmware_rev"),
+    Reads::content("sys/block/*/device/rev"),
+    Reads::content("sys/block/*/device/serial"),
+    Reads::content("sys/block/*/serial"),
+    Reads::content("sys/devices/**/vendor"),
+    Reads::content("sys/devices/**/model"),
+    Reads::content("sys/devices/**/firmware_rev"),
+    Reads::content("sys/devices/**/rev"),
+    Reads::content("sys/devices/**/serial"),
+];
+
 const MAX_DISKS: usize = 4_096;
 const MAX_VALUE: usize = 4_096;
 

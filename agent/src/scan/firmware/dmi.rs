@@ -6,9 +6,17 @@
 
 use holdpoint_common::row::FirmwareRow;
 
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
 const DIRECTORY: &str = "sys/class/dmi/id";
+
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::metadata("sys/firmware/efi"),
+    Reads::content("sys/class/dmi/id/*"),
+    Reads::content("sys/devices/virtual/dmi/id/*"),
+];
 
 /// Reads the four tables.
 pub fn probe(look: &mut Look<'_>) -> Reading {

@@ -7,9 +7,13 @@ use std::collections::BTreeSet;
 
 use holdpoint_common::row::FirmwareRow;
 
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
 const SOURCE: &str = "proc/cpuinfo";
+/// What this probe may touch.
+pub const READS: &[Reads] = &[Reads::content("proc/cpuinfo")];
+
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Reads one row for each revision that runs; more than one is worth a look.

@@ -5,9 +5,21 @@
 
 use holdpoint_common::row::FirmwareRow;
 
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
 const DIRECTORY: &str = "sys/class/net";
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("sys/class/net"),
+    Reads::metadata("sys/class/net/*/device"),
+    Reads::content("sys/class/net/*/device/vendor"),
+    Reads::content("sys/class/net/*/device/device"),
+    Reads::content("sys/devices/**/vendor"),
+    Reads::content("sys/devices/**/device"),
+    Reads::metadata("sys/devices/**"),
+];
+
 const MAX_NICS: usize = 1_024;
 const MAX_VALUE: usize = 4_096;
 

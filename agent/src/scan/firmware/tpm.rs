@@ -5,9 +5,19 @@
 
 use holdpoint_common::row::FirmwareRow;
 
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
 const DIRECTORY: &str = "sys/class/tpm";
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("sys/class/tpm"),
+    Reads::content("sys/class/tpm/*/tpm_version_major"),
+    Reads::content("sys/class/tpm/*/device/description"),
+    Reads::content("sys/devices/**/tpm_version_major"),
+    Reads::content("sys/devices/**/description"),
+];
+
 const MAX_MODULES: usize = 64;
 
 /// Reads one row for each module.

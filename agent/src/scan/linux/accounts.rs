@@ -8,7 +8,12 @@ use std::collections::BTreeMap;
 
 use holdpoint_common::row::AccountRow;
 
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
+
+/// What this probe may touch.
+pub const READS: &[Reads] =
+    &[Reads::content("etc/passwd"), Reads::content("etc/group"), Reads::content("etc/shadow")];
 
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 

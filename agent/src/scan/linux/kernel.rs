@@ -6,7 +6,17 @@
 
 use std::cmp::Ordering;
 
+use crate::host::Reads;
 use crate::scan::Look;
+
+/// What this source may touch.
+pub(super) const READS: &[Reads] = &[
+    Reads::content("boot"),
+    Reads::content("lib/modules"),
+    Reads::content("usr/lib/modules"),
+    Reads::metadata("lib/modules/*/modules.dep"),
+    Reads::metadata("usr/lib/modules/*/modules.dep"),
+];
 
 /// Most names in either directory.
 const MAX_ENTRIES: usize = 4_096;

@@ -13,8 +13,23 @@ use std::ops::RangeInclusive;
 
 use holdpoint_common::row::ListenerRow;
 
-use super::owner;
+use super::packages::owner;
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
+
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("proc/sys/net/ipv4/ip_local_port_range"),
+    Reads::content("proc/*/net/tcp"),
+    Reads::content("proc/*/net/tcp6"),
+    Reads::content("proc/*/net/udp"),
+    Reads::content("proc/*/net/udp6"),
+    Reads::content("proc/net/*"),
+    Reads::content("proc/*/fd"),
+    Reads::metadata("proc/*/fd/*"),
+    Reads::metadata("proc/*/exe"),
+    Reads::content("proc/*/cgroup"),
+];
 
 const TABLES: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
 const MAX_TABLE: usize = 16 * 1024 * 1024;

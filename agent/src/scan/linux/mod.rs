@@ -5,15 +5,48 @@
 )]
 
 pub mod accounts;
-pub mod dpkg;
+pub mod hardening;
 mod kernel;
 pub mod listeners;
-mod owner;
+pub mod live;
+pub mod packages;
 pub mod platform;
 mod release;
 pub mod systemd;
 pub mod sysv;
 mod time_sources;
 mod unit;
-pub mod unread;
 mod virtualization;
+
+use holdpoint_common::row::SectionKind;
+
+use super::probe::Probe;
+
+/// The probes of this folder.
+pub(in crate::scan) const PROBES: &[Probe] = &[
+    Probe {
+        name: "linux/platform",
+        kind: SectionKind::Platform,
+        reads: &[platform::READS, release::READS, kernel::READS, time_sources::READS, virtualization::READS],
+        run: platform::probe,
+    },
+    Probe {
+        name: "linux/systemd",
+        kind: SectionKind::Services,
+        reads: &[systemd::READS],
+        run: systemd::probe,
+    },
+    Probe { name: "linux/sysv", kind: SectionKind::Services, reads: &[sysv::READS], run: sysv::probe },
+    Probe {
+        name: "linux/sockets",
+        kind: SectionKind::Listeners,
+        reads: &[listeners::READS, packages::owner::READS],
+        run: listeners::probe,
+    },
+    Probe {
+        name: "linux/passwd",
+        kind: SectionKind::Accounts,
+        reads: &[accounts::READS],
+        run: accounts::probe,
+    },
+];

@@ -8,8 +8,29 @@
 use holdpoint_common::row::{IdentityPart, PlatformRow};
 
 use super::{kernel, release, time_sources, virtualization};
+use crate::host::Reads;
 use crate::scan::firmware::dmi;
 use crate::scan::{Look, Reading};
+
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("proc/sys/kernel/osrelease"),
+    Reads::content("proc/sys/kernel/random/boot_id"),
+    Reads::content("proc/cpuinfo"),
+    Reads::content("etc/hostname"),
+    Reads::content("etc/machine-id"),
+    Reads::content("var/lib/dbus/machine-id"),
+    Reads::metadata("run/reboot-required"),
+    Reads::content("run/reboot-required.pkgs"),
+    Reads::content("sys/class/dmi/id/*"),
+    Reads::content("sys/devices/virtual/dmi/id/*"),
+    Reads::content("sys/class/net/*/address"),
+    Reads::content("sys/class/net/*/addr_assign_type"),
+    Reads::content("sys/devices/**/net/*/address"),
+    Reads::content("sys/devices/**/net/*/addr_assign_type"),
+    Reads::metadata("sys/class/net/*/device/subsystem"),
+    Reads::metadata("sys/devices/**"),
+];
 
 const MAX_CPUINFO: usize = 4 * 1024 * 1024;
 const MAX_NICS: usize = 1_024;

@@ -3,6 +3,7 @@
 //! Source of truth: `etc/os-release`, else `usr/lib/os-release` (freedesktop's os-release(5)).
 //! World readable. Without either the root is no known distribution and nothing is guessed.
 
+use crate::host::Reads;
 use crate::scan::Look;
 
 /// The fields that a row needs.
@@ -14,6 +15,9 @@ pub(super) struct Release {
     pub(super) build: Option<String>,
     pub(super) variant: Option<String>,
 }
+
+/// What this source may touch.
+pub(super) const READS: &[Reads] = &[Reads::content("etc/os-release"), Reads::content("usr/lib/os-release")];
 
 const MAX_BYTES: usize = 64 * 1024;
 

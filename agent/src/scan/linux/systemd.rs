@@ -14,7 +14,7 @@ use std::path::Path;
 use holdpoint_common::row::ServiceRow;
 
 use super::unit::Unit;
-use crate::host::{EntryKind, HostRoot};
+use crate::host::{EntryKind, HostRoot, Reads};
 use crate::scan::{Look, Reading};
 
 /// Directories of unit files, the strongest first.
@@ -29,6 +29,21 @@ const DIRECTORIES: [&str; 9] = [
     "run/systemd/generator",
     "run/systemd/generator.late",
 ];
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("etc/systemd/system.control/**"),
+    Reads::content("etc/systemd/system/**"),
+    Reads::content("run/systemd/system/**"),
+    Reads::content("run/systemd/generator.early/**"),
+    Reads::content("usr/local/lib/systemd/system/**"),
+    Reads::content("usr/lib/systemd/system/**"),
+    Reads::content("lib/systemd/system/**"),
+    Reads::content("run/systemd/generator/**"),
+    Reads::content("run/systemd/generator.late/**"),
+    Reads::content("sys/fs/cgroup"),
+    Reads::content("sys/fs/cgroup/**/cgroup.procs"),
+];
+
 const SUFFIX: &str = ".service";
 const MAX_ENTRIES: usize = 16_384;
 const MAX_UNIT: usize = 256 * 1024;

@@ -7,10 +7,28 @@ use std::collections::BTreeSet;
 
 use holdpoint_common::row::ServiceRow;
 
-use crate::host::EntryKind;
+use crate::host::{EntryKind, Reads};
 use crate::scan::{Look, Reading};
 
 const DIRECTORY: &str = "etc/init.d";
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("etc/init.d"),
+    Reads::content("etc/rc.d/init.d"),
+    Reads::content("etc/rc2.d"),
+    Reads::content("etc/rc3.d"),
+    Reads::content("etc/rc4.d"),
+    Reads::content("etc/rc5.d"),
+    Reads::content("etc/rc.d/rc2.d"),
+    Reads::content("etc/rc.d/rc3.d"),
+    Reads::content("etc/rc.d/rc4.d"),
+    Reads::content("etc/rc.d/rc5.d"),
+    Reads::metadata("etc/systemd/system/*"),
+    Reads::metadata("run/systemd/system/*"),
+    Reads::metadata("usr/lib/systemd/system/*"),
+    Reads::metadata("lib/systemd/system/*"),
+];
+
 const MAX_SCRIPTS: usize = 4_096;
 
 /// Files of the directory that start nothing.

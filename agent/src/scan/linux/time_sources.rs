@@ -3,7 +3,21 @@
 //! Sources of truth: the configuration of chrony, systemd-timesyncd and ntpd (also ntpsec).
 //! World readable on every distribution known. A compiled-in default is in no file and not reported.
 
+use crate::host::Reads;
 use crate::scan::Look;
+
+/// What this source may touch.
+pub(super) const READS: &[Reads] = &[
+    Reads::content("etc/chrony/chrony.conf"),
+    Reads::content("etc/chrony.conf"),
+    Reads::content("etc/chrony/conf.d/*.conf"),
+    Reads::content("etc/chrony/sources.d/*.sources"),
+    Reads::content("etc/chrony.d/*.conf"),
+    Reads::content("etc/systemd/timesyncd.conf"),
+    Reads::content("etc/systemd/timesyncd.conf.d/*.conf"),
+    Reads::content("etc/ntp.conf"),
+    Reads::content("etc/ntpsec/ntp.conf"),
+];
 
 const MAX_BYTES: usize = 256 * 1024;
 const MAX_FILES: usize = 256;

@@ -4,7 +4,17 @@
 //! `.dockerenv`, `run/.containerenv`), the DMI vendor and product, and the CPU flag
 //! `hypervisor`. Known lie: a hypervisor can hide itself from all of them.
 
+use crate::host::Reads;
 use crate::scan::Look;
+
+/// What this source may touch.
+pub(super) const READS: &[Reads] = &[
+    Reads::metadata("run/systemd/container"),
+    Reads::metadata(".dockerenv"),
+    Reads::metadata("run/.containerenv"),
+    Reads::content("sys/class/dmi/id/*"),
+    Reads::content("sys/devices/virtual/dmi/id/*"),
+];
 
 /// A word of a DMI field and the hypervisor that writes it.
 const KNOWN: [(&str, &str); 11] = [

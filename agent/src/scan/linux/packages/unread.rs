@@ -3,7 +3,18 @@
 //! Such a database is a gap with a name, never silence: an inventory that misses a hundred
 //! packages must not look complete.
 
+use crate::host::Reads;
 use crate::scan::{Look, Reading};
+
+/// What these probes may touch.
+pub const READS: &[Reads] = &[
+    Reads::metadata("usr/lib/sysimage/rpm/*"),
+    Reads::metadata("var/lib/rpm/*"),
+    Reads::metadata("lib/apk/db/installed"),
+    Reads::metadata("usr/lib/apk/db/installed"),
+    Reads::metadata("var/lib/pacman/local/ALPM_DB_VERSION"),
+    Reads::content("var/lib/snapd/snaps"),
+];
 
 /// Red Hat's and SUSE's database, in each place and form it has had.
 pub fn rpm(look: &mut Look<'_>) -> Reading {

@@ -7,14 +7,18 @@
 use std::collections::BTreeMap;
 
 use super::dpkg::{INFO, MAX_INFO};
+use crate::host::Reads;
 use crate::scan::Look;
+
+/// What this source may touch.
+pub(in crate::scan::linux) const READS: &[Reads] = &[Reads::content("var/lib/dpkg/info/*.list")];
 
 const MAX_LIST: usize = 16 * 1024 * 1024;
 /// Directories that became links into `/usr`.
 const MERGED: [&str; 5] = ["/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/"];
 
 /// Finds the packages of a few absolute paths; those of no package are missing in the answer.
-pub(super) fn packages(look: &mut Look<'_>, paths: &[String]) -> BTreeMap<String, String> {
+pub(in crate::scan::linux) fn packages(look: &mut Look<'_>, paths: &[String]) -> BTreeMap<String, String> {
     let mut owners = BTreeMap::new();
     if paths.is_empty() {
         return owners;

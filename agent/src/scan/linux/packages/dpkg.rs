@@ -15,14 +15,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use holdpoint_common::row::SoftwareRow;
 use prost::Message;
 
-use super::release;
-use crate::host::EntryKind;
+use super::super::release;
+use crate::host::{EntryKind, Reads};
 use crate::scan::{Look, Reading};
 
 const STATUS: &str = "var/lib/dpkg/status";
 const STATUS_DIR: &str = "var/lib/dpkg/status.d";
 /// Where dpkg keeps what belongs to each package.
 pub(super) const INFO: &str = "var/lib/dpkg/info";
+/// What this probe may touch.
+pub const READS: &[Reads] = &[
+    Reads::content("var/lib/dpkg/status"),
+    Reads::content("var/lib/dpkg/status.d/*"),
+    Reads::content("var/lib/dpkg/info"),
+    Reads::metadata("var/lib/dpkg/info/*"),
+];
+
 /// Largest status file: some 15,000 packages.
 const MAX_STATUS: usize = 16 * 1024 * 1024;
 const MAX_STATUS_PART: usize = 1024 * 1024;
@@ -213,6 +221,7 @@ fn row(package: &Package, namespace: Option<&Namespace>, days: &BTreeMap<String,
         install_date: days.get(&qualified).or_else(|| days.get(&package.name)).cloned(),
         state: if is_installed { None } else { package.state.clone() },
         purl: namespace.filter(|_| is_installed).and_then(|it| it.purl(package)),
+        ..SoftwareRow::default()
     }
 }
 

@@ -1,0 +1,230 @@
+//! The agent's read list: which paths a probe may touch, as patterns.
+//!
+//! A pattern is a path relative to the root, with `/` on every OS. In one of its parts `*` stands
+//! for any text without `/`; a part `**` stands for any number of parts. A directory may be listed
+//! when it matches itself, or when it is followed by a part with a star. Directories on the way
+//! to a listed path may be looked at, because links in them have to be followed.
+//!
+//! The list is not advice: [`HostRoot`](super::HostRoot) refuses what is not on it, after links
+//! are resolved, so that a link cannot lead a probe to a file that nobody agreed to.
+
+use std::fmt;
+use std::path::Path;
+
+/// What may be done with the paths of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Only asked what it is: kind, size, times, owner, where a link leads.
+    Look,
+    /// Read or listed.
+    Read,
+}
+
+/// A pattern and what may be done with its paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reads {
+    /// The pattern.
+    pub pattern: &'static str,
+    /// How far the access goes.
+    pub access: Access,
+}
+
+impl Reads {
+    /// Files that are read, or directories that are listed.
+    pub const fn content(pattern: &'static str) -> Self {
+        Self { pattern, access: Access::Read }
+    }
+
+    /// Paths of which only the metadata is read.
+    pub const fn metadata(pattern: &'static str) -> Self {
+        Self { pattern, access: Access::Look }
+    }
+}
+
+/// The patterns of one probe, ready to be asked.
+#[derive(Clone, Default)]
+pub struct ReadList {
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Clone)]
+struct Pattern {
+    parts: Vec<Box<str>>,
+    access: Access,
+}
+
+impl ReadList {
+    /// A list of patterns.
+    pub fn new<'a>(reads: impl IntoIterator<Item = &'a Reads>) -> Self {
+        let mut list = Self::default();
+        for it in reads {
+            list.add(it.pattern, it.access);
+        }
+        list
+    }
+
+    /// Adds a pattern that the host's administrator wrote.
+    pub fn add(&mut self, pattern: &str, access: Access) {
+        self.patterns.push(Pattern { parts: parts(pattern).map(Into::into).collect(), access });
+    }
+
+    /// Whether the content of a file at that path may be read.
+    pub fn may_read(&self, path: &Path) -> bool {
+        self.any(path, |pattern, path| pattern.access == Access::Read && fits(&pattern.parts, path))
+    }
+
+    /// Whether a directory at that path may be listed.
+    pub fn may_list(&self, path: &Path) -> bool {
+        let needs_names = |part: &str| part.contains('*');
+        self.any(path, |pattern, path| {
+            pattern.access == Access::Read
+                && (fits(&pattern.parts, path) || leads(&pattern.parts, path, needs_names))
+        })
+    }
+
+    /// Whether the metadata of that path may be read.
+    pub fn may_look(&self, path: &Path) -> bool {
+        self.any(path, |pattern, path| fits(&pattern.parts, path) || leads(&pattern.parts, path, |_| true))
+    }
+
+    fn any(&self, path: &Path, allows: impl Fn(&Pattern, &[&str]) -> bool) -> bool {
+        // A name that is not UTF-8 is on no list but a starred one, and replacement does not change that.
+        let text = path.to_string_lossy();
+        let path: Vec<&str> = parts(&text).collect();
+        self.patterns.iter().any(|it| allows(it, &path))
+    }
+}
+
+/// Whether a path is one of a pattern's.
+fn fits(pattern: &[Box<str>], path: &[&str]) -> bool {
+    match pattern.split_first() {
+        None => path.is_empty(),
+        Some((part, rest)) if &**part == "**" => {
+            rest.is_empty() || (0..=path.len()).any(|below| fits(rest, &path[below..]))
+        }
+        Some((part, rest)) => {
+            path.split_first().is_some_and(|(first, path)| part_fits(part, first) && fits(rest, path))
+        }
+    }
+}
+
+/// Whether a path is a directory above paths of a pattern, the next part of which `is_meant`.
+fn leads(pattern: &[Box<str>], path: &[&str], is_meant: fn(&str) -> bool) -> bool {
+    match (pattern.split_first(), path.split_first()) {
+        (None, _) => false,
+        (Some((part, _)), _) if &**part == "**" => true,
+        (Some((part, _)), None) => is_meant(part),
+        (Some((part, rest)), Some((first, path))) => part_fits(part, first) && leads(rest, path, is_meant),
+    }
+}
+
+impl fmt::Debug for ReadList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.patterns.iter().map(|it| it.parts.join("/"))).finish()
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|it| !it.is_empty() && *it != ".")
+}
+
+/// Whether a part of a path fits a part of a pattern; `*` stands for any text.
+fn part_fits(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let mut pieces = rest.split('*').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return text.ends_with(piece);
+        }
+        // The first fit leaves the most for the pieces that follow.
+        let Some(at) = text.find(piece) else { return false };
+        text = &text[at + piece.len()..];
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list() -> ReadList {
+        ReadList::new(&[
+            Reads::content("etc/os-release"),
+            Reads::content("var/lib/dpkg/info/*.list"),
+            Reads::content("proc/*/maps"),
+            Reads::content("sys/firmware/efi/efivars/**"),
+            Reads::content("sys/devices/**/firmware_rev"),
+            Reads::metadata("usr/**"),
+        ])
+    }
+
+    #[test]
+    fn what_is_not_named_is_not_read() {
+        let list = list();
+        for path in [
+            "etc/os-release",
+            "var/lib/dpkg/info/a.list",
+            "proc/1/maps",
+            "sys/firmware/efi/efivars/db",
+            "sys/devices/pci/nvme0/firmware_rev",
+        ] {
+            assert!(list.may_read(Path::new(path)) && list.may_look(Path::new(path)), "{path}");
+        }
+        for path in [
+            "",
+            "etc",
+            "etc/shadow",
+            "var/lib/dpkg/info/a.prerm",
+            "proc/1/2/maps",
+            "usr/bin/sh",
+            "sys/devices/x/serial",
+        ] {
+            assert!(!list.may_read(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_listed_only_where_names_are_needed() {
+        let list = list();
+        for path in ["var/lib/dpkg/info", "proc", "sys/firmware/efi/efivars", "sys/firmware/efi/efivars/x"] {
+            assert!(list.may_list(Path::new(path)), "{path}");
+        }
+        for path in ["", "etc", "var", "var/lib/dpkg", "usr", "usr/bin"] {
+            assert!(!list.may_list(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn metadata_may_be_read_on_the_way_and_where_it_is_said() {
+        let list = list();
+        for path in ["etc", "var/lib", "proc/7", "usr", "usr/bin/sh"] {
+            assert!(list.may_look(Path::new(path)), "{path}");
+        }
+        assert!(!list.may_look(Path::new("home")));
+        assert!(!list.may_look(Path::new("etc/shadow")));
+    }
+
+    #[test]
+    fn stars_stand_for_any_text_within_a_part() {
+        for (pattern, text) in
+            [("*", "x"), ("a*c", "abbc"), ("*.d", ".d"), ("a*b*c", "aXbYc"), ("*a*", "bab")]
+        {
+            assert!(part_fits(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("a*c", "ab"), ("a*a", "a"), ("a*b*c", "acb"), ("x", "xx")] {
+            assert!(!part_fits(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_always_on_its_own_list(path in "[a-z.]{1,4}(/[a-z.]{1,4}){0,4}") {
+            let mut list = ReadList::default();
+            list.add(&path, Access::Read);
+            prop_assert!(list.may_read(Path::new(&path)));
+            prop_assert!(list.may_look(Path::new(&path)));
+        }
+    }
+}
