@@ -1,0 +1,123 @@
+//! How a fact is said: one row with its dotted name, its state, and the value when there is one.
+
+use holdpoint_common::row::{HardeningRow, TextList, hardening_row::Value};
+
+/// Longest text of a value, in characters; the rest is cut and the row says so.
+const MAX_TEXT: usize = 2_048;
+/// Most items of a list; the rest is counted in the row's reason.
+const MAX_ITEMS: usize = 128;
+
+/// A fact before its outcome is known: its name, the checks that use it, and where it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Fact {
+    row: HardeningRow,
+}
+
+impl Fact {
+    /// A fact by its dotted name, for checks ("L05"), from a file or an interface.
+    pub(super) fn new(id: &str, checks: &[&str], source: &str) -> Self {
+        let checks = checks.iter().map(|it| (*it).to_owned()).collect();
+        Self {
+            row: HardeningRow {
+                id: id.to_owned(),
+                checks,
+                source: source.to_owned(),
+                ..HardeningRow::default()
+            },
+        }
+    }
+
+    /// Says what the fact is about where there are several: a mount point, a user.
+    pub(super) fn about(mut self, subject: &str) -> Self {
+        self.row.subject = Some(cut(subject));
+        self
+    }
+
+    /// Adds what to know about the value.
+    pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
+        self.row.reason = Some(reason.into());
+        self
+    }
+
+    /// It is on or off.
+    pub(super) fn flag(self, value: bool) -> HardeningRow {
+        self.observed(Value::Flag(value))
+    }
+
+    /// It is a number.
+    pub(super) fn number(self, value: i64) -> HardeningRow {
+        self.observed(Value::Number(value))
+    }
+
+    /// It is a text.
+    pub(super) fn text(self, value: &str) -> HardeningRow {
+        let is_cut = value.chars().nth(MAX_TEXT).is_some();
+        let row = self.observed(Value::Text(cut(value)));
+        if is_cut { noted(row, format!("cut after {MAX_TEXT} characters")) } else { row }
+    }
+
+    /// It is a list; order is kept, because for some facts it counts.
+    pub(super) fn list(self, items: impl IntoIterator<Item = String>) -> HardeningRow {
+        let mut items: Vec<String> = items.into_iter().map(|it| cut(&it)).collect();
+        let more = items.len().saturating_sub(MAX_ITEMS);
+        items.truncate(MAX_ITEMS);
+        let row = self.observed(Value::List(TextList { items }));
+        if more > 0 { noted(row, format!("and {more} more")) } else { row }
+    }
+
+    /// The host has no such thing or setting.
+    pub(super) fn absent(self) -> HardeningRow {
+        self.without("absent")
+    }
+
+    /// Reading it needs more rights; the reason says which.
+    pub(super) fn denied(self) -> HardeningRow {
+        self.without("denied")
+    }
+
+    /// It is there and cannot be read; the reason says why.
+    pub(super) fn error(self) -> HardeningRow {
+        self.without("error")
+    }
+
+    fn observed(mut self, value: Value) -> HardeningRow {
+        self.row.value = Some(value);
+        self.without("observed")
+    }
+
+    fn without(mut self, state: &str) -> HardeningRow {
+        state.clone_into(&mut self.row.state);
+        self.row
+    }
+}
+
+fn noted(mut row: HardeningRow, note: String) -> HardeningRow {
+    row.reason = Some(match row.reason {
+        Some(reason) => format!("{reason}; {note}"),
+        None => note,
+    });
+    row
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_without_a_value_has_a_state_and_no_value() {
+        let row = Fact::new("sshd.port", &["L05"], "etc/ssh/sshd_config").absent();
+        assert_eq!((row.state.as_str(), row.value), ("absent", None));
+        let row = Fact::new("sshd.port", &["L05"], "etc/ssh/sshd_config").number(22);
+        assert_eq!((row.state.as_str(), row.value), ("observed", Some(Value::Number(22))));
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_says_so() {
+        let row = Fact::new("a.b", &[], "x").list((0..200).map(|it| it.to_string()));
+        assert_eq!(row.reason.as_deref(), Some("and 72 more"));
+    }
+}
