@@ -63,6 +63,8 @@ pub const RUNTIME: &[Reads] = &[
     Reads::content("dev/urandom"),
     Reads::content("dev/random"),
     Reads::content("dev/null"),
+    // Tells a cryptographic library that a virtual machine was copied.
+    Reads::content("dev/sysgenid"),
     // Host names.
     Reads::content("etc/resolv.conf"),
     Reads::content("etc/hosts"),
