@@ -182,7 +182,8 @@ fn suspects(root: &HostRoot, process: &Process, files: &mut Files) -> (Vec<Rc<Su
         })
     });
     // A program can move its code to memory that is no file; its own name still tells.
-    if let Some(program) = process.program.as_ref().filter(|it| it.is_deleted)
+    if let Some(program) =
+        process.program.as_ref().filter(|it| it.is_deleted && maps::is_file(it.path.as_bytes()))
         && !found.iter().any(|it| it.file == settled(&program.path))
     {
         let path = format!("{}{DELETED}", program.path);

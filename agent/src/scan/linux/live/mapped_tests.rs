@@ -86,6 +86,7 @@ fn a_process_of_the_installed_files_has_no_row() {
         line(device, inode, "/usr/lib/not-seen-from-here.so"),
     ];
     process(dir.path(), 70, "/usr/sbin/daemon", GROUP, &maps);
+    process(dir.path(), 71, "/memfd:runc_cloned:/proc/self/exe (deleted)", "", &[]);
     assert_eq!(scan(&host), []);
 }
 

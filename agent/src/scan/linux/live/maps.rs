@@ -81,7 +81,8 @@ fn number(major: u32, minor: u32) -> u64 {
 const NO_FILES: [&str; 9] =
     ["/memfd:", "/SYSV", "/dev/", "/proc/", "/sys/", "/anon_hugepage", "/[", "/drm mm object", "/i915"];
 
-fn is_file(path: &[u8]) -> bool {
+/// Whether a name may be that of a file with code that somebody installed.
+pub(super) fn is_file(path: &[u8]) -> bool {
     path.starts_with(b"/") && !NO_FILES.iter().any(|it| path.starts_with(it.as_bytes()))
 }
 
