@@ -36,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dpkg", dpkg),
     ("unit", unit),
     ("sockets", sockets),
+    ("maps", maps),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -81,6 +82,30 @@ fn unit(bytes: &[u8]) {
 
 fn sockets(bytes: &[u8]) {
     scan_files(&["proc/net/tcp6", "proc/net/udp"], bytes, SectionKind::Listeners);
+}
+
+/// All that is read of a process and of the packages behind it; the process runs a program that is gone.
+fn maps(bytes: &[u8]) {
+    #[cfg(unix)]
+    ROOT.with(|root| {
+        let process = root.path().join("proc/7");
+        if !process.exists() {
+            fs::create_dir_all(&process).expect("a directory");
+            std::os::unix::fs::symlink("/usr/sbin/daemon (deleted)", process.join("exe")).expect("a link");
+        }
+    });
+    let paths = [
+        "proc/stat",
+        "proc/uptime",
+        "proc/7/maps",
+        "proc/7/stat",
+        "proc/7/cgroup",
+        "proc/7/mountinfo",
+        "proc/self/mountinfo",
+        "var/lib/dpkg/info/daemon.list",
+        "var/lib/dpkg/diversions",
+    ];
+    scan_files(&paths, bytes, SectionKind::Live);
 }
 
 thread_local! {

@@ -310,6 +310,11 @@ impl Pieces {
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         open::read_exact_at(&self.file, offset, buffer)
     }
+
+    /// The file from its start to its end, for text that is not held as a whole.
+    pub fn into_reader(self) -> impl Read {
+        self.file
+    }
 }
 
 /// Whether an error says that the thing is not there.

@@ -5,10 +5,12 @@
 //! do not move by themselves.
 
 use std::io;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use holdpoint_common::row::{Coverage, Row};
 
+use super::shared::Shared;
 use crate::host::{Facts, Host, Listing, is_absent};
 
 /// Most reasons that one probe gives; the rest is counted.
@@ -64,6 +66,8 @@ impl Reading {
 pub struct Look<'a> {
     /// The host. Probes that read through it directly report to [`Look::note`].
     pub host: &'a Host,
+    /// What other probes of the same scan read already.
+    pub(in crate::scan) shared: Rc<Shared>,
     budget: &'a Budget,
     coverage: Coverage,
     faults: Vec<String>,
@@ -74,7 +78,13 @@ impl<'a> Look<'a> {
     /// A view that has asked for nothing yet.
     pub fn new(host: &'a Host, budget: &'a Budget, probe: &str) -> Self {
         let coverage = Coverage { probe: probe.to_owned(), ..Coverage::default() };
-        Self { host, budget, coverage, faults: Vec::new(), more_faults: 0 }
+        Self { host, shared: Rc::default(), budget, coverage, faults: Vec::new(), more_faults: 0 }
+    }
+
+    /// The same view, which knows what other probes of this scan read already.
+    #[must_use]
+    pub(in crate::scan) fn sharing(self, shared: &Rc<Shared>) -> Self {
+        Self { shared: Rc::clone(shared), ..self }
     }
 
     /// Reads a source of at most `max_bytes`; `None` when it could not be read, for whatever reason.
@@ -147,6 +157,11 @@ impl<'a> Look<'a> {
         } else {
             self.more_faults += 1;
         }
+    }
+
+    /// How many gaps are on record.
+    pub(in crate::scan) fn gaps(&self) -> usize {
+        self.faults.len() + self.more_faults
     }
 
     /// The reading of a probe whose only source gave nothing: absent when it is not there, failed

@@ -10,8 +10,10 @@ pub mod linux;
 pub(crate) mod look;
 mod own;
 mod probe;
+mod shared;
 mod snapshot;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use holdpoint_common::proto::v1::SectionStatus;
@@ -47,11 +49,12 @@ pub fn read_list() -> ReadList {
 pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
     let mut coverage = Vec::new();
     let mut sections = Vec::new();
+    let shared = Rc::default();
     for kind in REPORTED.into_iter().filter(|it| *it != SectionKind::Self_ && kinds.contains(it)) {
         let mut parts = Vec::new();
         for probe in probes().filter(|it| it.kind == kind) {
             let host = host.limited_to(probe.read_list());
-            let mut look = Look::new(&host, budget, probe.name);
+            let mut look = Look::new(&host, budget, probe.name).sharing(&shared);
             let reading = (probe.run)(&mut look);
             let (counted, faults) = look.finish();
             coverage.push(counted);
@@ -132,6 +135,7 @@ fn assemble(kind: SectionKind, parts: Vec<(&str, Reading, Vec<String>)>) -> Sect
     };
     // What is absent explains a section without rows; beside rows it is coverage.
     if !anything_read {
+        absent.dedup();
         faults.append(&mut absent);
     }
     Section::new(kind, status, bounded(faults), rows)

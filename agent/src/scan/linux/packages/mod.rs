@@ -1,6 +1,7 @@
 //! What is installed: one probe for each package database, and who owns a file.
 
 pub mod dpkg;
+mod dpkg_lists;
 pub(super) mod owner;
 pub mod unread;
 
