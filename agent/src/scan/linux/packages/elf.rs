@@ -1,8 +1,8 @@
 //! The build identifier that a linker wrote into a program.
 //!
 //! Source of truth: the ELF specification's header and program headers, and the note
-//! `NT_GNU_BUILD_ID` (name `GNU`, type 3) in a segment of notes. Both widths and both byte orders
-//! are read. A file that is no ELF program, or that has no such note, has no identifier; neither has
+//! `NT_GNU_BUILD_ID` (name `GNU`, type 3) in a segment of notes, else in a section of notes (Go's
+//! linker puts no segment around it). Both widths and both byte orders are read. A file that is no ELF program, or that has no such note, has no identifier; neither has
 //! one whose headers lead out of it, because a program is no database that could be cut off.
 
 use std::fmt::Write;
@@ -10,8 +10,8 @@ use std::io;
 
 use crate::host::Pieces;
 
-/// Most program headers; real programs have about a dozen.
-const MAX_HEADERS: u64 = 128;
+/// Largest table of headers that is read; real ones have 2 KiB.
+const MAX_TABLE: u64 = 64 * 1024;
 /// Largest segment of notes that is read.
 const MAX_NOTES: usize = 64 * 1024;
 /// Longest identifier; a SHA-256 has 32 bytes.
@@ -19,6 +19,7 @@ const MAX_ID: usize = 64;
 
 const MAGIC: &[u8] = b"\x7fELF";
 const PT_NOTE: u64 = 4;
+const SHT_NOTE: u64 = 7;
 const NT_GNU_BUILD_ID: u64 = 3;
 
 /// What the start of a file says of it.
@@ -45,18 +46,14 @@ pub(super) fn read(file: &Pieces) -> io::Result<Program> {
 
 fn build_id(file: &Pieces, start: &[u8]) -> io::Result<Option<String>> {
     let Some(shape) = Shape::of(start) else { return Ok(None) };
-    let Some((table, size, count)) = shape.program_headers(start) else { return Ok(None) };
-    let mut header = [0; 56];
-    let wanted = if shape.is_wide { 56 } else { 32 };
-    if size < u64::try_from(wanted).unwrap_or(u64::MAX) {
-        return Ok(None);
-    }
-    for number in 0..count.min(MAX_HEADERS) {
-        let Some(at) = size.checked_mul(number).and_then(|it| it.checked_add(table)) else { break };
-        if !filled(file, at, &mut header[..wanted])? {
-            break;
+    for fields in if shape.is_wide { &WIDE } else { &NARROW } {
+        let Some((offset, size, count)) = shape.table(start, fields) else { continue };
+        let (Some(bytes), Ok(entry)) = (size.checked_mul(count), usize::try_from(size)) else { continue };
+        let mut table = vec![0; usize::try_from(bytes.min(MAX_TABLE)).unwrap_or(0)];
+        if entry == 0 || !filled(file, offset, &mut table)? {
+            continue;
         }
-        if let Some(notes) = shape.notes(&header[..wanted]) {
+        for notes in table.chunks_exact(entry).filter_map(|it| shape.notes(it, fields)) {
             let mut bytes = vec![0; notes.bytes];
             if filled(file, notes.offset, &mut bytes)?
                 && let Some(id) = shape.find(&bytes, notes.align)
@@ -67,6 +64,67 @@ fn build_id(file: &Pieces, start: &[u8]) -> io::Result<Option<String>> {
     }
     Ok(None)
 }
+
+/// Where a table of headers says what; places of its own numbers in the file's first header, and
+/// of the others in each entry.
+struct Fields {
+    offset: usize,
+    size: usize,
+    count: usize,
+    kind_at: usize,
+    /// The kind that stands for notes.
+    notes: u64,
+    offset_at: usize,
+    bytes_at: usize,
+    align_at: usize,
+}
+
+/// Segments and sections of 64-bit files.
+const WIDE: [Fields; 2] = [
+    Fields {
+        offset: 32,
+        size: 54,
+        count: 56,
+        kind_at: 0,
+        notes: PT_NOTE,
+        offset_at: 8,
+        bytes_at: 32,
+        align_at: 48,
+    },
+    Fields {
+        offset: 40,
+        size: 58,
+        count: 60,
+        kind_at: 4,
+        notes: SHT_NOTE,
+        offset_at: 24,
+        bytes_at: 32,
+        align_at: 48,
+    },
+];
+/// Segments and sections of 32-bit files.
+const NARROW: [Fields; 2] = [
+    Fields {
+        offset: 28,
+        size: 42,
+        count: 44,
+        kind_at: 0,
+        notes: PT_NOTE,
+        offset_at: 4,
+        bytes_at: 16,
+        align_at: 28,
+    },
+    Fields {
+        offset: 32,
+        size: 46,
+        count: 48,
+        kind_at: 4,
+        notes: SHT_NOTE,
+        offset_at: 16,
+        bytes_at: 20,
+        align_at: 32,
+    },
+];
 
 /// Fills a buffer from the file; `false` where the file ends before.
 fn filled(file: &Pieces, at: u64, buffer: &mut [u8]) -> io::Result<bool> {
@@ -80,7 +138,7 @@ fn filled(file: &Pieces, at: u64, buffer: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-/// A segment of notes.
+/// Where notes are.
 struct Notes {
     offset: u64,
     bytes: usize,
@@ -116,27 +174,27 @@ impl Shape {
         Some(if self.is_big { digits.iter().fold(0, fold) } else { digits.iter().rev().fold(0, fold) })
     }
 
-    /// Where the program headers are, how large each is, and how many.
-    fn program_headers(self, start: &[u8]) -> Option<(u64, u64, u64)> {
-        let (offset, width, sizes) = if self.is_wide { (32, 8, 54) } else { (28, 4, 42) };
-        Some((
-            self.number(start, offset, width)?,
-            self.number(start, sizes, 2)?,
-            self.number(start, sizes + 2, 2)?,
-        ))
+    /// A number as wide as addresses are.
+    fn address(self, bytes: &[u8], at: usize) -> Option<u64> {
+        self.number(bytes, at, if self.is_wide { 8 } else { 4 })
     }
 
-    fn notes(self, header: &[u8]) -> Option<Notes> {
-        let (offset, bytes, align, width) = if self.is_wide { (8, 32, 48, 8) } else { (4, 16, 28, 4) };
-        if self.number(header, 0, 4)? != PT_NOTE {
+    /// Where a table is, how large each entry is, and how many there are.
+    fn table(self, start: &[u8], fields: &Fields) -> Option<(u64, u64, u64)> {
+        let offset = self.address(start, fields.offset)?;
+        Some((offset, self.number(start, fields.size, 2)?, self.number(start, fields.count, 2)?))
+    }
+
+    fn notes(self, entry: &[u8], fields: &Fields) -> Option<Notes> {
+        if self.number(entry, fields.kind_at, 4)? != fields.notes {
             return None;
         }
-        let bytes = usize::try_from(self.number(header, bytes, width)?).unwrap_or(usize::MAX);
+        let bytes = usize::try_from(self.address(entry, fields.bytes_at)?).unwrap_or(usize::MAX);
         Some(Notes {
-            offset: self.number(header, offset, width)?,
+            offset: self.address(entry, fields.offset_at)?,
             bytes: bytes.min(MAX_NOTES),
-            // Notes are padded to 4 bytes; a segment that is aligned to 8 pads to 8.
-            align: if self.number(header, align, width)? == 8 { 8 } else { 4 },
+            // Notes are padded to 4 bytes; where they are aligned to 8 they are padded to 8.
+            align: if self.address(entry, fields.align_at)? == 8 { 8 } else { 4 },
         })
     }
 
@@ -178,9 +236,19 @@ pub(super) mod tests {
 
     /// A program of that width and byte order, with a note before the one that counts.
     pub(in super::super) fn program(is_wide: bool, is_big: bool, id: &[u8]) -> Vec<u8> {
+        program_with(is_wide, is_big, id, false)
+    }
+
+    fn program_with(is_wide: bool, is_big: bool, id: &[u8], by_sections: bool) -> Vec<u8> {
         let n = |value, width| number(value, width, is_big);
         let word = if is_wide { 8 } else { 4 };
-        let (header, entry) = if is_wide { (64, 56) } else { (52, 32) };
+        let header = if is_wide { 64 } else { 52 };
+        let entry = match (is_wide, by_sections) {
+            (true, false) => 56,
+            (false, false) => 32,
+            (true, true) => 64,
+            (false, true) => 40,
+        };
         let note = |name: &[u8], kind, content: &[u8]| {
             let mut bytes = [n(name.len() as u64, 4), n(content.len() as u64, 4), n(kind, 4)].concat();
             bytes.extend_from_slice(name);
@@ -193,18 +261,32 @@ pub(super) mod tests {
         let mut out = MAGIC.to_vec();
         out.extend([if is_wide { 2 } else { 1 }, if is_big { 2 } else { 1 }, 1]);
         out.resize(16, 0);
-        out.extend([n(2, 2), n(62, 2), n(1, 4), n(0, word), n(header, word), n(0, word), n(0, 4)].concat());
-        out.extend([n(header, 2), n(entry, 2), n(2, 2), n(0, 2), n(0, 2), n(0, 2)].concat());
+        let (segments, sections) = if by_sections { (0, 2) } else { (2, 0) };
+        out.extend([n(2, 2), n(62, 2), n(1, 4), n(0, word), n(header * segments / 2, word)].concat());
+        out.extend([n(header * sections / 2, word), n(0, 4), n(header, 2)].concat());
+        out.extend([n(entry, 2), n(segments, 2), n(entry, 2), n(sections, 2), n(0, 2)].concat());
         assert_eq!(out.len() as u64, header);
         let at = header + 2 * entry;
         let size = notes.len() as u64;
-        for kind in [1, PT_NOTE] {
-            let parts = if is_wide {
-                [n(kind, 4), n(4, 4), n(at, 8), n(at, 8), n(at, 8), n(size, 8), n(size, 8), n(4, 8)]
-            } else {
-                [n(kind, 4), n(at, 4), n(at, 4), n(at, 4), n(size, 4), n(size, 4), n(4, 4), n(4, 4)]
-            };
-            out.extend(parts.concat());
+        for kind in [1, if by_sections { SHT_NOTE } else { PT_NOTE }] {
+            out.extend(match (is_wide, by_sections) {
+                (true, false) => {
+                    [n(kind, 4), n(4, 4), n(at, 8), n(at, 8), n(at, 8), n(size, 8), n(size, 8), n(4, 8)]
+                        .concat()
+                }
+                (false, false) => {
+                    [n(kind, 4), n(at, 4), n(at, 4), n(at, 4), n(size, 4), n(size, 4), n(4, 4), n(4, 4)]
+                        .concat()
+                }
+                (true, true) => {
+                    [n(1, 4), n(kind, 4), n(2, 8), n(at, 8), n(at, 8), n(size, 8), n(0, 8), n(4, 8), n(0, 8)]
+                        .concat()
+                }
+                (false, true) => {
+                    let start = [n(1, 4), n(kind, 4), n(2, 4), n(at, 4), n(at, 4), n(size, 4)].concat();
+                    [start, n(0, 4), n(0, 4), n(4, 4), n(0, 4)].concat()
+                }
+            });
         }
         out.extend(notes);
         out
@@ -219,8 +301,11 @@ pub(super) mod tests {
     #[test]
     fn every_width_and_byte_order_gives_its_identifier() {
         for (is_wide, is_big) in [(true, false), (true, true), (false, false), (false, true)] {
-            let bytes = program(is_wide, is_big, &[0xab, 0x01, 0x23]);
-            assert_eq!(read_bytes(&bytes), Program::Elf(Some("ab0123".to_owned())), "{is_wide} {is_big}");
+            for by_sections in [false, true] {
+                let bytes = program_with(is_wide, is_big, &[0xab, 0x01, 0x23], by_sections);
+                let expected = Program::Elf(Some("ab0123".to_owned()));
+                assert_eq!(read_bytes(&bytes), expected, "{is_wide} {is_big} {by_sections}");
+            }
         }
     }
 
