@@ -7,6 +7,7 @@
 //! controller show the controller's answer, not their own.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use holdpoint_common::row::FirmwareRow;
 
@@ -152,7 +153,12 @@ fn page<T>(
     parse: fn(&[u8]) -> Result<Option<T>, InvalidPage>,
 ) -> Option<T> {
     let path = format!("{place}/device/{name}");
-    let bytes = look.host.root.read(&path, vpd::MAX_PAGE).ok().filter(|it| !it.is_empty())?;
+    let bytes = match look.host.root.read(&path, vpd::MAX_PAGE) {
+        Ok(bytes) if !bytes.is_empty() => bytes,
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => return look.note(&path, Err(cause)),
+        // Some kernels show a page that the disk never gave, and say so when it is read.
+        Ok(_) | Err(_) => return None,
+    };
     match parse(&bytes) {
         Ok(found) => found,
         Err(why) => {

@@ -30,10 +30,6 @@ pub const READS: &[Reads] = &[
 const MAX_NICS: usize = 1_024;
 const MAX_VALUE: usize = 4_096;
 
-/// `EOPNOTSUPP` and `ENODEV` on every architecture that Holdpoint is built for: a driver that answers no
-/// such question, and a card that went away meanwhile.
-const SAYS_NOTHING: [i32; 2] = [95, 19];
-
 /// Reads one row for each card.
 pub fn probe(look: &mut Look<'_>) -> Reading {
     let Some(nics) = look.list(DIRECTORY, MAX_NICS) else {
@@ -69,11 +65,8 @@ fn describe(look: &mut Look<'_>, nic: &str, drivers: Option<&Nics>) -> FirmwareR
     let (vendor, model) = (value("device/vendor"), value("device/device"));
     let said = drivers.and_then(|drivers| match look.in_time().and_then(|()| drivers.driver(nic)) {
         Ok(said) => Some(said),
-        Err(cause)
-            if is_absent(&cause) || cause.raw_os_error().is_some_and(|it| SAYS_NOTHING.contains(&it)) =>
-        {
-            None
-        }
+        // It went away meanwhile.
+        Err(cause) if is_absent(&cause) => None,
         Err(cause) => {
             look.fault(format!("{DIRECTORY}/{nic}: its driver does not answer: {cause}"));
             None
