@@ -33,7 +33,8 @@ impl Bus {
         );
         fs::write(services.join("org.freedesktop.fwupd.service"), service).unwrap();
         let settings = dir.path().join("bus.conf");
-        let policy = "<allow user='*'/><allow own='*'/><allow send_destination='*' eavesdrop='true'/>";
+        let policy =
+            "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/>";
         fs::write(
             &settings,
             format!(
@@ -133,7 +134,8 @@ fn devices_are_those_that_fwupds_own_tool_shows() {
     .unwrap();
     let rows = until("fwupd answers", || {
         let (rows, faults) = bus.scan();
-        assert!(faults.is_empty(), "{faults:?}");
+        // It takes its name before it answers.
+        assert!(faults.iter().all(|it| it.contains("no answer within")), "{faults:?}");
         (!rows.is_empty() || fwupd.ended().is_some()).then_some(rows)
     });
     if rows.is_empty() {
