@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use holdpoint_agent::host::{Agent, Host};
+use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_agent::scan::{Budget, take};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
@@ -37,6 +38,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("unit", unit),
     ("sockets", sockets),
     ("maps", maps),
+    ("smbios", smbios),
+    ("efivars", efivars),
+    ("vpd", vpd),
+    ("dbus", dbus),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -106,6 +111,38 @@ fn maps(bytes: &[u8]) {
         "var/lib/dpkg/diversions",
     ];
     scan_files(&paths, bytes, SectionKind::Live);
+/// Bytes of an entry point that stand before the tables in an input; version 2 has one less.
+const ENTRY_POINT: usize = 32;
+
+/// Takes the first bytes as the entry point and the rest as the tables.
+fn smbios(bytes: &[u8]) {
+    let (entry, tables) = bytes.split_at(bytes.len().min(ENTRY_POINT));
+    let dir = "sys/firmware/dmi/tables";
+    put(&[&format!("{dir}/smbios_entry_point")], entry);
+    scan_files(&[&format!("{dir}/DMI")], tables, SectionKind::Firmware);
+}
+
+fn efivars(bytes: &[u8]) {
+    let dir = "sys/firmware/efi/efivars";
+    let variables = [
+        format!("{dir}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"),
+        format!("{dir}/db-d719b2cb-3d3a-4596-a3bc-dad00e67656f"),
+        format!("{dir}/dbx-d719b2cb-3d3a-4596-a3bc-dad00e67656f"),
+    ];
+    scan_files(&variables.each_ref().map(String::as_str), bytes, SectionKind::Firmware);
+}
+
+fn vpd(bytes: &[u8]) {
+    let pages = ["sys/block/sda/device/vpd_pg89", "sys/block/sda/device/vpd_pg80"];
+    scan_files(&pages, bytes, SectionKind::Firmware);
+}
+
+fn dbus(bytes: &[u8]) {
+    if let Ok((rows, _)) = devices(bytes) {
+        for row in Rows::encode(&rows).as_slice() {
+            assert!(row.len() <= MAX_ROW, "a row over its limit");
+        }
+    }
 }
 
 thread_local! {
@@ -117,6 +154,11 @@ thread_local! {
 /// Scans a host of which these files are all that a section reads. The front door is slower than
 /// the parser alone, and covers everything between the file and the section that is sent.
 fn scan_files(paths: &[&str], bytes: &[u8], kind: SectionKind) {
+    put(paths, bytes);
+    ROOT.with(|root| scan(root.path(), kind));
+}
+
+fn put(paths: &[&str], bytes: &[u8]) {
     ROOT.with(|root| {
         for path in paths {
             let file = root.path().join(path);
@@ -125,7 +167,6 @@ fn scan_files(paths: &[&str], bytes: &[u8], kind: SectionKind) {
                 fs::write(&file, bytes).expect("a file");
             }
         }
-        scan(root.path(), kind);
     });
 }
 
