@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::open;
-use super::reads::ReadList;
+use super::reads::{Access, ReadList};
 
 /// Most links that one path may cross; the kernel's own limit.
 const MAX_LINKS: usize = 40;
@@ -115,6 +115,20 @@ impl HostRoot {
     #[must_use]
     pub fn limited_to(&self, reads: ReadList) -> Self {
         Self { reads: Some(Arc::new(reads)), ..self.clone() }
+    }
+
+    /// The same tree, of which some more paths can be touched: those that the host's own administrator
+    /// named. For `facts.d` and for nothing else.
+    #[must_use]
+    pub(crate) fn also_allowing(&self, paths: impl IntoIterator<Item = (String, Access)>) -> Self {
+        let reads = self.reads.as_ref().map(|reads| {
+            let mut reads = ReadList::clone(reads);
+            for (path, access) in paths {
+                reads.add(&path, access);
+            }
+            Arc::new(reads)
+        });
+        Self { reads, ..self.clone() }
     }
 
     /// The directory on the machine that runs the agent.

@@ -20,7 +20,7 @@ use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section
 
 use crate::host::{Host, lower_priority};
 
-pub use look::{Budget, Look, Reading};
+pub use look::{Budget, Look, Outcome, Reading};
 pub use probe::Probe;
 pub use snapshot::{HostIdentity, Snapshot};
 

@@ -12,11 +12,15 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as os;
 
+mod netfilter;
+
 use std::io::{self, Read};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use holdpoint_common::section::Digest;
+
+pub(crate) use netfilter::{Ask, Malformed, Message, PacketFilter, messages};
 
 /// Facts of the running system that are in no file below its root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +36,16 @@ impl Live {
     pub fn look() -> Self {
         let hostname = hostname::get().ok().and_then(|it| it.into_string().ok());
         Self { architecture: os::architecture(), hostname: hostname.filter(|it| !it.is_empty()) }
+    }
+
+    /// Opens a conversation with the running packet filter. Only where nf_tables is loaded: the
+    /// kernel would load it.
+    ///
+    /// # Errors
+    /// The system has none or refuses the socket.
+    #[expect(clippy::unused_self, reason = "only who has a running system may ask it")]
+    pub(crate) fn packet_filter(&self) -> io::Result<PacketFilter> {
+        PacketFilter::open()
     }
 }
 
