@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use holdpoint_common::section::Digest;
 
+pub(crate) use live::{Ask, messages};
 pub use live::{Live, Usage};
-pub(crate) use live::{Ask, Malformed, Message, PacketFilter, messages};
 pub(crate) use live::{has_lowest_priority, keep_memory_small, lower_priority, release_memory};
 pub use reads::{Access, ReadList, Reads};
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};

@@ -46,7 +46,10 @@ pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
         for probe in probes().filter(|it| it.kind == kind) {
             let host = host.limited_to(probe.read_list());
             let mut look = Look::new(&host, budget, probe.name);
-            let reading = (probe.run)(&mut look);
+            let reading = match look.in_time() {
+                Ok(()) => (probe.run)(&mut look),
+                Err(late) => Reading::Failed(late.to_string()),
+            };
             let (counted, faults) = look.finish();
             coverage.push(counted);
             parts.push((probe.name, reading, faults));

@@ -20,7 +20,8 @@ use std::path::Path;
 use aws_lc_rs::digest::{Context, SHA256};
 use holdpoint_common::section::Digest;
 
-pub(crate) use netfilter::{Ask, Malformed, Message, PacketFilter, messages};
+use netfilter::PacketFilter;
+pub(crate) use netfilter::{Ask, messages};
 
 /// Facts of the running system that are in no file below its root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

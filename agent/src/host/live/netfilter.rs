@@ -291,10 +291,14 @@ mod tests {
     #[test]
     fn every_question_is_a_dump_and_none_resets() {
         let elements = Ask::Elements { family: 1, table: "filter", set: "ports" };
-        for ask in [Ask::Tables, Ask::Chains, Ask::Rules, Ask::Sets, elements, Ask::Objects, Ask::Flowtables] {
+        for ask in [Ask::Tables, Ask::Chains, Ask::Rules, Ask::Sets, elements, Ask::Objects, Ask::Flowtables]
+        {
             let bytes = ask.bytes(7);
             assert_eq!(bytes.len() % 4, 0);
-            assert_eq!(u32::from_ne_bytes(bytes[..4].try_into().unwrap()), u32::try_from(bytes.len()).unwrap());
+            assert_eq!(
+                u32::from_ne_bytes(bytes[..4].try_into().unwrap()),
+                u32::try_from(bytes.len()).unwrap()
+            );
             assert_eq!(bytes[5], 10);
             assert!([1, 4, 7, 10, 13, 19, 23].contains(&bytes[4]));
         }

@@ -50,9 +50,6 @@ const VALUES: [(&str, &str); 6] = [
 
 /// Reads what confines programs.
 pub fn probe(look: &mut Look<'_>) -> Reading {
-    if let Err(late) = look.in_time() {
-        return Reading::Failed(late.to_string());
-    }
     let mut rows = Vec::new();
     let kernel = Kernel::read(look);
     let runs = kernel.command_line.is_some();
@@ -68,10 +65,12 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         }));
     }
     profiles(look, runs, &mut rows);
-    configured(look, &mut rows, "etc/selinux/config", &[
-        ("SELINUX", "selinux.configured_mode"),
-        ("SELINUXTYPE", "selinux.configured_policy"),
-    ]);
+    configured(
+        look,
+        &mut rows,
+        "etc/selinux/config",
+        &[("SELINUX", "selinux.configured_mode"), ("SELINUXTYPE", "selinux.configured_policy")],
+    );
     for path in ["sys/kernel/security/ima/policy", "sys/kernel/security/integrity/ima/policy"] {
         if look.exists(path) {
             rows.push(Fact::new("ima.present", CHECKS, path).flag(true));
@@ -81,11 +80,16 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     if look.exists("etc/ima/ima-policy") {
         rows.push(Fact::new("ima.configured_policy", CHECKS, "etc/ima/ima-policy").flag(true));
     }
-    configured(look, &mut rows, "etc/fapolicyd/fapolicyd.conf", &[
-        ("permissive", "fapolicyd.permissive"),
-        ("integrity", "fapolicyd.integrity"),
-        ("trust", "fapolicyd.trust"),
-    ]);
+    configured(
+        look,
+        &mut rows,
+        "etc/fapolicyd/fapolicyd.conf",
+        &[
+            ("permissive", "fapolicyd.permissive"),
+            ("integrity", "fapolicyd.integrity"),
+            ("trust", "fapolicyd.trust"),
+        ],
+    );
     let mut rules = drop_ins(look, &["etc/fapolicyd/rules.d"], ".rules");
     rules.push("etc/fapolicyd/fapolicyd.rules".to_owned());
     for path in rules {
@@ -176,7 +180,9 @@ mod tests {
         assert_eq!(find("selinux.configured_policy").state, "absent");
         assert_eq!(find("apparmor.profiles").value, Some(Value::Number(2)));
         assert_eq!(find("fapolicyd.permissive").value, Some(Value::Number(1)));
-        assert!(matches!(&find("security_modules.active").value, Some(Value::List(it)) if it.items.len() == 4));
+        assert!(
+            matches!(&find("security_modules.active").value, Some(Value::List(it)) if it.items.len() == 4)
+        );
         assert!(matches!(&find("security_modules.kernel_command_line").value,
             Some(Value::List(it)) if it.items == ["apparmor=1", "security=apparmor"]));
     }

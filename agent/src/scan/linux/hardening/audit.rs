@@ -46,9 +46,6 @@ const KEYS: [&str; 15] = [
 
 /// Reads auditd's configuration and rules.
 pub fn probe(look: &mut Look<'_>) -> Reading {
-    if let Err(late) = look.in_time() {
-        return Reading::Failed(late.to_string());
-    }
     let mut rows = Vec::new();
     daemon(look, &mut rows);
     let mut files = vec![LOADED.to_owned()];
@@ -79,7 +76,9 @@ fn daemon(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     let read = look.in_time().and_then(|()| look.host.root.read(DAEMON, MAX_BYTES));
     match look.outcome(DAEMON, read) {
         Outcome::Absent => {}
-        Outcome::Denied => rows.push(Fact::new("audit.daemon", CHECKS, DAEMON).because("needs root").denied()),
+        Outcome::Denied => {
+            rows.push(Fact::new("audit.daemon", CHECKS, DAEMON).because("needs root").denied())
+        }
         Outcome::Failed(why) => rows.push(Fact::new("audit.daemon", CHECKS, DAEMON).because(why).error()),
         Outcome::Seen(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
@@ -103,8 +102,13 @@ fn rules(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>, file: &str) {
     rows.push(tell(fact, outcome, "needs root", |fact, bytes| {
         let text = String::from_utf8_lossy(&bytes);
         let lines = || text.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
-        let count = lines().filter(|it| it.starts_with("-a") || it.starts_with("-A") || it.starts_with("-w")).count();
-        let locked = if lines().any(|it| it.split_whitespace().eq(["-e", "2"])) { ", locked until restart" } else { "" };
+        let count =
+            lines().filter(|it| it.starts_with("-a") || it.starts_with("-A") || it.starts_with("-w")).count();
+        let locked = if lines().any(|it| it.split_whitespace().eq(["-e", "2"])) {
+            ", locked until restart"
+        } else {
+            ""
+        };
         fact.because(format!("{count} rules{locked}")).text(&digest(&bytes))
     }));
 }
@@ -131,6 +135,8 @@ mod tests {
         assert_eq!(find("audit.space_left_action").value, Some(Value::Text("SYSLOG".into())));
         assert_eq!(find("audit.rules").reason.as_deref(), Some("2 rules, locked until restart"));
         assert_eq!(find("audit.enabled").value, Some(Value::Flag(true)));
-        assert!(matches!(&find("audit.kernel_command_line").value, Some(Value::List(it)) if it.items == ["audit=1"]));
+        assert!(
+            matches!(&find("audit.kernel_command_line").value, Some(Value::List(it)) if it.items == ["audit=1"])
+        );
     }
 }

@@ -114,8 +114,11 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         }
         if let Some(Setting { value, source }) = setting {
             let fact = Fact::new(&format!("sysctl.configured.{dotted}"), &[check], source);
-            let fact =
-                if source == LAST { fact.because("systemd does not read this file, procps does") } else { fact };
+            let fact = if source == LAST {
+                fact.because("systemd does not read this file, procps does")
+            } else {
+                fact
+            };
             rows.push(number_or_text(fact, value));
         }
     }
@@ -288,10 +291,8 @@ mod tests {
 
     #[test]
     fn a_linked_sysctl_conf_counts_at_its_place() {
-        let (dir, host) = host(&[
-            ("etc/sysctl.conf", "kernel.sysrq=1\n"),
-            ("etc/sysctl.d/99-zz.conf", "kernel.sysrq=2\n"),
-        ]);
+        let (dir, host) =
+            host(&[("etc/sysctl.conf", "kernel.sysrq=1\n"), ("etc/sysctl.d/99-zz.conf", "kernel.sysrq=2\n")]);
         symlink("../sysctl.conf", dir.path().join("etc/sysctl.d/99-sysctl.conf")).unwrap();
         let (rows, _, _) = rows_of::<HardeningRow>(&host, probe);
         assert_eq!(find(&rows, "sysctl.configured.kernel.sysrq").value, Some(Value::Number(2)));
@@ -322,6 +323,9 @@ mod tests {
         let budget = ample();
         let (_dir, host) = host(&[]);
         let mut look = Look::new(&host, &budget, "test");
-        assert_eq!(probe(&mut look), Reading::Absent("neither proc/sys nor a file of sysctl.d is there".into()));
+        assert_eq!(
+            probe(&mut look),
+            Reading::Absent("neither proc/sys nor a file of sysctl.d is there".into())
+        );
     }
 }

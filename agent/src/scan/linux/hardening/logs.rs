@@ -127,8 +127,7 @@ fn forwards(text: &str) -> Vec<String> {
         if line.starts_with('#') {
             continue;
         }
-        let target = line.split_whitespace().nth(1).filter(|_| !line.contains('('));
-        if let Some(target) = target {
+        if let Some(target) = line.split_whitespace().nth(1) {
             if let Some(target) = target.strip_prefix("@@") {
                 targets.push(format!("tcp {}", after_options(target)));
             } else if let Some(target) = target.strip_prefix('@') {
@@ -179,7 +178,8 @@ fn syslog_ng(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
 /// Network drivers inside `destination NAME { ... };`, with the host that is their first argument.
 fn destinations(text: &str) -> Vec<String> {
     const DRIVERS: [&str; 6] = ["network", "syslog", "tcp6", "tcp", "udp6", "udp"];
-    let code: String = text.lines().map(|it| it.split('#').next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let code: String =
+        text.lines().map(|it| it.split('#').next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
     let mut targets = Vec::new();
     for block in code.split("destination ").skip(1) {
         let body = block.split_once('{').map(|it| it.1).unwrap_or_default();

@@ -91,3 +91,28 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
         run: site::probe,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::look::tests::{ample, host};
+    use crate::scan::{Budget, take};
+    use holdpoint_common::proto::v1::SectionStatus;
+    use std::time::Duration;
+
+    #[test]
+    fn nothing_at_all_is_no_fact_and_no_time_is_a_failure() {
+        let (_dir, empty) = host(&[]);
+        let snapshot = take(&empty, &[SectionKind::Hardening], &ample());
+        let section = &snapshot.sections[0];
+        assert_eq!(section.status, SectionStatus::Unsupported, "{:?}", section.reasons);
+        assert!(!section.reasons.is_empty());
+
+        let (_dir, some) = host(&[("etc/fstab", "/dev/a / ext4 ro\n"), ("proc/sys/kernel/sysrq", "1\n")]);
+        let spent = Budget::measured_by(Duration::ZERO, || Duration::ZERO);
+        let snapshot = take(&some, &[SectionKind::Hardening], &spent);
+        let section = &snapshot.sections[0];
+        assert_eq!(section.status, SectionStatus::Failed, "{:?}", section.reasons);
+        assert!(section.reasons.iter().all(|it| it.contains("time")), "{:?}", section.reasons);
+    }
+}

@@ -6,7 +6,7 @@
 
 /// What the files say, in the order in which they apply.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub(super) struct Settings {
     lines: Vec<(Line, String)>,
 }
 
@@ -30,7 +30,7 @@ const MAX_LINES: usize = 8_192;
 
 impl Settings {
     /// Adds a file.
-    pub fn add(&mut self, text: &str, source: &str) {
+    pub(super) fn add(&mut self, text: &str, source: &str) {
         let mut joined = String::new();
         for line in text.lines() {
             if let Some(part) = line.strip_suffix('\\') {
@@ -68,7 +68,9 @@ impl Settings {
     /// What keeps a module out; of several commands kmod takes the first.
     pub(super) fn of(&self, wanted: &str) -> Kept<'_> {
         let install = self.lines.iter().find_map(|(line, source)| match line {
-            Line::Install { module, command } if module == wanted => Some((command.as_str(), source.as_str())),
+            Line::Install { module, command } if module == wanted => {
+                Some((command.as_str(), source.as_str()))
+            }
             Line::Install { .. } | Line::Blacklist(_) => None,
         });
         let blacklist = self.lines.iter().find_map(|(line, source)| match line {

@@ -191,7 +191,10 @@ mod tests {
     fn each_way_of_keeping_a_module_out_has_its_word() {
         let (_dir, host) = host(&[
             ("proc/modules", "usb_storage 81920 1 uas, Live 0x0\next4 1 1 - Live 0x0\n"),
-            ("proc/cmdline", "quiet module_blacklist=dccp,n-hdlc modprobe.blacklist=btusb -- module_blacklist=udf\n"),
+            (
+                "proc/cmdline",
+                "quiet module_blacklist=dccp,n-hdlc modprobe.blacklist=btusb -- module_blacklist=udf\n",
+            ),
             ("proc/sys/kernel/osrelease", "6.1.0-18-amd64\n"),
             ("lib/modules/6.1.0-18-amd64/modules.builtin", "kernel/fs/squashfs/squashfs.ko\n"),
             ("etc/modprobe.d/site.conf", "install usb-storage /bin/false\nblacklist uas\n"),

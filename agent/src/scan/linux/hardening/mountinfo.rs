@@ -8,17 +8,17 @@ const MAX_MOUNTS: usize = 16_384;
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
+pub(super) struct Mount {
     /// Where it is, from the root: `/var/log`.
-    pub place: String,
+    pub(super) place: String,
     /// Kind of file system.
-    pub kind: String,
+    pub(super) kind: String,
     /// Options of the mount in order of names; `ro` also when the whole file system is read-only.
-    pub options: Vec<String>,
+    pub(super) options: Vec<String>,
 }
 
 /// Reads the mounts in order, and whether a line was malformed or there were too many.
-pub fn parse(text: &str) -> (Vec<Mount>, bool) {
+pub(super) fn parse(text: &str) -> (Vec<Mount>, bool) {
     let mut mounts = Vec::new();
     let mut is_whole = true;
     for line in text.lines() {

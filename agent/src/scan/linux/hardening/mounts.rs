@@ -163,7 +163,8 @@ fn automounts(look: &mut Look<'_>, rows: &mut Rows) {
     let mut source = None;
     for file in files {
         let Some(text) = look.text(&file, MAX_FSTAB) else { continue };
-        let place = |line: &str| line.split_whitespace().next().filter(|it| it.starts_with('/')).map(str::to_owned);
+        let place =
+            |line: &str| line.split_whitespace().next().filter(|it| it.starts_with('/')).map(str::to_owned);
         places.extend(text.lines().filter_map(place));
         source.get_or_insert(file);
     }
@@ -225,7 +226,8 @@ mod tests {
 
     #[test]
     fn broken_lines_make_the_answer_partial() {
-        let (_dir, host) = host(&[("proc/1/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n\u{0}\u{1}garbage\n")]);
+        let (_dir, host) =
+            host(&[("proc/1/mountinfo", "27 1 254:0 / / rw - ext4 /dev/vda rw\n\u{0}\u{1}garbage\n")]);
         let (rows, faults, _) = rows_of::<HardeningRow>(&host, probe);
         assert_eq!(faults, ["proc/1/mountinfo: a line cannot be read"]);
         assert!(find(&rows, "mount.options", "/").is_some());

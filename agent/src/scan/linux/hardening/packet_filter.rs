@@ -23,6 +23,9 @@ use crate::scan::{Look, Outcome, Reading};
 /// What this probe may touch.
 pub const READS: &[Reads] = &[
     Reads::metadata("sys/module/nf_tables"),
+    Reads::content("proc/net/ip_tables_names"),
+    Reads::content("proc/net/ip6_tables_names"),
+    Reads::content("proc/net/arp_tables_names"),
     Reads::content("proc/*/net/ip_tables_names"),
     Reads::content("proc/*/net/ip6_tables_names"),
     Reads::content("proc/*/net/arp_tables_names"),
@@ -70,9 +73,6 @@ const LEGACY: [(&str, &str); 3] =
 
 /// Reads the rules in effect and the files.
 pub fn probe(look: &mut Look<'_>) -> Reading {
-    if let Err(late) = look.in_time() {
-        return Reading::Failed(late.to_string());
-    }
     let mut rows = Vec::new();
     saved(look, &mut rows);
     firewalld(look, &mut rows);
@@ -146,7 +146,8 @@ fn one_ruleset(live: &Live) -> io::Result<Ruleset> {
         match filter.dump(ask) {
             Ok(answer) => ruleset.add(&answer),
             // Kernels before 4.10 and 4.16 do not know these.
-            Err(cause) if matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
+            Err(cause)
+                if matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
             Err(cause) => return Err(cause),
         }
     }
@@ -189,20 +190,30 @@ fn saved(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
 
 fn firewalld(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     const FILE: &str = "etc/firewalld/firewalld.conf";
-    setting(look, rows, FILE, &[
-        ("DefaultZone", "packet_filter.firewalld.default_zone"),
-        ("FirewallBackend", "packet_filter.firewalld.backend"),
-        ("Lockdown", "packet_filter.firewalld.lockdown"),
-    ]);
+    setting(
+        look,
+        rows,
+        FILE,
+        &[
+            ("DefaultZone", "packet_filter.firewalld.default_zone"),
+            ("FirewallBackend", "packet_filter.firewalld.backend"),
+            ("Lockdown", "packet_filter.firewalld.lockdown"),
+        ],
+    );
 }
 
 fn ufw(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     setting(look, rows, "etc/ufw/ufw.conf", &[("ENABLED", "packet_filter.ufw.enabled")]);
-    setting(look, rows, "etc/default/ufw", &[
-        ("DEFAULT_INPUT_POLICY", "packet_filter.ufw.input_policy"),
-        ("DEFAULT_OUTPUT_POLICY", "packet_filter.ufw.output_policy"),
-        ("DEFAULT_FORWARD_POLICY", "packet_filter.ufw.forward_policy"),
-    ]);
+    setting(
+        look,
+        rows,
+        "etc/default/ufw",
+        &[
+            ("DEFAULT_INPUT_POLICY", "packet_filter.ufw.input_policy"),
+            ("DEFAULT_OUTPUT_POLICY", "packet_filter.ufw.output_policy"),
+            ("DEFAULT_FORWARD_POLICY", "packet_filter.ufw.forward_policy"),
+        ],
+    );
 }
 
 /// Keys of a file of assignments, where there is that file.
@@ -247,7 +258,9 @@ mod tests {
         assert_eq!(find("packet_filter.firewalld.default_zone").value, Some(Value::Text("public".into())));
         assert_eq!(find("packet_filter.firewalld.backend").state, "absent");
         assert_eq!(find("packet_filter.ufw.enabled").value, Some(Value::Text("yes".into())));
-        assert!(matches!(&find("packet_filter.legacy_tables").value, Some(Value::List(it)) if it.items == ["filter", "nat"]));
+        assert!(
+            matches!(&find("packet_filter.legacy_tables").value, Some(Value::List(it)) if it.items == ["filter", "nat"])
+        );
         assert_eq!(find("packet_filter.nft.digest").reason.as_deref(), Some("not a running system"));
     }
 }

@@ -64,7 +64,8 @@ const MAX_LIBRARY: usize = 256;
 const PATH: [&str; 6] = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
 /// What else is walked, with the levels below it.
 const DEEPER: [(&str, usize); 4] = [("usr/local/libexec", 0), ("usr/libexec", 1), ("usr/lib", 1), ("opt", 2)];
-const CRON: [&str; 5] = ["etc/cron.d", "etc/cron.hourly", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly"];
+const CRON: [&str; 5] =
+    ["etc/cron.d", "etc/cron.hourly", "etc/cron.daily", "etc/cron.weekly", "etc/cron.monthly"];
 /// Directories of `usr/lib` without programs.
 const DATA: [&str; 12] = [
     "modules",
@@ -110,7 +111,8 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         return look.missing("no directory of programs is there");
     }
     let fact = |id: &str| {
-        let fact = Fact::new(id, &["L19"], "usr/bin, usr/sbin, usr/local, usr/libexec, usr/lib, opt, etc/cron*");
+        let fact =
+            Fact::new(id, &["L19"], "usr/bin, usr/sbin, usr/local, usr/libexec, usr/lib, opt, etc/cron*");
         match walk.stopped {
             Some(why) => fact.because(why),
             None => fact,
@@ -161,7 +163,9 @@ impl Walk {
                 return;
             }
             match entry.kind {
-                EntryKind::Directory if levels > 0 && !(is_lib && is_data(&entry.name)) => below.push(&entry.name),
+                EntryKind::Directory if levels > 0 && !(is_lib && is_data(&entry.name)) => {
+                    below.push(&entry.name)
+                }
                 EntryKind::File if !((is_library || is_lib) && is_library_name(&entry.name)) => {}
                 EntryKind::File | EntryKind::Directory | EntryKind::Link | EntryKind::Other => continue,
             }
@@ -191,7 +195,10 @@ impl Walk {
 }
 
 fn is_data(name: &str) -> bool {
-    DATA.contains(&name) || name.ends_with("-linux-gnu") || name.starts_with("python") || name.starts_with("lib")
+    DATA.contains(&name)
+        || name.ends_with("-linux-gnu")
+        || name.starts_with("python")
+        || name.starts_with("lib")
 }
 
 fn is_library_name(name: &str) -> bool {
@@ -256,8 +263,10 @@ mod tests {
         symlink("usr/bin", dir.path().join("bin")).unwrap();
         symlink("sudo", dir.path().join("usr/bin/doas")).unwrap();
         let owner = dir.path().join("usr").metadata().unwrap();
-        let set = |path: &str, mode| set_permissions(dir.path().join(path), Permissions::from_mode(mode)).unwrap();
-        let privileged = ["usr/bin/sudo", "usr/lib/openssh/ssh-keysign", "usr/libexec/a/helper", "opt/vendor/bin/tool"];
+        let set =
+            |path: &str, mode| set_permissions(dir.path().join(path), Permissions::from_mode(mode)).unwrap();
+        let privileged =
+            ["usr/bin/sudo", "usr/lib/openssh/ssh-keysign", "usr/libexec/a/helper", "opt/vendor/bin/tool"];
         for path in privileged {
             set(path, 0o4755);
         }

@@ -94,7 +94,10 @@ impl Ruleset {
     /// The sets whose elements do not move: family, table, name.
     pub fn fixed_sets(&self) -> Vec<(u8, String, String)> {
         let sets = self.tables.iter().flat_map(|((family, table), it)| {
-            it.sets.iter().filter(|(_, set)| !set.moves()).map(|(name, _)| (*family, table.clone(), name.clone()))
+            it.sets
+                .iter()
+                .filter(|(_, set)| !set.moves())
+                .map(|(name, _)| (*family, table.clone(), name.clone()))
         });
         sets.collect()
     }
@@ -288,7 +291,8 @@ impl Table {
         chain.flags = number(message, 10).unwrap_or(0);
         chain.base = hook.map(|hook| {
             let devices = find(hook, 4).into_iter().flat_map(attributes).map(|it| it.value);
-            let mut devices: Vec<String> = find(hook, 3).into_iter().chain(devices).map(attributes::plain).collect();
+            let mut devices: Vec<String> =
+                find(hook, 3).into_iter().chain(devices).map(attributes::plain).collect();
             devices.sort();
             devices.dedup();
             Base {
@@ -341,8 +345,11 @@ impl Base {
             Some(_) => " policy ?",
             None => "",
         };
-        let devices =
-            if self.devices.is_empty() { String::new() } else { format!(" devices {}", self.devices.join(",")) };
+        let devices = if self.devices.is_empty() {
+            String::new()
+        } else {
+            format!(" devices {}", self.devices.join(","))
+        };
         let hook = hook_name(family, self.hook);
         format!("{} hook {hook}{devices} priority {}{policy}", self.kind, self.priority)
     }

@@ -73,6 +73,7 @@ impl Line<'_> {
             "cmp" => self.compare(data),
             "range" => self.range(data),
             "lookup" => self.lookup(data),
+            "dynset" => self.dynamic_set(data),
             "immediate" => self.immediate(data),
             "limit" => self.limit(data),
             "match" | "target" => {
@@ -253,6 +254,19 @@ impl Line<'_> {
         Some(())
     }
 
+    fn dynamic_set(&mut self, data: &[u8]) -> Option<()> {
+        let word = match number(data, 3)? {
+            0 => "add",
+            1 => "update",
+            2 => "delete",
+            _ => return None,
+        };
+        let key = self.registers.get(&number(data, 4)?).map_or("?", |it| it.text.as_str());
+        let text = format!("{word} @{} {{ {key} }}", text(data, 1)?);
+        self.words.push(text);
+        Some(())
+    }
+
     fn immediate(&mut self, data: &[u8]) -> Option<()> {
         let value = find(data, 2)?;
         if let Some(code) = find(value, 2) {
@@ -289,9 +303,13 @@ impl Left {
         match self.form {
             Form::Ipv4 => address(bytes, 4, masked, |it: [u8; 4]| Ipv4Addr::from(it).to_string()),
             Form::Ipv6 => address(bytes, 16, masked, |it: [u8; 16]| Ipv6Addr::from(it).to_string()),
-            Form::Port | Form::Protocol | Form::Family | Form::Name | Form::State | Form::Host | Form::Bytes => {
-                self.element(bytes)
-            }
+            Form::Port
+            | Form::Protocol
+            | Form::Family
+            | Form::Name
+            | Form::State
+            | Form::Host
+            | Form::Bytes => self.element(bytes),
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Set {
     definition: Vec<u8>,
     /// One digest an element: order does not count, and the kernel may change it.
     digests: Vec<Digest>,
+    /// How many of them are no mere ends of intervals.
+    count: usize,
     shown: Vec<Element>,
     /// Why its elements are not known.
     pub(super) unread: Option<String>,
@@ -94,13 +96,15 @@ impl Set {
                 }
             }
             self.digests.push(Digest::of(&canonical));
+            let is_end = number(element, 3).unwrap_or(0) & INTERVAL_END != 0;
+            self.count += usize::from(!is_end);
             if self.shown.len() < MAX_KEPT {
                 let value = |kind| find(element, kind).and_then(|it| find(it, 1)).map(<[u8]>::to_vec);
                 self.shown.push(Element {
                     key: value(1).unwrap_or_default(),
                     end: value(10),
                     data: find(element, 2).map(<[u8]>::to_vec),
-                    is_end: number(element, 3).unwrap_or(0) & INTERVAL_END != 0,
+                    is_end,
                 });
             }
         }
@@ -126,7 +130,7 @@ impl Set {
         match (&self.unread, self.moves()) {
             (Some(why), _) => format!("{word}, elements not read: {why}"),
             (None, true) => format!("{word}, its elements move"),
-            (None, false) => format!("{word}, {} elements", self.digests.len()),
+            (None, false) => format!("{word}, {} elements", self.count),
         }
     }
 

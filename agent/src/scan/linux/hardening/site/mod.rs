@@ -282,8 +282,14 @@ mod tests {
         let good = "[[fact]]\nid = \"site.good\"\nkind = \"file\"\npath = \"/etc\"\n";
         let (dir, host) = tight(&[
             ("etc/holdpoint-agent/facts.d/a.toml", good),
-            ("etc/holdpoint-agent/facts.d/b.toml", "[[fact]]\nid = \"site.b\"\nkind = \"file\"\npath = \"/etc\"\n"),
-            ("etc/holdpoint-agent/facts.d/c.toml", "[[fact]]\nid = \"other\"\nkind = \"file\"\npath = \"/etc\"\n"),
+            (
+                "etc/holdpoint-agent/facts.d/b.toml",
+                "[[fact]]\nid = \"site.b\"\nkind = \"file\"\npath = \"/etc\"\n",
+            ),
+            (
+                "etc/holdpoint-agent/facts.d/c.toml",
+                "[[fact]]\nid = \"other\"\nkind = \"file\"\npath = \"/etc\"\n",
+            ),
             ("etc/holdpoint-agent/facts.d/d.toml", good),
             ("etc/holdpoint-agent/facts.d/README", "x"),
         ]);
@@ -292,7 +298,10 @@ mod tests {
         let (rows, faults, _) = rows_of::<HardeningRow>(&host, probe);
         assert_eq!(find(&rows, "site.good").value, Some(Value::Flag(true)));
         let refused: Vec<_> = rows.iter().filter(|it| it.state == "error").collect();
-        assert_eq!(refused.iter().filter_map(|it| it.subject.as_deref()).collect::<Vec<_>>(), ["b.toml", "c.toml"]);
+        assert_eq!(
+            refused.iter().filter_map(|it| it.subject.as_deref()).collect::<Vec<_>>(),
+            ["b.toml", "c.toml"]
+        );
         assert_eq!(faults.len(), 3, "{faults:?}");
         assert!(rows.iter().all(|it| it.id != "site.b"));
     }

@@ -208,7 +208,9 @@ fn is_secret(path: &str) -> bool {
         || starts(&["etc/NetworkManager/system-connections/", "etc/wpa_supplicant/", "etc/wireguard/"])
         || starts(&["var/lib/holdpoint-agent/", "var/lib/holdpoint/", "etc/ipsec.secrets", "etc/swanctl/"])
         || (name.starts_with("ssh_host_") && !ends(&[".pub"]))
-        || (within(".ssh") && !matches!(name, "authorized_keys" | "known_hosts" | "config") && !ends(&[".pub"]))
+        || (within(".ssh")
+            && !matches!(name, "authorized_keys" | "known_hosts" | "config")
+            && !ends(&[".pub"]))
         || within("private")
         || ends(&[".key", ".keytab", ".p12", ".pfx", ".jks", ".kdbx", "-secrets"])
         || matches!(name, ".netrc" | ".pgpass" | ".my.cnf" | "credentials" | "shadow" | "shadow-")
@@ -250,8 +252,14 @@ mod tests {
             one("kind = \"sysctl\"\nkey = \"vm.swappiness\""),
             Ok(What::Sysctl { key: "vm/swappiness".into() })
         );
-        assert_eq!(one("kind = \"service\"\nname = \"a@b.service\""), Ok(What::Service { name: "a@b".into() }));
-        assert_eq!(one("kind = \"registry\"\nkey = \"HKLM\\\\X\"\nvalue = \"Y\"".replace('\\', "/").as_str()), Ok(What::Registry));
+        assert_eq!(
+            one("kind = \"service\"\nname = \"a@b.service\""),
+            Ok(What::Service { name: "a@b".into() })
+        );
+        assert_eq!(
+            one("kind = \"registry\"\nkey = \"HKLM\\\\X\"\nvalue = \"Y\"".replace('\\', "/").as_str()),
+            Ok(What::Registry)
+        );
         assert_eq!(parse(""), Ok(vec![]));
     }
 
