@@ -39,7 +39,7 @@ impl Live {
         Self { architecture: os::architecture(), hostname: hostname.filter(|it| !it.is_empty()) }
     }
 
-    /// Opens a conversation with the running packet filter. Only where nf_tables is loaded: the
+    /// Opens a conversation with the running packet filter. Only where `nf_tables` is loaded: the
     /// kernel would load it.
     ///
     /// # Errors

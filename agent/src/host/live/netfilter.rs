@@ -1,11 +1,11 @@
-//! The running packet filter: dumps of nf_tables over `NETLINK_NETFILTER`.
+//! The running packet filter: dumps of `nf_tables` over `NETLINK_NETFILTER`.
 //!
-//! Interface: linux/netfilter/nfnetlink.h and nf_tables.h; the kernel answers only a process with
+//! Interface: `nfnetlink.h` and `nf_tables.h` of linux/netfilter; the kernel answers only a process with
 //! `CAP_NET_ADMIN` in its network namespace, and only about that namespace. What is asked is a closed
 //! list of dumps: no message that changes, resets or flushes anything can be said with it.
 //!
 //! The kernel loads its modules when such a socket is opened, so a caller first makes sure that
-//! nf_tables is there: an agent that looks loads nothing.
+//! `nf_tables` is there: an agent that looks loads nothing.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -26,7 +26,7 @@ const HEADER: usize = 16;
 const PREFIX: usize = HEADER + 4;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
-/// The subsystem of nf_tables, in the high byte of a type.
+/// The subsystem of `nf_tables`, in the high byte of a type.
 const NF_TABLES: u16 = 10 << 8;
 /// A dump that was interrupted by a change.
 const INTERRUPTED: u16 = 0x10;
@@ -93,7 +93,7 @@ impl Ask<'_> {
     }
 }
 
-/// A text with the zero that ends it, padded to four bytes. Names of nf_tables are at most 255 bytes.
+/// A text with the zero that ends it, padded to four bytes. Names of `nf_tables` are at most 255 bytes.
 fn attribute(bytes: &mut Vec<u8>, kind: u16, text: &str) {
     let length = u16::try_from(text.len() + 5).unwrap_or(u16::MAX);
     bytes.extend(length.to_ne_bytes());
@@ -106,7 +106,7 @@ fn attribute(bytes: &mut Vec<u8>, kind: u16, text: &str) {
 /// One message of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
-    /// The low byte of its type: `NFT_MSG_NEW*`; `None` for one that is not of nf_tables.
+    /// The low byte of its type: `NFT_MSG_NEW*`; `None` for one that is not of `nf_tables`.
     pub(crate) kind: Option<u8>,
     /// Address family.
     pub(crate) family: u8,

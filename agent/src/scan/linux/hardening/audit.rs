@@ -77,7 +77,7 @@ fn daemon(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     match look.outcome(DAEMON, read) {
         Outcome::Absent => {}
         Outcome::Denied => {
-            rows.push(Fact::new("audit.daemon", CHECKS, DAEMON).because("needs root").denied())
+            rows.push(Fact::new("audit.daemon", CHECKS, DAEMON).because("needs root").denied());
         }
         Outcome::Failed(why) => rows.push(Fact::new("audit.daemon", CHECKS, DAEMON).because(why).error()),
         Outcome::Seen(bytes) => {

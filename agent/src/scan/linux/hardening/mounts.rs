@@ -120,7 +120,9 @@ fn effective(rows: &mut Rows, mounts: &[Mount], place: &str, source: &str, note:
         separate.because(note.map_or(on.clone(), |note| format!("{on}; {note}"))).flag(false)
     });
     rows.push(fact("mount.options").list(mount.options.clone()));
-    rows.push(fact("mount.kind").text(&mount.kind));
+    if is_own {
+        rows.push(fact("mount.kind").text(&mount.kind));
+    }
 }
 
 /// Lines of fstab(5) for places of interest, and those that a user may mount.

@@ -1,9 +1,9 @@
 //! The packet filter: what the kernel applies, and the files that it is loaded from.
 //!
-//! Sources of truth: nf_tables over netlink, which needs `CAP_NET_ADMIN`; our service does not have it,
-//! so on most hosts these facts are `denied` and the saved files speak. iptables-nft is nf_tables too.
+//! Sources of truth: `nf_tables` over netlink, which needs `CAP_NET_ADMIN`; our service does not have it,
+//! so on most hosts these facts are `denied` and the saved files speak. iptables-nft is `nf_tables` too.
 //! The tables of the older iptables are in `proc/net/*_tables_names` (root only); their rules are not
-//! read. nf_tables is asked only where it is already there, because the kernel would load it.
+//! read. `nf_tables` is asked only where it is already there, because the kernel would load it.
 //!
 //! The digest leaves out all that moves: counters, quotas used, handles, and what sets hold that packets
 //! or time change. It compares a host with itself and with its twin on the same kernel. Known lies: a

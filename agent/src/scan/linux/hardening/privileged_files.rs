@@ -164,13 +164,11 @@ impl Walk {
             }
             match entry.kind {
                 EntryKind::Directory if levels > 0 && !(is_lib && is_data(&entry.name)) => {
-                    below.push(&entry.name)
+                    below.push(&entry.name);
+                    continue;
                 }
                 EntryKind::File if !((is_library || is_lib) && is_library_name(&entry.name)) => {}
                 EntryKind::File | EntryKind::Directory | EntryKind::Link | EntryKind::Other => continue,
-            }
-            if entry.kind == EntryKind::Directory {
-                continue;
             }
             self.entries += 1;
             // Gone a moment later, or refused: neither is a program that runs with other rights here.

@@ -1,7 +1,7 @@
 //! What decides about a device that somebody plugs in.
 //!
 //! Sources of truth: `authorized_default` of each USB host controller (0: nothing is used before it
-//! is authorized, 2: only what is inside), and USBGuard's configuration, which its packages make
+//! is authorized, 2: only what is inside), and `USBGuard`'s configuration, which its packages make
 //! readable for root alone. Rules name serial numbers of devices: only their digest and number are said.
 
 use super::fact::Fact;
@@ -23,7 +23,7 @@ const RULES: &str = "etc/usbguard/rules.conf";
 const MAX_DEVICES: usize = 4_096;
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// USBGuard's keys and the facts that they are.
+/// `USBGuard`'s keys and the facts that they are.
 const KEYS: [(&str, &str); 4] = [
     ("ImplicitPolicyTarget", "usbguard.implicit_policy"),
     ("PresentDevicePolicy", "usbguard.present_device_policy"),
@@ -31,7 +31,7 @@ const KEYS: [(&str, &str); 4] = [
     ("RestoreControllerDeviceState", "usbguard.restore_controller_state"),
 ];
 
-/// Reads controllers and USBGuard.
+/// Reads controllers and `USBGuard`.
 pub fn probe(look: &mut Look<'_>) -> Reading {
     let mut rows = Vec::new();
     let listing = look.list(DEVICES, MAX_DEVICES);

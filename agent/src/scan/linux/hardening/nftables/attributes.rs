@@ -1,6 +1,6 @@
 //! Attributes of netlink messages: length, type, value, padded to four bytes.
 //!
-//! linux/netlink.h; numbers inside nf_tables attributes are big-endian. Nothing is copied.
+//! linux/netlink.h; numbers inside `nf_tables` attributes are big-endian. Nothing is copied.
 
 /// The two high bits of a type say "nested" and "network order"; they are not part of it.
 const TYPE: u16 = 0x3fff;

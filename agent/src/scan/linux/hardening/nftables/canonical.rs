@@ -23,11 +23,11 @@ pub(super) fn record(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Adds one expression of a rule.
-pub(super) fn expression(out: &mut Vec<u8>, bytes: &[u8], sets: &Sets<'_>) {
+pub(super) fn expression(out: &mut Vec<u8>, bytes: &[u8], sets: Sets<'_>) {
     nested(out, bytes, sets, 0);
 }
 
-fn nested(out: &mut Vec<u8>, bytes: &[u8], sets: &Sets<'_>, depth: usize) {
+fn nested(out: &mut Vec<u8>, bytes: &[u8], sets: Sets<'_>, depth: usize) {
     let name = find(bytes, NAME).map(plain).unwrap_or_default();
     record(out, name.as_bytes());
     let data = find(bytes, DATA).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! What dumps of nf_tables say: tables, chains, rules, sets, and one digest over all of them.
+//! What dumps of `nf_tables` say: tables, chains, rules, sets, and one digest over all of them.
 //!
-//! Pure: bytes in, values out. linux/netfilter/nf_tables.h names the attributes. The digest is
+//! Pure: bytes in, values out. `linux/netfilter/nf_tables.h` names the attributes. The digest is
 //! SHA-256 over the canonical form (see `canonical`): tables, chains, sets and objects in the order
 //! of their names, rules in their own order. `nft` and this reader are of one mind about what a rule
 //! says, but the digest is this reader's own and compares hosts and days, not tools.
@@ -175,16 +175,16 @@ impl Ruleset {
             return None;
         }
         let chain = table.chains.entry(chain_name.clone()).or_default();
-        let mut canonical = chain.digest.map(|it| it.to_vec()).unwrap_or_default();
+        let mut canonical = chain.digest.map(Digest::to_vec).unwrap_or_default();
         for expression in attributes(expressions).filter(|it| it.kind == ELEMENT) {
-            canonical::expression(&mut canonical, expression.value, &sets);
+            canonical::expression(&mut canonical, expression.value, sets);
         }
         // Only rules of iptables-nft have it: which protocol their matches were told.
         record(&mut canonical, find(message, 5).unwrap_or_default());
         chain.digest = Some(Digest::of(&canonical));
         chain.rules += 1;
         if self.lines.len() < MAX_LINES {
-            let line = rule::line(family, expressions, &sets);
+            let line = rule::line(family, expressions, sets);
             self.lines.push(((family, table_name, chain_name), line));
         }
         Some(())
@@ -371,15 +371,12 @@ fn hook_name(family: u8, hook: u32) -> String {
     const ARP: u8 = 3;
     const NETDEV: u8 = 5;
     let name = match (family, hook) {
-        (ARP, 0) => "input",
-        (ARP, 1) => "output",
-        (ARP, 2) => "forward",
         (NETDEV, 0) | (_, 5) => "ingress",
         (NETDEV, 1) => "egress",
+        (ARP, 1) | (_, 3) => "output",
+        (ARP, 0) | (_, 1) => "input",
         (_, 0) => "prerouting",
-        (_, 1) => "input",
         (_, 2) => "forward",
-        (_, 3) => "output",
         (_, 4) => "postrouting",
         _ => return format!("hook{hook}"),
     };

@@ -43,7 +43,7 @@ enum Form {
 }
 
 /// The line of the expressions of a rule.
-pub(super) fn line(family: u8, expressions: &[u8], sets: &Sets<'_>) -> String {
+pub(super) fn line(family: u8, expressions: &[u8], sets: Sets<'_>) -> String {
     let mut line = Line { family, sets, registers: BTreeMap::new(), words: Vec::new() };
     for expression in attributes(expressions).filter(|it| it.kind == ELEMENT).take(MAX_EXPRESSIONS) {
         let name = text(expression.value, NAME).unwrap_or_default();
@@ -58,7 +58,7 @@ pub(super) fn line(family: u8, expressions: &[u8], sets: &Sets<'_>) -> String {
 
 struct Line<'a> {
     family: u8,
-    sets: &'a Sets<'a>,
+    sets: Sets<'a>,
     registers: BTreeMap<u32, Left>,
     words: Vec<String>,
 }

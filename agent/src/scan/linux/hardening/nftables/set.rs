@@ -46,16 +46,16 @@ struct Element {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sets<'a>(pub(super) Option<&'a BTreeMap<String, Set>>);
 
-impl Sets<'_> {
+impl<'a> Sets<'a> {
     /// What a rule means by the name of a set: its name, or what it holds when the name was made up.
-    pub(super) fn meaning(&self, name: &str) -> Vec<u8> {
+    pub(super) fn meaning(self, name: &str) -> Vec<u8> {
         match self.get(name) {
             Some(set) if set.is_anonymous() => set.canonical(""),
             Some(_) | None => name.as_bytes().to_vec(),
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Set> {
+    pub(super) fn get(self, name: &str) -> Option<&'a Set> {
         self.0.and_then(|it| it.get(name))
     }
 }

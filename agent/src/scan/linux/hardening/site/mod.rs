@@ -115,11 +115,12 @@ fn row(look: &mut Look<'_>, root: &HostRoot, file: &str, fact: &SiteFact) -> Har
     let about = |subject: &str| Fact::new(&fact.id, &checks, file).about(subject);
     match &fact.what {
         What::Exists { path } => {
-            let outcome = look.outcome(path, root.facts(path));
-            match outcome {
-                Outcome::Absent => about(path).flag(false),
-                other => tell(about(path), other, RIGHTS, |fact, _| fact.flag(true)),
-            }
+            let outcome = match look.outcome(path, root.facts(path)) {
+                // For this kind absence is the answer.
+                Outcome::Absent => return about(path).flag(false),
+                there @ (Outcome::Seen(_) | Outcome::Denied | Outcome::Failed(_)) => there,
+            };
+            tell(about(path), outcome, RIGHTS, |fact, _| fact.flag(true))
         }
         What::Line { path, wanted, show } => {
             let outcome = look.outcome(path, root.read(path, MAX_TEXT));
