@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use holdpoint_agent::host::{Agent, Host};
 use holdpoint_agent::scan::firmware::fwupd::devices;
+use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
 use holdpoint_agent::scan::{Budget, take};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
@@ -42,6 +43,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("efivars", efivars),
     ("vpd", vpd),
     ("dbus", dbus),
+    ("nftables", nftables),
+    ("facts_d", facts_d),
+    ("mountinfo", mountinfo),
+    ("modprobe", modprobe),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -111,6 +116,8 @@ fn maps(bytes: &[u8]) {
         "var/lib/dpkg/diversions",
     ];
     scan_files(&paths, bytes, SectionKind::Live);
+}
+
 /// Bytes of an entry point that stand before the tables in an input; version 2 has one less.
 const ENTRY_POINT: usize = 32;
 
@@ -143,6 +150,32 @@ fn dbus(bytes: &[u8]) {
             assert!(row.len() <= MAX_ROW, "a row over its limit");
         }
     }
+}
+
+/// Takes the bytes as an answer of the kernel, and everything that is said about it.
+fn nftables(bytes: &[u8]) {
+    let read = || {
+        let mut ruleset = Ruleset::default();
+        ruleset.add(bytes);
+        ruleset
+    };
+    let ruleset = read();
+    let lines =
+        [ruleset.tables(), ruleset.base_chains(), ruleset.other_chains(), ruleset.sets(), ruleset.rules()];
+    assert!(lines.iter().flatten().all(|it| !it.contains('\n')), "a fact is one line");
+    assert_eq!(ruleset.digest(), read().digest(), "a digest moves by itself");
+}
+
+fn facts_d(bytes: &[u8]) {
+    scan_files(&["etc/holdpoint-agent/facts.d/site.toml"], bytes, SectionKind::Hardening);
+}
+
+fn mountinfo(bytes: &[u8]) {
+    scan_files(&["proc/1/mountinfo", "etc/fstab"], bytes, SectionKind::Hardening);
+}
+
+fn modprobe(bytes: &[u8]) {
+    scan_files(&["etc/modprobe.d/site.conf"], bytes, SectionKind::Hardening);
 }
 
 thread_local! {

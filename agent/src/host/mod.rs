@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use holdpoint_common::section::Digest;
 
 pub use bus::{Answer, Bus};
+pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
 pub(crate) use live::{has_lowest_priority, keep_memory_small, lower_priority, release_memory};
 pub use reads::{Access, RUNTIME, ReadList, Reads};

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::open;
-use super::reads::ReadList;
+use super::reads::{Access, ReadList};
 
 /// Most links that one path may cross; the kernel's own limit.
 const MAX_LINKS: usize = 40;
@@ -132,6 +132,18 @@ impl HostRoot {
     pub fn limited_to(&self, reads: ReadList) -> Self {
         let limits = Limits { reads, directories: Mutex::default() };
         Self { reads: Some(Arc::new(limits)), ..self.clone() }
+    }
+
+    /// The same tree, of which some more paths can be touched: those that the host's own administrator
+    /// named. For `facts.d` and for nothing else.
+    #[must_use]
+    pub(crate) fn also_allowing(&self, paths: impl IntoIterator<Item = (String, Access)>) -> Self {
+        let Some(limits) = &self.reads else { return self.clone() };
+        let mut reads = limits.reads.clone();
+        for (path, access) in paths {
+            reads.add(&path, access);
+        }
+        self.limited_to(reads)
     }
 
     /// The directory on the machine that runs the agent.

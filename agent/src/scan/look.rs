@@ -44,6 +44,19 @@ impl Budget {
     }
 }
 
+/// What became of a source whose row has a state of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It was read.
+    Seen(T),
+    /// It is not there.
+    Absent,
+    /// Reading it needs more rights. No fault: the row says it.
+    Denied,
+    /// It is there and broken, or time is up; also recorded as a fault.
+    Failed(String),
+}
+
 /// What a probe found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
@@ -148,6 +161,38 @@ impl<'a> Look<'a> {
                 None
             }
         }
+    }
+
+    /// Counts what became of a source whose row has a state of its own: that rights are missing is
+    /// then an answer and no gap of the section.
+    pub fn outcome<T>(&mut self, source: &str, result: io::Result<T>) -> Outcome<T> {
+        match result {
+            Ok(value) => {
+                self.coverage.read += 1;
+                Outcome::Seen(value)
+            }
+            Err(cause) if is_absent(&cause) => {
+                self.coverage.absent += 1;
+                Outcome::Absent
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                self.coverage.denied += 1;
+                Outcome::Denied
+            }
+            Err(cause) => {
+                self.coverage.failed += 1;
+                let why = plain(&cause);
+                self.fault(format!("{source}: {why}"));
+                Outcome::Failed(why)
+            }
+        }
+    }
+
+    /// Reads a source of one value, trimmed, whose row has a state of its own.
+    pub fn value_or_state(&mut self, path: &str) -> Outcome<String> {
+        const MAX_VALUE: usize = 4 * 1024;
+        let result = self.in_time().and_then(|()| self.host.root.read(path, MAX_VALUE));
+        self.outcome(path, result.map(|it| said(&String::from_utf8_lossy(&it)).unwrap_or_default()))
     }
 
     /// Records that something could not be read, so that the section is not complete.

@@ -22,7 +22,7 @@ use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section
 
 use crate::host::{Host, RUNTIME, ReadList, lower_priority};
 
-pub use look::{Budget, Look, Reading};
+pub use look::{Budget, Look, Outcome, Reading};
 pub use probe::Probe;
 pub use snapshot::{HostIdentity, Snapshot};
 
@@ -55,7 +55,10 @@ pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
         for probe in probes().filter(|it| it.kind == kind) {
             let host = host.limited_to(probe.read_list());
             let mut look = Look::new(&host, budget, probe.name).sharing(&shared);
-            let reading = (probe.run)(&mut look);
+            let reading = match look.in_time() {
+                Ok(()) => (probe.run)(&mut look),
+                Err(late) => Reading::Failed(late.to_string()),
+            };
             let (counted, faults) = look.finish();
             coverage.push(counted);
             parts.push((probe.name, reading, faults));

@@ -14,6 +14,8 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as os;
 
+mod netfilter;
+
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,8 @@ use super::bus::{Bus, TIME_LIMIT};
 
 /// Where the message bus of a Linux system is, by the D-Bus specification.
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+use netfilter::PacketFilter;
+pub(crate) use netfilter::{Ask, messages};
 
 /// Facts of the running system that are in no file below its root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +66,16 @@ impl Live {
     /// The system refuses it or has none.
     pub fn nics(&self) -> io::Result<Nics> {
         os::NicSocket::open().map(Nics)
+    }
+
+    /// Opens a conversation with the running packet filter. Only where `nf_tables` is loaded: the
+    /// kernel would load it.
+    ///
+    /// # Errors
+    /// The system has none or refuses the socket.
+    #[expect(clippy::unused_self, reason = "only who has a running system may ask it")]
+    pub(crate) fn packet_filter(&self) -> io::Result<PacketFilter> {
+        PacketFilter::open()
     }
 }
 

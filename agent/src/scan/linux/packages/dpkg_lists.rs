@@ -211,7 +211,7 @@ mod tests {
             ("var/lib/dpkg/info/b:amd64.list", ""),
             ("var/lib/dpkg/info/b:i386.list", ""),
         ]);
-        host.live = Some(Live { architecture: Some("x86_64".to_owned()), hostname: None });
+        host.live = Some(Live { architecture: Some("x86_64".to_owned()), ..Live::default() });
         for (file, at) in [("a.list", 100), ("b:amd64.list", 200), ("b:i386.list", 300)] {
             let file = File::options().write(true).open(dir.path().join(INFO).join(file)).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(at)).unwrap();
