@@ -15,7 +15,7 @@ use holdpoint_common::section::Digest;
 
 pub use live::{Live, Usage};
 pub(crate) use live::{has_lowest_priority, keep_memory_small, lower_priority, release_memory};
-pub use reads::{Access, ReadList, Reads};
+pub use reads::{Access, RUNTIME, ReadList, Reads};
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
 
 /// One machine to look at.

@@ -27,6 +27,9 @@ const MAX_LINKS: usize = 40;
 /// Most components that one path may grow to while its links are resolved.
 const MAX_PARTS: usize = 512;
 
+/// Most bytes that the names of one listing may have: they are held in memory together.
+const MAX_NAMES: usize = 4 * 1024 * 1024;
+
 /// A file-system root that probes read and never leave.
 #[derive(Debug, Clone)]
 pub struct HostRoot {
@@ -181,12 +184,18 @@ impl HostRoot {
         self.allowed(&inside, ReadList::may_list)?;
         let mut entries = Vec::new();
         let mut unreadable_names = 0;
+        let mut names = 0;
         for entry in fs::read_dir(self.dir.join(&inside))? {
             let entry = entry?;
             if entries.len() + unreadable_names == max_entries {
                 return Err(io::Error::other(format!("more than {max_entries} entries")));
             }
-            match entry.file_name().into_string() {
+            let name = entry.file_name();
+            names += name.len();
+            if names > MAX_NAMES {
+                return Err(io::Error::other(format!("names of more than {MAX_NAMES} bytes")));
+            }
+            match name.into_string() {
                 Ok(name) if !(inside.as_os_str().is_empty() && self.hidden.contains(&name.as_str())) => {
                     entries.push(Entry { name, kind: kind_of(entry.file_type()?) });
                 }

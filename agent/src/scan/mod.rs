@@ -20,7 +20,7 @@ use holdpoint_common::proto::v1::SectionStatus;
 use holdpoint_common::row::{MAX_ROW, REPORTED, SectionKind, section_name};
 use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section};
 
-use crate::host::{Host, lower_priority};
+use crate::host::{Host, RUNTIME, ReadList, lower_priority};
 
 pub use look::{Budget, Look, Reading};
 pub use probe::Probe;
@@ -37,6 +37,12 @@ const TABLES: [&[Probe]; 5] =
 /// Every probe, in the order in which it runs.
 pub fn probes() -> impl Iterator<Item = &'static Probe> {
     TABLES.into_iter().flatten()
+}
+
+/// All that the program may touch, as published in `READS.md`: every probe's list, and what the
+/// libraries read that it is built with. Its state directory and the paths of `facts.d` come on top.
+pub fn read_list() -> ReadList {
+    ReadList::new(probes().flat_map(|it| it.reads.iter().copied().flatten()).chain(RUNTIME))
 }
 
 /// Looks at the given sections of a host, within a time.

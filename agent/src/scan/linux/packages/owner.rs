@@ -11,12 +11,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::dpkg_lists;
+use super::{apk, dpkg_lists, pacman};
 use crate::host::Reads;
 use crate::scan::Look;
 
 /// What this source may touch.
-pub(in crate::scan::linux) const READS: &[Reads] = dpkg_lists::READS;
+pub(in crate::scan::linux) const READS: &[Reads] = &Reads::joined::<{ Reads::count(LISTS) }>(LISTS);
+
+const LISTS: &[&[Reads]] = &[dpkg_lists::READS, apk::OWNER_READS, pacman::OWNER_READS];
 
 /// Directories that became links into `/usr`.
 const MERGED: [&str; 5] = ["/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/"];
@@ -62,6 +64,8 @@ fn search(look: &mut Look<'_>, wanted: &BTreeSet<String>) -> BTreeMap<String, St
     let asked: BTreeMap<Vec<u8>, &String> = texts.iter().map(|it| (it.as_bytes().to_vec(), it)).collect();
     let mut found = BTreeMap::new();
     dpkg_lists::owners(look, &asked, &mut found);
+    apk::owners(look, &asked, &mut found);
+    pacman::owners(look, &asked, &mut found);
     wanted
         .iter()
         .filter_map(|path| Some((path.clone(), names(path).find_map(|it| found.get(&it))?.clone())))
