@@ -150,24 +150,31 @@ struct Suspect {
     now: Option<(u64, u64)>,
 }
 
-/// What is known of each file in memory: `None` for one that is as on disk.
+/// The files in memory that were looked at, by device and number.
 #[derive(Debug, Default)]
 struct Files {
-    seen: BTreeMap<(u64, u64), Vec<(Vec<u8>, Option<Rc<Suspect>>)>>,
+    seen: BTreeMap<(u64, u64), Vec<Seen>>,
     bytes: usize,
+}
+
+/// One name of a file in memory; no suspect when it is as on disk.
+#[derive(Debug)]
+struct Seen {
+    path: Vec<u8>,
+    suspect: Option<Rc<Suspect>>,
 }
 
 impl Files {
     fn suspect(&mut self, root: &HostRoot, mapping: Mapping<'_>) -> Option<Rc<Suspect>> {
         let known = self.seen.entry((mapping.device, mapping.inode)).or_default();
-        if let Some((_, suspect)) = known.iter().find(|(path, _)| path == mapping.path) {
-            return suspect.clone();
+        if let Some(seen) = known.iter().find(|it| it.path == mapping.path) {
+            return seen.suspect.clone();
         }
         let path = maps::path_of(mapping.path);
         let suspect = compare(root, &path, mapping.device, mapping.inode).map(Rc::new);
         self.bytes += mapping.path.len();
         if self.bytes < MAX_HELD {
-            known.push((mapping.path.to_vec(), suspect.clone()));
+            known.push(Seen { path: mapping.path.to_vec(), suspect: suspect.clone() });
         }
         suspect
     }

@@ -1,6 +1,6 @@
 //! Reads `proc/PID/maps`: which files a process has in memory as code.
 //!
-//! Format: proc_pid_maps(5). A path ends the line and may hold anything but a newline, which is
+//! Format: `proc_pid_maps(5)`. A path ends the line and may hold anything but a newline, which is
 //! written `\012`. The text is read in pieces and never held as a whole: a large program has tens
 //! of thousands of lines.
 

@@ -54,5 +54,5 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
 
 /// The reading of a root that does not run.
 fn at_rest(look: &mut Look<'_>) -> Reading {
-    look.missing("proc is not there: this is no running system")
+    look.missing("proc/stat is not there: this is no running system")
 }

@@ -121,9 +121,19 @@ impl Started<'_> {
     }
 }
 
+/// The newest process of each program of a service.
+type Programs<'a> = BTreeMap<Option<&'a str>, Newest<'a>>;
+
+#[derive(Debug, Clone, Copy)]
+struct Newest<'a> {
+    /// Whether the first process is its parent.
+    is_main: bool,
+    ticks: i64,
+    process: &'a Process,
+}
+
 fn started<'a>(look: &mut Look<'_>, processes: &'a Processes) -> Vec<Started<'a>> {
-    // By service and program: whether the first process is the parent, start, process.
-    let mut mains: BTreeMap<&str, BTreeMap<Option<&str>, (bool, i64, &Process)>> = BTreeMap::new();
+    let mut services: BTreeMap<&str, Programs<'_>> = BTreeMap::new();
     let mut is_malformed = false;
     for process in &processes.list {
         let Some(service) = process.service.as_ref().filter(|it| it.is_system) else { continue };
@@ -137,9 +147,9 @@ fn started<'a>(look: &mut Look<'_>, processes: &'a Processes) -> Vec<Started<'a>
             is_malformed = true;
             continue;
         };
-        let this = (parent == FIRST, ticks, process);
-        let newest = mains.entry(&service.name).or_default().entry(process.path()).or_insert(this);
-        if (this.0, this.1) > (newest.0, newest.1) {
+        let this = Newest { is_main: parent == FIRST, ticks, process };
+        let newest = services.entry(&service.name).or_default().entry(process.path()).or_insert(this);
+        if (this.is_main, this.ticks) > (newest.is_main, newest.ticks) {
             *newest = this;
         }
     }
@@ -147,12 +157,12 @@ fn started<'a>(look: &mut Look<'_>, processes: &'a Processes) -> Vec<Started<'a>
         look.fault("starts of services: a line cannot be read");
     }
     let mut started = Vec::new();
-    for (service, programs) in mains {
+    for (service, programs) in services {
         // Workers come and go; what the service manager started itself is the service.
-        let has_main = programs.values().any(|it| it.0);
-        let mains: Vec<_> = programs.into_values().filter(|it| it.0 || !has_main).collect();
-        let newest = mains.iter().map(|it| it.1).max().unwrap_or_default();
-        started.extend(mains.into_iter().filter_map(|(_, ticks, process)| {
+        let has_main = programs.values().any(|it| it.is_main);
+        let mains: Vec<Newest<'_>> = programs.into_values().filter(|it| it.is_main || !has_main).collect();
+        let newest = mains.iter().map(|it| it.ticks).max().unwrap_or_default();
+        started.extend(mains.into_iter().filter_map(|Newest { ticks, process, .. }| {
             let unit = process.service.as_ref()?.unit();
             Some(Started { service, unit, process, ticks, is_newest: ticks == newest })
         }));

@@ -2,7 +2,7 @@
 //!
 //! A process can have its own mounts (a container, but also every service that systemd puts behind
 //! `PrivateTmp` or `ProtectSystem`) and its own root. Source of truth: `proc/PID/mountinfo`,
-//! proc_pid_mountinfo(5), of the process and of the agent. A path means the same when the mount
+//! `proc_pid_mountinfo(5)`, of the process and of the agent. A path means the same when the mount
 //! that covers it is the same directory of the same file system in both. In doubt it does not.
 
 use crate::host::Reads;
