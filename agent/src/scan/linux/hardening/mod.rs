@@ -3,11 +3,14 @@
 //! Nothing here says which value is good; that is the collector's. Where several files compete the
 //! *effective* value is read, and its source names the file that won.
 
-#![expect(dead_code, reason = "the first probes of this folder come with the next commits")]
-
 mod fact;
+mod files;
+pub mod sshd;
+
+use holdpoint_common::row::SectionKind;
 
 use crate::scan::probe::Probe;
 
 /// The probes of this folder.
-pub(in crate::scan) const PROBES: &[Probe] = &[];
+pub(in crate::scan) const PROBES: &[Probe] =
+    &[Probe { name: "linux/sshd", kind: SectionKind::Hardening, reads: &[sshd::READS], run: sshd::probe }];
