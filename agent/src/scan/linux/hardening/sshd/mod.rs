@@ -3,7 +3,7 @@
 //! Sources of truth: the command line that the distribution's service file takes from
 //! `etc/default/ssh` and its like, then `etc/ssh/sshd_config` (`usr/etc/ssh/sshd_config` when that is
 //! not there) with all that it includes. The first value of a keyword wins; lists of users,
-//! ports and addresses add up. Includes are relative to `etc/ssh`, sorted by bytes, at most 16 deep. Often only root
+//! ports and addresses add up; a `Match all` block is part of the global part and stronger. Includes are relative to `etc/ssh`, sorted by bytes, at most 16 deep. Often only root
 //! may read them. Facts without a subject are the global part; what a `Match` block
 //! sets is a fact about its criteria. Defaults that no OpenSSH in use disagrees on are facts too,
 //! with that reason; for `PermitRootLogin` the version inside the program decides.
@@ -23,7 +23,7 @@ mod settings;
 use holdpoint_common::row::HardeningRow;
 
 use self::keywords::{Default, KEYWORDS, Keyword};
-use self::settings::{Gap, Setting, Settings};
+use self::settings::{EVERYBODY, Gap, Setting, Settings};
 use super::fact::Fact;
 use super::files::{self, Found};
 use crate::host::Reads;
@@ -91,13 +91,14 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
 }
 
 fn global(look: &mut Look<'_>, settings: &Settings, keyword: &Keyword, main: &str) -> HardeningRow {
-    let set: Vec<(usize, &Setting)> = settings
-        .all
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| it.block.is_none() && keyword.is_set_by(&it.line))
-        .take(if keyword.adds_up() { usize::MAX } else { 1 })
-        .collect();
+    // `Match all` is about everybody, and what a block sets comes before what the global part says.
+    let everybody = [Some(EVERYBODY), None].into_iter().map(|block| {
+        let of = settings.all.iter().enumerate();
+        let of = of.filter(move |(_, it)| it.block.as_deref() == block && keyword.is_set_by(&it.line));
+        of.take(if keyword.adds_up() { usize::MAX } else { 1 }).collect()
+    });
+    let set: Vec<(usize, &Setting)> =
+        everybody.into_iter().find(|it: &Vec<_>| !it.is_empty()).unwrap_or_default();
     let first = set.first().map(|it| it.1);
     let fact = fact(keyword, first.map_or(main, |it| &it.file));
     // What was missed could have set it first, or could have added to it.
@@ -174,7 +175,7 @@ fn in_blocks(settings: &Settings) -> Vec<HardeningRow> {
     let mut rows: Vec<HardeningRow> = Vec::new();
     let mut done: Vec<(&str, &str)> = Vec::new();
     for setting in &settings.all {
-        let Some(block) = setting.block.as_deref() else { continue };
+        let Some(block) = setting.block.as_deref().filter(|it| *it != EVERYBODY) else { continue };
         let Some(keyword) = KEYWORDS.iter().find(|it| it.is_set_by(&setting.line)) else { continue };
         if done.contains(&(block, keyword.fact)) {
             continue;

@@ -12,6 +12,8 @@ const BASE: &str = "etc/ssh";
 const MAX_DEPTH: usize = 16;
 /// Most files of one configuration.
 const MAX_FILES: usize = 256;
+/// Criteria that everybody meets.
+pub(super) const EVERYBODY: &str = "all";
 /// Most settings that are kept.
 const MAX_SETTINGS: usize = 4_096;
 
@@ -88,8 +90,13 @@ impl Settings {
             match line.keyword.as_str() {
                 "match" => {
                     let criteria = line.arguments.join(" ");
-                    let nested = outer.map(|it| format!("{it} and {criteria}"));
-                    block = Some(nested.unwrap_or(criteria).into());
+                    let is_for_all = criteria.eq_ignore_ascii_case(EVERYBODY);
+                    block = Some(match outer {
+                        Some(outer) if is_for_all => Rc::clone(outer),
+                        Some(outer) => format!("{outer} and {criteria}").into(),
+                        None if is_for_all => EVERYBODY.into(),
+                        None => criteria.into(),
+                    });
                 }
                 "include" => {
                     for pattern in &line.arguments {
