@@ -39,11 +39,17 @@ fn write(root: &Path, path: &str, text: &str) {
 }
 
 fn facts(root: &Path) -> Vec<HardeningRow> {
+    looked(root).0
+}
+
+/// The facts and the reasons why there are not more.
+fn looked(root: &Path) -> (Vec<HardeningRow>, Vec<String>) {
     let agent = Agent { version: "0.0.0-test".into(), digest: None, config_digest: None };
     let budget = Budget::measured_by(Duration::MAX, || Duration::ZERO);
     let snapshot = scan::take(&Host::captured(root, agent), &[SectionKind::Hardening], &budget);
     let section = snapshot.section(SectionKind::Hardening).unwrap();
-    section.rows.as_slice().iter().map(|it| HardeningRow::decode(it.as_slice()).unwrap()).collect()
+    let rows = section.rows.as_slice().iter().map(|it| HardeningRow::decode(it.as_slice()).unwrap());
+    (rows.collect(), section.reasons.clone())
 }
 
 /// The value of a fact as text, list items separated by blanks; its absence is an empty text.
@@ -225,4 +231,167 @@ fn sshd_says_the_same_about_what_a_block_sets() {
         assert!(value(&facts, "sshd.permit_root_login", Some(block)).is_some() || user == "op");
         compare(config, &facts, &String::from_utf8_lossy(&output.stdout), Some(block));
     }
+}
+
+// ---------------------------------------------------------------------------------------- sudo
+
+/// Policies that are in order; the second part is `sudoers.d/part`.
+const SUDOERS: &[(&str, &str)] = &[
+    ("", ""),
+    (
+        "root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir {ROOT}/etc/sudoers.d\n",
+        "op ALL=(root) NOPASSWD: ALL\n",
+    ),
+    ("#include {ROOT}/etc/sudoers.d/part\nx ALL = /bin/x\n", "y ALL = /bin/y\n"),
+    ("User_Alias OPS = anna, ben : HELP = eva\nOPS, HELP ALL = NOPASSWD: /bin/a, PASSWD: /bin/b\n", ""),
+    (
+        "Cmnd_Alias NET = /sbin/ip, \\\n  /sbin/ss -t \\, x, !/sbin/ip link\nop ALL = (root) NOPASSWD: NET\n",
+        "",
+    ),
+    (
+        "Host_Alias HMI = hmi1, 10.0.0.0/8, fe80::1 : SRV = srv\nop HMI = /bin/a : SRV = /bin/b, (op:op) /bin/c\n",
+        "",
+    ),
+    ("#1000, %#20, \"%domain users\", +net ALL = sudoedit /etc/x # comment\n", ""),
+    (
+        "op ALL = NOPASSWD: SETENV: sha224:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA== /bin/true, ^/bin/[a,b]+$ x\n",
+        "",
+    ),
+    ("op ALL = (a, b) /bin/x a\\:b c\\=d \"\", NOEXEC: NOPASSWD: /usr/bin/vi *\n", ""),
+    ("ALL, !guest ALL, !srv = ALL, !/bin/su\n", ""),
+    (
+        "Runas_Alias DB = pg, my\nop ALL = (DB) NOPASSWD: /opt/, EXEC: PASSWD: list\nCmnd_Alias A = B\nCmnd_Alias B = /b\nz ALL = A\n",
+        "",
+    ),
+    ("  op\tALL=\\\n\t(ALL)\\\n NOPASSWD:ALL\n# a comment \\\ng ALL = ALL\n", ""),
+    ("op ALL = ( : adm) /bin/x, () /bin/y\n", ""),
+];
+
+/// Policies that sudo refuses, and ones that it takes, beside those above.
+const SYNTAX: &[&str] = &[
+    "op ALL = NOPASSWD ALL\n",
+    "op\n",
+    "op ALL\n",
+    "op ALL =\n",
+    "op ALL = bin/x\n",
+    "op ALL = (root /bin/x\n",
+    "User_Alias lower = x\n",
+    "User_Alias A\n",
+    "Defaults\n",
+    "Defaults env_reset,\n",
+    "Defaults env_keep += \"A B\", !env_reset, timestamp_timeout=-1\n",
+    "Defaults:op !authenticate\nDefaults@hmi use_pty\nDefaults!/bin/ls noexec\nDefaults>root !lecture\n",
+    "Defaults secure_path=\"/bin:/sbin\"\nDefaults badpass_message = \"no, really\"\n",
+    "op ALL = CWD=/tmp TIMEOUT=1h NOPASSWD: /bin/true\n",
+    "op ALL = NOTBEFORE=20300101000000Z ROLE=a /bin/true # x\n",
+    "op ALL, = ALL\n",
+    "op ALL = ALL : \n",
+    "op ALL = ALL,\n",
+    "= ALL\n",
+    "\"op ALL = ALL\n",
+    "op ALL = /bin/x : y\n",
+    "op ALL = sha256:xyz /bin/x\n",
+];
+
+#[test]
+fn sudo_says_the_same_about_every_policy() {
+    for (main, part) in SUDOERS {
+        let dir = tempfile::tempdir().unwrap();
+        let real = policy(dir.path(), main, part);
+        let Some(output) = run("cvtsudoers", &["-e", "-f", "json", real.to_str().unwrap()]) else { return };
+        assert!(output.status.success(), "{main:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let (facts, reasons) = looked(dir.path());
+        assert!(reasons.is_empty(), "{main:?}: {reasons:?}");
+        let row = facts.iter().find(|it| it.id == "sudo.rules").unwrap();
+        let Some(Value::List(ours)) = &row.value else { panic!("{row:?}") };
+        let theirs: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        assert_eq!(ours.items, rules(&theirs), "{main:?}");
+    }
+}
+
+#[test]
+fn sudo_refuses_the_same_lines() {
+    let mut differ = Vec::new();
+    for text in SYNTAX {
+        let dir = tempfile::tempdir().unwrap();
+        let real = policy(dir.path(), text, "");
+        let Some(output) = run("visudo", &["-c", "-f", real.to_str().unwrap()]) else { return };
+        let reasons = looked(dir.path()).1;
+        if reasons.is_empty() != output.status.success() {
+            differ.push(format!("{text:?}: {reasons:?}, but {}", String::from_utf8_lossy(&output.stderr)));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+fn policy(root: &Path, main: &str, part: &str) -> std::path::PathBuf {
+    write(root, "usr/bin/sudo", "");
+    write(root, "etc/sudoers.d/part", part);
+    write(root, "etc/sudoers.d/ignored.by-its-name", "nonsense");
+    write(root, "etc/sudoers", &main.replace("{ROOT}", ""));
+    write(root, "real", &main.replace("{ROOT}", root.to_str().unwrap()));
+    root.join("real")
+}
+
+/// The rules of `cvtsudoers` in the words of the fact.
+fn rules(policy: &serde_json::Value) -> Vec<String> {
+    let mut rules = Vec::new();
+    for rule in array(&policy["User_Specs"]) {
+        let hosts = names(&rule["Host_List"], "%");
+        let hosts = if hosts == "ALL" { String::new() } else { format!(" on {hosts}") };
+        let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+        for spec in array(&rule["Cmnd_Specs"]) {
+            let has = |name: &str, value: bool| array(&spec["Options"]).any(|it| it[name] == value);
+            let runas = match (names(&spec["runasusers"], "%"), names(&spec["runasgroups"], "")) {
+                _ if spec["runasusers"].is_null() && spec["runasgroups"].is_null() => String::new(),
+                (users, groups) if groups.is_empty() => format!(" as ({users})"),
+                (users, groups) => format!(" as ({users}:{groups})"),
+            };
+            for command in array(&spec["Commands"]) {
+                let digest = command["sha224"].as_str().map(|it| format!("sha224:{it} ")).unwrap_or_default();
+                let negation = if command["negated"] == true { "!" } else { "" };
+                let nopasswd = if has("authenticate", false) { "NOPASSWD: " } else { "" };
+                let noexec = if has("noexec", true) { "NOEXEC: " } else { "" };
+                let text = command["command"].as_str().unwrap();
+                let said = format!("{nopasswd}{noexec}{negation}{digest}{text}");
+                match groups.last_mut().filter(|it| it.0 == runas) {
+                    Some((_, commands)) => commands.push(said),
+                    None => groups.push((runas.clone(), vec![said])),
+                }
+            }
+        }
+        for user in array(&rule["User_List"]).filter(|it| it["negated"] != true) {
+            for (runas, commands) in &groups {
+                rules.push(format!("{}{hosts}{runas}: {}", name(user, "%"), commands.join(", ")));
+            }
+        }
+    }
+    rules
+}
+
+fn array(value: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn names(list: &serde_json::Value, group: &str) -> String {
+    let names: Vec<String> = array(list)
+        .map(|it| format!("{}{}", if it["negated"] == true { "!" } else { "" }, name(it, group)))
+        .collect();
+    names.join(", ")
+}
+
+fn name(member: &serde_json::Value, group: &str) -> String {
+    let marks = [
+        ("username", ""),
+        ("userid", "#"),
+        ("usergroup", group),
+        ("usergid", "%#"),
+        ("netgroup", "+"),
+        ("hostname", ""),
+        ("networkaddr", ""),
+        ("useralias", ""),
+        ("runasalias", ""),
+    ];
+    let (mark, value) = marks.iter().find_map(|it| member.get(it.0).map(|value| (it.1, value))).unwrap();
+    format!("{mark}{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }

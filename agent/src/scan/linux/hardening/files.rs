@@ -72,13 +72,17 @@ impl Found {
 }
 
 /// The files of a directory whose names are wanted, with their paths, in the order of their bytes.
-/// A directory that is not there has none.
+/// A directory that is not there has none; one that cannot be listed stands for itself.
 pub(super) fn read_all(
     look: &mut Look<'_>,
     directory: &str,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Vec<(String, Found)> {
-    names(look, directory, is_wanted)
+    let names = match names(look, directory, is_wanted) {
+        Ok(names) => names,
+        Err(gap) => return vec![(directory.to_owned(), gap)],
+    };
+    names
         .into_iter()
         .map(|name| {
             let path = format!("{directory}/{name}");
@@ -89,15 +93,27 @@ pub(super) fn read_all(
 }
 
 /// The names in a directory that are wanted and are no directories, in the order of their bytes.
-pub(super) fn names(look: &mut Look<'_>, directory: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    let Some(listing) = look.list(directory, MAX_NAMES) else { return Vec::new() };
-    let mut names = Vec::new();
-    for entry in listing.entries {
-        if entry.kind != EntryKind::Directory && is_wanted(&entry.name) {
-            names.push(entry.name);
+///
+/// # Errors
+/// It is there and cannot be listed.
+pub(super) fn names(
+    look: &mut Look<'_>,
+    directory: &str,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, Found> {
+    let result = look.in_time().and_then(|()| look.host.root.list(directory, MAX_NAMES));
+    let gap = result.as_ref().err().map(gap_of);
+    match (look.note(directory, result), gap) {
+        (Some(listing), _) => {
+            if listing.unreadable_names > 0 {
+                look.fault(format!("{directory}: names that are not UTF-8 were left out"));
+            }
+            let files = listing.entries.into_iter().filter(|it| it.kind != EntryKind::Directory);
+            Ok(files.map(|it| it.name).filter(|it| is_wanted(it)).collect())
         }
+        (None, None | Some(Found::Absent)) => Ok(Vec::new()),
+        (None, Some(gap)) => Err(gap),
     }
-    names
 }
 
 /// Whether any of these is there; `None` when it could not be found out.

@@ -6,11 +6,14 @@
 mod fact;
 mod files;
 pub mod sshd;
+pub mod sudo;
 
 use holdpoint_common::row::SectionKind;
 
 use crate::scan::probe::Probe;
 
 /// The probes of this folder.
-pub(in crate::scan) const PROBES: &[Probe] =
-    &[Probe { name: "linux/sshd", kind: SectionKind::Hardening, reads: &[sshd::READS], run: sshd::probe }];
+pub(in crate::scan) const PROBES: &[Probe] = &[
+    Probe { name: "linux/sshd", kind: SectionKind::Hardening, reads: &[sshd::READS], run: sshd::probe },
+    Probe { name: "linux/sudo", kind: SectionKind::Hardening, reads: &[sudo::READS], run: sudo::probe },
+];
