@@ -10,6 +10,8 @@ use crate::scan::Look;
 
 /// Largest configuration file that is read.
 pub(super) const MAX_FILE: usize = 256 * 1024;
+/// Most bytes of the files of one directory.
+const MAX_DIRECTORY: usize = 2 * 1024 * 1024;
 /// Most names of a directory of configuration files.
 pub(super) const MAX_NAMES: usize = 1_024;
 
@@ -28,7 +30,12 @@ pub(super) enum Found {
 
 /// Reads a configuration file; a gap is also a fault of the probe.
 pub(super) fn read(look: &mut Look<'_>, path: &str) -> Found {
-    let result = look.in_time().and_then(|()| look.host.root.read(path, MAX_FILE));
+    read_up_to(look, path, MAX_FILE)
+}
+
+/// Reads a file that may be larger or has to be smaller than others.
+pub(super) fn read_up_to(look: &mut Look<'_>, path: &str, max_bytes: usize) -> Found {
+    let result = look.in_time().and_then(|()| look.host.root.read(path, max_bytes));
     let gap = result.as_ref().err().map(gap_of);
     match (look.note(path, result), gap) {
         (Some(bytes), _) => Found::Text(text_of(bytes)),
@@ -82,14 +89,21 @@ pub(super) fn read_all(
         Ok(names) => names,
         Err(gap) => return vec![(directory.to_owned(), gap)],
     };
-    names
-        .into_iter()
-        .map(|name| {
-            let path = format!("{directory}/{name}");
-            let found = read(look, &path);
-            (path, found)
-        })
-        .collect()
+    let mut bytes = 0;
+    let mut all = Vec::with_capacity(names.len());
+    for name in names {
+        let path = format!("{directory}/{name}");
+        if bytes > MAX_DIRECTORY {
+            let why = format!("more than {MAX_DIRECTORY} bytes come before it");
+            look.fault(format!("{path}: {why}"));
+            all.push((path, Found::Broken(why)));
+            break;
+        }
+        let found = read(look, &path);
+        bytes += if let Found::Text(text) = &found { text.len() } else { 0 };
+        all.push((path, found));
+    }
+    all
 }
 
 /// The names in a directory that are wanted and are no directories, in the order of their bytes.

@@ -5,6 +5,8 @@
 
 mod fact;
 mod files;
+pub mod logins;
+pub mod pam;
 pub mod sshd;
 pub mod sudo;
 
@@ -16,4 +18,6 @@ use crate::scan::probe::Probe;
 pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe { name: "linux/sshd", kind: SectionKind::Hardening, reads: &[sshd::READS], run: sshd::probe },
     Probe { name: "linux/sudo", kind: SectionKind::Hardening, reads: &[sudo::READS], run: sudo::probe },
+    Probe { name: "linux/logins", kind: SectionKind::Hardening, reads: &[logins::READS], run: logins::probe },
+    Probe { name: "linux/pam", kind: SectionKind::Hardening, reads: &[pam::READS], run: pam::probe },
 ];

@@ -60,7 +60,7 @@ impl Settings {
 
     fn file(&mut self, look: &mut Look<'_>, path: &str, outer: Option<&Rc<str>>, depth: usize) {
         if self.files == MAX_FILES {
-            self.missed(look, path, Found::Broken(format!("more than {MAX_FILES} files")));
+            self.is_full = true;
             return;
         }
         self.files += 1;
@@ -106,7 +106,8 @@ impl Settings {
                 _ => self.push(Setting { line, file: Rc::clone(&file), number, block: block.clone() }),
             }
             if self.is_full {
-                self.missed(look, path, Found::Broken(format!("more than {MAX_SETTINGS} settings")));
+                let why = format!("more than {MAX_FILES} files or {MAX_SETTINGS} settings");
+                self.missed(look, path, Found::Broken(why));
                 return;
             }
         }

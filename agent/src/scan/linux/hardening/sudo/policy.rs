@@ -102,6 +102,9 @@ impl Policy {
             Some(path) => path.to_owned(),
             None => format!("{}/{path}", by.rsplit_once('/').map_or("", |it| it.0)),
         };
+        if depth > MAX_DEPTH || self.files >= MAX_FILES || self.lines >= MAX_LINES {
+            return self.wrong(look, by, "it includes too much");
+        }
         let found = if is_directory {
             // Names of editors' and package managers' copies have a dot or end with a tilde.
             files::read_all(look, path.trim_end_matches('/'), |it| !it.ends_with('~') && !it.contains('.'))
@@ -114,9 +117,6 @@ impl Policy {
             vec![(path, found)]
         };
         for (path, found) in found {
-            if depth > MAX_DEPTH || self.files >= MAX_FILES || self.lines >= MAX_LINES {
-                return self.wrong(look, by, "it includes too much");
-            }
             self.file(look, &path, found, depth);
         }
     }
