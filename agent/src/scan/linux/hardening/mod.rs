@@ -3,12 +3,15 @@
 //! Nothing here says which value is good; that is the collector's. Where several files compete the
 //! *effective* value is read, and its source names the file that won.
 
+mod apt_conf;
 mod fact;
 mod files;
+mod ini;
 pub mod logins;
 pub mod pam;
 pub mod sshd;
 pub mod sudo;
+pub mod updates;
 
 use holdpoint_common::row::SectionKind;
 
@@ -20,4 +23,5 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe { name: "linux/sudo", kind: SectionKind::Hardening, reads: &[sudo::READS], run: sudo::probe },
     Probe { name: "linux/logins", kind: SectionKind::Hardening, reads: &[logins::READS], run: logins::probe },
     Probe { name: "linux/pam", kind: SectionKind::Hardening, reads: &[pam::READS], run: pam::probe },
+    Probe { name: "linux/updates", kind: SectionKind::Hardening, reads: updates::READS, run: updates::probe },
 ];
