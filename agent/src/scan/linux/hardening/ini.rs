@@ -47,11 +47,6 @@ impl Section {
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.settings.iter().filter(move |it| it.0 == name).map(|it| it.1.as_str())
     }
-
-    /// Whether a value says yes or no; `None` when it says neither or is not there.
-    pub(super) fn flag(&self, name: &str) -> Option<bool> {
-        flag(self.get(name)?)
-    }
 }
 
 /// Whether a word says yes or no.
@@ -73,11 +68,11 @@ mod tests {
         let sections = sections(text);
         let names: Vec<_> = sections.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["", "main", "a b"]);
-        assert_eq!(sections[1].flag("gpgcheck"), Some(true));
+        assert_eq!(sections[1].get("gpgcheck").and_then(flag), Some(true));
         assert_eq!(sections[2].get("baseurl"), Some("http://x http://y"));
-        assert_eq!(sections[2].flag("enabled"), Some(true));
+        assert_eq!(sections[2].get("enabled").and_then(flag), Some(true));
         assert_eq!(sections[2].all("enabled").count(), 2);
-        assert_eq!(sections[2].flag("color"), None);
-        assert_eq!(sections[2].flag("none"), None);
+        assert_eq!(sections[2].get("color"), Some(""));
+        assert_eq!(sections[2].get("none"), None);
     }
 }

@@ -7,8 +7,13 @@ mod apt_conf;
 mod fact;
 mod files;
 mod ini;
+pub mod keys;
+pub mod legacy;
 pub mod logins;
 pub mod pam;
+pub mod remote;
+mod remote_tools;
+pub mod repositories;
 pub mod sshd;
 pub mod sudo;
 pub mod updates;
@@ -24,4 +29,13 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe { name: "linux/logins", kind: SectionKind::Hardening, reads: &[logins::READS], run: logins::probe },
     Probe { name: "linux/pam", kind: SectionKind::Hardening, reads: &[pam::READS], run: pam::probe },
     Probe { name: "linux/updates", kind: SectionKind::Hardening, reads: updates::READS, run: updates::probe },
+    Probe {
+        name: "linux/repositories",
+        kind: SectionKind::Hardening,
+        reads: repositories::READS,
+        run: repositories::probe,
+    },
+    Probe { name: "linux/legacy", kind: SectionKind::Hardening, reads: &[legacy::READS], run: legacy::probe },
+    Probe { name: "linux/remote", kind: SectionKind::Hardening, reads: remote::READS, run: remote::probe },
+    Probe { name: "linux/keys", kind: SectionKind::Hardening, reads: &[keys::READS], run: keys::probe },
 ];

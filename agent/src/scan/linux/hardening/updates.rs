@@ -44,7 +44,6 @@ const OWN: &[Reads] = &[
     Reads::content("etc/sysconfig/automatic_online_update"),
     Reads::metadata("system-update"),
     Reads::metadata("etc/system-update"),
-    Reads::metadata("var/lib/PackageKit/prepared-update"),
 ];
 
 const CHECKS: &[&str] = &["L03"];
