@@ -395,3 +395,120 @@ fn name(member: &serde_json::Value, group: &str) -> String {
     let (mark, value) = marks.iter().find_map(|it| member.get(it.0).map(|value| (it.1, value))).unwrap();
     format!("{mark}{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
+
+// ----------------------------------------------------------------------------------------- apt
+
+/// `apt.conf.d/20a`, `apt.conf.d/50b.conf` and `apt.conf`.
+const APT: &[(&str, &str, &str)] = &[
+    ("", "", ""),
+    ("APT::Periodic::Unattended-Upgrade \"1\";\n", "apt::periodic::unattended-upgrade \"0\";\n", ""),
+    (
+        "APT { Periodic { Update-Package-Lists \"1\"; Download-Upgradeable-Packages 3; }; };\n",
+        "Unattended-Upgrade::Allowed-Origins { \"a:b\"; \"c//d\"; };\n",
+        "Unattended-Upgrade::Allowed-Origins { \"e\"; };\nAPT::Periodic::Enable \"0\";\n",
+    ),
+    (
+        "// x\n# y\n/* z\n \"q */ Unattended-Upgrade::Automatic-Reboot \"true\"; // t\n",
+        "Unattended-Upgrade::Package-Blacklist:: \"one\"; Unattended-Upgrade::Package-Blacklist:: \"two\";\n",
+        "Unattended-Upgrade::Automatic-Reboot-Time \"02:00\";\n",
+    ),
+    (
+        "Unattended-Upgrade { Allowed-Origins { \"a\"; \"b\"; }; Automatic-Reboot \"true\"; };\n",
+        "#clear Unattended-Upgrade::Allowed-Origins;\nUnattended-Upgrade::Allowed-Origins { \"c\"; };\n",
+        "#clear Unattended-Upgrade::Automatic-Reboot;\n",
+    ),
+    (
+        "APT::Get::AllowUnauthenticated \"true\";Acquire{AllowInsecureRepositories \"1\";}\n",
+        "APT\n{\n  Periodic\n  {\n    Unattended-Upgrade\n      \"always\";\n  }\n}\n",
+        "Acquire::AllowWeakRepositories yes;\n",
+    ),
+];
+
+/// Fact, setting, and what the fact says when nothing is set.
+const APT_SETTINGS: &[(&str, &str, &str)] = &[
+    ("updates.apt.enable", "APT::Periodic::Enable", "1"),
+    ("updates.apt.update_package_lists", "APT::Periodic::Update-Package-Lists", "0"),
+    ("updates.apt.download_upgradeable", "APT::Periodic::Download-Upgradeable-Packages", "0"),
+    ("updates.apt.unattended_upgrade", "APT::Periodic::Unattended-Upgrade", "0"),
+    ("updates.apt.automatic_reboot", "Unattended-Upgrade::Automatic-Reboot", "false"),
+    ("updates.apt.automatic_reboot_time", "Unattended-Upgrade::Automatic-Reboot-Time", "now"),
+    ("updates.apt.allowed_origins", "Unattended-Upgrade::Allowed-Origins", ""),
+    ("updates.apt.package_blacklist", "Unattended-Upgrade::Package-Blacklist", ""),
+    ("repositories.apt.allow_unauthenticated", "APT::Get::AllowUnauthenticated", "false"),
+    ("repositories.apt.allow_insecure", "Acquire::AllowInsecureRepositories", "false"),
+    ("repositories.apt.allow_weak", "Acquire::AllowWeakRepositories", "false"),
+];
+
+#[test]
+fn apt_says_the_same_about_every_configuration() {
+    for (first, second, main) in APT {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for path in ["usr/bin/apt-get", "usr/bin/unattended-upgrade"] {
+            write(root, path, "");
+        }
+        write(root, "etc/apt/apt.conf.d/20a", first);
+        write(root, "etc/apt/apt.conf.d/50b.conf", second);
+        write(root, "etc/apt/apt.conf.d/60c.conf.dpkg-old", "nonsense {");
+        write(root, "etc/apt/apt.conf", main);
+        write(root, "start", &format!("Dir \"{}\";\n", root.display()));
+        let start = root.join("start");
+        let Some(output) = run("env", &[&format!("APT_CONFIG={}", start.display()), "apt-config", "dump"])
+        else {
+            return;
+        };
+        if output.stdout.is_empty() {
+            println!("left out: apt-config is not here");
+            return;
+        }
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (facts, reasons) = looked(root);
+        assert!(reasons.is_empty(), "{reasons:?}");
+        for (fact, setting, default) in APT_SETTINGS {
+            let values = said.lines().filter_map(|line| {
+                let (name, value) = line.split_once(' ')?;
+                let is_it = name.trim_end_matches("::").eq_ignore_ascii_case(setting);
+                is_it.then(|| value.trim_matches(['"', ';']).to_owned())
+            });
+            let theirs = values.filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ");
+            let ours = value(&facts, fact, None).unwrap();
+            let theirs = match theirs.as_str() {
+                "" => (*default).to_owned(),
+                "1" | "yes" if ours == "true" => ours.clone(),
+                "0" | "no" if ours == "false" => ours.clone(),
+                _ => theirs,
+            };
+            assert_eq!(ours, theirs, "{setting} of {first:?} {second:?} {main:?}");
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------- keys
+
+#[test]
+fn ssh_keygen_prints_the_same_fingerprints() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut all = String::new();
+    let mut theirs = Vec::new();
+    for (kind, bits) in [("ed25519", "256"), ("rsa", "2048"), ("ecdsa", "384")] {
+        let key = dir.path().join(kind);
+        let key = key.to_str().unwrap();
+        let made = run("ssh-keygen", &["-q", "-t", kind, "-b", bits, "-N", "", "-f", key]);
+        if made.is_none() {
+            return;
+        }
+        let public = fs::read_to_string(format!("{key}.pub")).unwrap();
+        let said = run("ssh-keygen", &["-l", "-f", &format!("{key}.pub")]).unwrap();
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let words: Vec<&str> = said.split(' ').collect();
+        let bits = if kind == "rsa" { format!(" {}", words[0]) } else { String::new() };
+        theirs.push(format!("{}{bits} {}", public.split(' ').next().unwrap(), words[1]));
+        all.push_str(&public);
+    }
+    write(dir.path(), "etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    write(dir.path(), "root/.ssh/authorized_keys", &all);
+    let facts = facts(dir.path());
+    let row = facts.iter().find(|it| it.id == "ssh.authorized_keys").unwrap();
+    let Some(Value::List(ours)) = &row.value else { panic!("{row:?}") };
+    assert_eq!(ours.items, theirs);
+}

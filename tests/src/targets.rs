@@ -36,6 +36,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dpkg", dpkg),
     ("unit", unit),
     ("sockets", sockets),
+    ("sshd", sshd),
+    ("sudoers", sudoers),
+    ("pam", pam),
+    ("aptconf", aptconf),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -81,6 +85,27 @@ fn unit(bytes: &[u8]) {
 
 fn sockets(bytes: &[u8]) {
     scan_files(&["proc/net/tcp6", "proc/net/udp"], bytes, SectionKind::Listeners);
+}
+
+fn sshd(bytes: &[u8]) {
+    // The program's version decides a default, and is found in the same damaged bytes.
+    let paths = ["etc/ssh/sshd_config", "etc/ssh/sshd_config.d/x.conf", "usr/sbin/sshd"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
+}
+
+fn sudoers(bytes: &[u8]) {
+    scan_files(&["etc/sudoers", "etc/sudoers.d/x", "usr/bin/sudo"], bytes, SectionKind::Hardening);
+}
+
+fn pam(bytes: &[u8]) {
+    let paths = ["etc/pam.d/sshd", "etc/pam.d/passwd", "etc/security/pwquality.conf", "etc/login.defs"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
+}
+
+fn aptconf(bytes: &[u8]) {
+    let paths =
+        ["etc/apt/apt.conf", "etc/apt/sources.list", "etc/apt/sources.list.d/x.sources", "usr/bin/apt-get"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
 }
 
 thread_local! {

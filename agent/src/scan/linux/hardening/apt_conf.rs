@@ -49,7 +49,7 @@ impl AptConf {
             match found {
                 Found::Text(text) => conf.add(look, &path, &text),
                 Found::Absent => {}
-                gap => {
+                gap @ (Found::Denied | Found::Broken(_)) => {
                     conf.gap.get_or_insert((path, gap));
                 }
             }

@@ -21,13 +21,17 @@ use super::files::{self, Found};
 use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
-/// What this probe may touch.
+/// What this probe may touch. On some hosts `root` and `home` lead into `var`.
 pub const READS: &[Reads] = &[
     Reads::content("etc/passwd"),
     Reads::content("root/.ssh/authorized_keys"),
     Reads::content("root/.ssh/authorized_keys2"),
     Reads::content("home/*/.ssh/authorized_keys"),
     Reads::content("home/*/.ssh/authorized_keys2"),
+    Reads::content("var/roothome/.ssh/authorized_keys"),
+    Reads::content("var/roothome/.ssh/authorized_keys2"),
+    Reads::content("var/home/*/.ssh/authorized_keys"),
+    Reads::content("var/home/*/.ssh/authorized_keys2"),
     Reads::content("var/lib/*/.ssh/authorized_keys"),
     Reads::content("var/lib/*/.ssh/authorized_keys2"),
     Reads::content("etc/ssh/authorized_keys/*"),
@@ -89,7 +93,7 @@ fn account(look: &mut Look<'_>, name: &str, home: &str, shell: &str, rows: &mut 
 /// Whether a home is one of those that the read list names.
 fn is_listed(home: &str) -> bool {
     let below = |start: &str| home.strip_prefix(start).is_some_and(|it| !it.is_empty() && !it.contains('/'));
-    home == "root" || below("home/") || below("var/lib/")
+    home == "root" || below("home/") || below("var/home/") || below("var/lib/")
 }
 
 fn fact(account: &str, source: &str) -> Fact {
@@ -100,7 +104,7 @@ fn told(account: &str, path: &str, found: &Found) -> Option<HardeningRow> {
     let text = match found {
         Found::Text(text) => text,
         Found::Absent => return None,
-        gap => return Some(gap.unanswered(fact(account, path))),
+        gap @ (Found::Denied | Found::Broken(_)) => return Some(gap.unanswered(fact(account, path))),
     };
     let mut wrong = 0_usize;
     let mut keys = Vec::new();

@@ -26,6 +26,7 @@ pub const READS: &[Reads] = &[
     Reads::content("usr/lib/systemd/system"),
     Reads::content("lib/systemd/system"),
     Reads::content("etc/init.d"),
+    Reads::content("etc/rc.d/init.d"),
     Reads::content("etc/rc3.d"),
     Reads::content("etc/rc.d/rc3.d"),
     Reads::content("etc/xinetd.conf"),
@@ -177,7 +178,7 @@ fn xinetd(look: &mut Look<'_>) -> HardeningRow {
         let text = match &found {
             Found::Text(text) => text,
             Found::Absent => continue,
-            gap => return gap.unanswered(fact("xinetd", &path)),
+            gap @ (Found::Denied | Found::Broken(_)) => return gap.unanswered(fact("xinetd", &path)),
         };
         let mut name: Option<String> = None;
         let mut is_disabled = false;
@@ -225,7 +226,7 @@ fn inetd(look: &mut Look<'_>) -> HardeningRow {
                 }
             }
             Found::Absent => {}
-            gap => return gap.unanswered(fact("inetd", &path)),
+            gap @ (Found::Denied | Found::Broken(_)) => return gap.unanswered(fact("inetd", &path)),
         }
     }
     fact("inetd", MAIN).list(services)

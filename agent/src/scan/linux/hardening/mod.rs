@@ -4,6 +4,7 @@
 //! *effective* value is read, and its source names the file that won.
 
 mod apt_conf;
+pub mod authorities;
 mod fact;
 mod files;
 mod ini;
@@ -38,4 +39,10 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe { name: "linux/legacy", kind: SectionKind::Hardening, reads: &[legacy::READS], run: legacy::probe },
     Probe { name: "linux/remote", kind: SectionKind::Hardening, reads: remote::READS, run: remote::probe },
     Probe { name: "linux/keys", kind: SectionKind::Hardening, reads: &[keys::READS], run: keys::probe },
+    Probe {
+        name: "linux/authorities",
+        kind: SectionKind::Hardening,
+        reads: &[authorities::READS],
+        run: authorities::probe,
+    },
 ];

@@ -24,7 +24,7 @@ use crate::host::{Facts, Reads};
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.
-pub const READS: &[&[Reads]] = &[OWN, &TOOLS];
+pub const READS: &[&[Reads]] = &[OWN, &TOOLS, MERGED];
 
 const OWN: &[Reads] = &[
     Reads::content("etc/passwd"),
@@ -47,6 +47,23 @@ const OWN: &[Reads] = &[
     Reads::content("etc/openvpn/client"),
     Reads::content("etc/openvpn/server"),
     Reads::content("etc/swanctl/conf.d"),
+];
+
+/// Where programs of `sbin` are on hosts on which it leads to `bin`.
+const MERGED: &[Reads] = &[
+    Reads::metadata("usr/bin/guacd"),
+    Reads::metadata("usr/bin/ipsec"),
+    Reads::metadata("usr/bin/openconnect"),
+    Reads::metadata("usr/bin/openvpn"),
+    Reads::metadata("usr/bin/swanctl"),
+    Reads::metadata("usr/bin/tailscaled"),
+    Reads::metadata("usr/bin/tincd"),
+    Reads::metadata("usr/bin/tor"),
+    Reads::metadata("usr/bin/waagent"),
+    Reads::metadata("usr/bin/xrdp"),
+    Reads::metadata("usr/bin/zabbix_agentd"),
+    Reads::metadata("usr/bin/zerotier-one"),
+    Reads::metadata("usr/local/bin/guacd"),
 ];
 
 /// The places of the table, of which nothing is read but that they are there.
@@ -163,7 +180,7 @@ fn docker(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
             }
         },
         Found::Absent => {}
-        gap => rows.push(gap.unanswered(fact("docker.hosts", CONFIG))),
+        gap @ (Found::Denied | Found::Broken(_)) => rows.push(gap.unanswered(fact("docker.hosts", CONFIG))),
     }
     let unit = DOCKER_UNITS.into_iter().find_map(|it| Some((it, files::read(look, it).text()?)));
     let Some((unit, text)) = unit else { return };
@@ -223,10 +240,10 @@ fn settings(config: &Value, source: &str, rows: &mut Vec<HardeningRow>) {
 fn tools(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     let mut found = Vec::new();
     for (product, path) in PLACES {
-        match files::exists(look, path) {
-            Some(true) => found.push(format!("{product}: {path}")),
-            Some(false) => {}
-            None => found.push(format!("{product}: {path} (leads to a place that is not looked at)")),
+        // A link to a place that is not on the list is there all the same.
+        let is_link = look.host.root.read_link(path).is_ok();
+        if is_link || files::exists(look, path) == Some(true) {
+            found.push(format!("{product}: {path}"));
         }
     }
     rows.push(fact("remote_access.tools", "usr/bin").list(found));
@@ -302,6 +319,21 @@ mod tests {
         let (rows, faults, _) = rows_of::<HardeningRow>(&host, probe);
         assert_eq!(faults, ["etc/docker/daemon.json: line 2: not JSON"]);
         assert_eq!(said(&rows, "docker.hosts", None), "error");
+    }
+
+    #[test]
+    fn a_merged_sbin_hides_no_place_and_is_no_fault() {
+        let (dir, host) = host(&[("usr/bin/xrdp", ""), ("etc/group", "")]);
+        std::os::unix::fs::symlink("bin", dir.path().join("usr/sbin")).unwrap();
+        std::fs::create_dir(dir.path().join("usr/local")).unwrap();
+        std::fs::create_dir(dir.path().join("usr/local/bin")).unwrap();
+        std::os::unix::fs::symlink("bin", dir.path().join("usr/local/sbin")).unwrap();
+        std::os::unix::fs::symlink("/etc/alternatives/vncserver", dir.path().join("usr/bin/vncserver"))
+            .unwrap();
+        let host = host.limited_to(ReadList::new(READS.iter().copied().flatten()));
+        let (rows, faults, _) = rows_of::<HardeningRow>(&host, probe);
+        assert!(faults.is_empty(), "{faults:?}");
+        assert_eq!(said(&rows, "remote_access.tools", None), "VNC: usr/bin/vncserver;xrdp: usr/sbin/xrdp");
     }
 
     #[test]

@@ -272,7 +272,7 @@ fn of_tool(
         match files::read(look, path) {
             Found::Text(text) => read.push((*path, ini::sections(&text))),
             Found::Absent => {}
-            gap => {
+            gap @ (Found::Denied | Found::Broken(_)) => {
                 rows.extend(settings.iter().map(|it| gap.unanswered(fact(&format!("{tool}.{it}"), path))));
                 return;
             }

@@ -53,7 +53,7 @@ const CHANGES: [&str; 3] = ["passwd", "common-password", "system-auth"];
 
 const QUALITY: [&str; 3] = ["pam_pwquality", "pam_cracklib", "pam_passwdqc"];
 const LOCKOUT: [&str; 3] = ["pam_faillock", "pam_tally2", "pam_tally"];
-/// Settings of pam_pwquality, with the default that every version has.
+/// Settings of `pam_pwquality`, with the default that every version has.
 const QUALITY_NUMBERS: [(&str, Option<i64>); 13] = [
     ("difok", None),
     ("minlen", None),
@@ -69,7 +69,7 @@ const QUALITY_NUMBERS: [(&str, Option<i64>); 13] = [
     ("enforcing", Some(1)),
     ("retry", Some(1)),
 ];
-/// Settings of pam_faillock with their defaults.
+/// Settings of `pam_faillock` with their defaults.
 const LOCKOUT_NUMBERS: [(&str, i64); 3] = [("deny", 3), ("fail_interval", 900), ("unlock_time", 600)];
 const HASHES: [&str; 8] =
     ["yescrypt", "gost_yescrypt", "sha512", "sha256", "blowfish", "md5", "bigcrypt", "des"];
@@ -106,7 +106,10 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     for (path, found) in files::read_all(look, "etc/login.defs.d", |it| it.ends_with(".defs")) {
         defs.add(&path, found);
     }
-    let mut rows: Vec<HardeningRow> = LOGIN_DEFS.into_iter().map(|it| login_def(&defs, it)).collect();
+    let mut rows = Vec::new();
+    if !defs.is_absent() {
+        rows.extend(LOGIN_DEFS.into_iter().map(|it| login_def(&defs, it)));
+    }
     let faillock = Rules::of_first(look, &["etc/security/faillock.conf", "usr/etc/security/faillock.conf"]);
     let mut services = Files::default();
     for service in SERVICES {

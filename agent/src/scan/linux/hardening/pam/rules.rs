@@ -29,7 +29,7 @@ impl Rules {
         let text = match found {
             Found::Text(text) => text,
             Found::Absent => return,
-            gap => {
+            gap @ (Found::Denied | Found::Broken(_)) => {
                 self.gap.get_or_insert_with(|| (path.to_owned(), gap));
                 return;
             }
@@ -45,6 +45,11 @@ impl Rules {
             let value = rest.strip_prefix('=').unwrap_or(rest).trim();
             self.set.push((name.to_owned(), value.to_owned(), path.to_owned()));
         }
+    }
+
+    /// Whether no file was there, or none that sets anything.
+    pub(super) fn is_absent(&self) -> bool {
+        self.set.is_empty() && self.gap.is_none()
     }
 
     /// The value that counts, and the file that says it; the value of a name alone is empty.

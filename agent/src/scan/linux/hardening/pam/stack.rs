@@ -32,7 +32,7 @@ pub(super) struct Module {
     pub(super) kind: Type,
     /// "required", "[success=1 default=ignore]".
     pub(super) control: String,
-    /// Without its directory and ending: "pam_unix".
+    /// Without its directory and ending: `pam_unix`.
     pub(super) name: String,
     pub(super) arguments: Vec<String>,
     pub(super) file: Rc<str>,
@@ -98,7 +98,7 @@ impl Files {
         let text = match found {
             Found::Text(text) => text,
             Found::Absent => return stack.wrong(look, path, "it is included and not there".to_owned()),
-            gap => {
+            gap @ (Found::Denied | Found::Broken(_)) => {
                 stack.gap.get_or_insert_with(|| (path.clone(), gap.clone()));
                 return;
             }
@@ -114,11 +114,8 @@ impl Files {
             }
             match read(&line, &source) {
                 None => {}
-                Some(Ok(Line::Module(module))) => {
-                    if only.is_none_or(|it| it == module.kind) {
-                        stack.modules.push(module);
-                    }
-                }
+                Some(Ok(Line::Module(module))) if only.is_some_and(|it| it != module.kind) => {}
+                Some(Ok(Line::Module(module))) => stack.modules.push(module),
                 Some(Ok(Line::Include(kind, service))) => {
                     // An include for one type within an include for another gives nothing.
                     match (only, kind) {

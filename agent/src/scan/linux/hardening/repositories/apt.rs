@@ -64,7 +64,7 @@ pub(super) fn read(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
         let text = match &found {
             Found::Text(text) => text,
             Found::Absent => continue,
-            gap => {
+            gap @ (Found::Denied | Found::Broken(_)) => {
                 rows.push(unread("apt", &path, gap));
                 continue;
             }

@@ -24,7 +24,7 @@ pub(super) fn pacman(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     let text = match files::read(look, CONFIG) {
         Found::Text(text) => text,
         Found::Absent => return,
-        gap => return rows.push(unread("pacman", CONFIG, &gap)),
+        gap @ (Found::Denied | Found::Broken(_)) => return rows.push(unread("pacman", CONFIG, &gap)),
     };
     let sections = ini::sections(&text);
     let options = sections.iter().find(|it| it.name == "options");
@@ -46,7 +46,7 @@ pub(super) fn pacman(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
                     urls.extend(lists.iter().flat_map(|it| it.all("server")).map(public));
                 }
                 Found::Absent => {}
-                gap => rows.push(unread("pacman", path, &gap)),
+                gap @ (Found::Denied | Found::Broken(_)) => rows.push(unread("pacman", path, &gap)),
             }
         }
         rows.push(of("urls", about, CONFIG).list(urls));
@@ -68,7 +68,7 @@ pub(super) fn apk(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
         let text = match &found {
             Found::Text(text) => text,
             Found::Absent => continue,
-            gap => {
+            gap @ (Found::Denied | Found::Broken(_)) => {
                 rows.push(unread("apk", &path, gap));
                 continue;
             }

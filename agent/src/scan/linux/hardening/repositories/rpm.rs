@@ -50,7 +50,7 @@ pub(super) fn read(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
                 let text = match &found {
                     Found::Text(text) => text,
                     Found::Absent => continue,
-                    gap => {
+                    gap @ (Found::Denied | Found::Broken(_)) => {
                         rows.push(unread(manager, &path, gap));
                         continue;
                     }
@@ -107,7 +107,7 @@ fn main_of(
                 }
                 return Main::Of(path, main);
             }
-            gap => {
+            gap @ (Found::Denied | Found::Broken(_)) => {
                 rows.push(unread(manager, path, &gap));
                 return Main::Gap(path, gap);
             }

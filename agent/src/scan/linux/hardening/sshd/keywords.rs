@@ -151,11 +151,9 @@ pub(super) const KEYWORDS: &[Keyword] = &[
 impl Keyword {
     /// Whether a line sets it.
     pub(super) fn is_set_by(&self, line: &line::Line) -> bool {
+        let is_first = |word| line.arguments.first().is_some_and(|it| it.eq_ignore_ascii_case(word));
         self.names.contains(&line.keyword.as_str())
-            && match self.form {
-                Form::Of(first) => line.arguments.first().is_some_and(|it| it.eq_ignore_ascii_case(first)),
-                _ => true,
-            }
+            && if let Form::Of(word) = self.form { is_first(word) } else { true }
     }
 
     /// Whether every line counts, and not only the first.

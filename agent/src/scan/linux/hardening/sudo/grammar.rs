@@ -339,23 +339,23 @@ impl Words<'_> {
         }
         let start = text.len();
         self.blanks();
-        let is_expression = self.rest.starts_with('^');
+        let is_pattern = self.rest.starts_with('^');
         let mut is_held = false;
         let mut after = char::default();
         let mut length = 0;
         for (at, it) in self.rest.char_indices() {
             // An expression ends with a dollar sign before what ends a word.
-            let in_expression = is_expression && !(after == '$' && (it.is_whitespace() || it == ','));
+            let is_inside = is_pattern && !(after == '$' && (it.is_whitespace() || it == ','));
             if is_held {
                 // What the language itself needs is kept without the backslash.
-                if !matches!(it, ':' | ',' | '=' | ' ' | '\t' | '#') || in_expression {
+                if !matches!(it, ':' | ',' | '=' | ' ' | '\t' | '#') || is_inside {
                     text.push('\\');
                 }
                 text.push(it);
                 is_held = false;
             } else if it == '\\' {
                 is_held = true;
-            } else if matches!(it, ',' | ':' | '=' | '#' | '!' | '(' | ')') && !in_expression {
+            } else if matches!(it, ',' | ':' | '=' | '#' | '!' | '(' | ')') && !is_inside {
                 // Within arguments only the first four end it.
                 let is_argument = text[start..].contains([' ', '\t']);
                 if !(is_argument && matches!(it, '!' | '(' | ')')) {
@@ -414,10 +414,9 @@ impl Words<'_> {
                 _ if is_held || quote => false,
                 '#' => !after_mark || !is_number(&self.rest[at + 1..]),
                 ':' => match place {
-                    Place::Hosts => false,
+                    Place::Hosts | Place::Value => false,
                     Place::HostAlias => !is_address(&word, &self.rest[at + 1..]),
                     Place::List => word != "%",
-                    Place::Value => false,
                 },
                 '!' | '(' | ')' | '>' | '=' => is_name,
                 ',' => true,

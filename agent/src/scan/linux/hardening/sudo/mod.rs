@@ -36,6 +36,7 @@ pub const READS: &[Reads] = &[
     Reads::content("usr/etc/sudoers*"),
     Reads::content("usr/etc/sudoers*/*"),
     Reads::content("etc/nsswitch.conf"),
+    Reads::content("etc/authselect/nsswitch.conf"),
     Reads::content("etc/doas.conf"),
     Reads::content("etc/doas.d/*.conf"),
 ];
@@ -254,7 +255,7 @@ fn sources(look: &mut Look<'_>) -> HardeningRow {
     let text = match files::read(look, SWITCH) {
         Found::Text(text) => text,
         Found::Absent => String::new(),
-        gap => return gap.unanswered(fact),
+        gap @ (Found::Denied | Found::Broken(_)) => return gap.unanswered(fact),
     };
     let line = text.lines().find_map(|it| it.trim_start().strip_prefix("sudoers:"));
     match line {

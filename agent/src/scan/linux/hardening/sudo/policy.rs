@@ -59,7 +59,7 @@ impl Policy {
         self.files += 1;
         let text = match found {
             Found::Text(text) => text,
-            gap => {
+            gap @ (Found::Absent | Found::Denied | Found::Broken(_)) => {
                 self.gap.get_or_insert((path.to_owned(), gap));
                 return;
             }
