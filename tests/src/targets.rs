@@ -47,6 +47,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("facts_d", facts_d),
     ("mountinfo", mountinfo),
     ("modprobe", modprobe),
+    ("sshd", sshd),
+    ("sudoers", sudoers),
+    ("pam", pam),
+    ("aptconf", aptconf),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -176,6 +180,27 @@ fn mountinfo(bytes: &[u8]) {
 
 fn modprobe(bytes: &[u8]) {
     scan_files(&["etc/modprobe.d/site.conf"], bytes, SectionKind::Hardening);
+}
+
+fn sshd(bytes: &[u8]) {
+    // The program's version decides a default, and is found in the same damaged bytes.
+    let paths = ["etc/ssh/sshd_config", "etc/ssh/sshd_config.d/x.conf", "usr/sbin/sshd"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
+}
+
+fn sudoers(bytes: &[u8]) {
+    scan_files(&["etc/sudoers", "etc/sudoers.d/x", "usr/bin/sudo"], bytes, SectionKind::Hardening);
+}
+
+fn pam(bytes: &[u8]) {
+    let paths = ["etc/pam.d/sshd", "etc/pam.d/passwd", "etc/security/pwquality.conf", "etc/login.defs"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
+}
+
+fn aptconf(bytes: &[u8]) {
+    let paths =
+        ["etc/apt/apt.conf", "etc/apt/sources.list", "etc/apt/sources.list.d/x.sources", "usr/bin/apt-get"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
 }
 
 thread_local! {

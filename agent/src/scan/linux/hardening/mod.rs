@@ -4,11 +4,18 @@
 //! *effective* value is read, and its source names the file that won.
 
 pub mod access_control;
+mod apt_conf;
 pub mod audit;
+pub mod authorities;
 pub mod backup;
 mod fact;
+mod files;
+mod ini;
 pub mod kernel_parameters;
+pub mod keys;
 mod layers;
+pub mod legacy;
+pub mod logins;
 pub mod logs;
 mod modprobe;
 pub mod modules;
@@ -16,9 +23,16 @@ mod mountinfo;
 pub mod mounts;
 pub mod nftables;
 pub mod packet_filter;
+pub mod pam;
 pub mod privileged_files;
+pub mod remote;
+mod remote_tools;
+pub mod repositories;
 pub mod site;
+pub mod sshd;
+pub mod sudo;
 pub mod time_sync;
+pub mod updates;
 pub mod usb;
 
 use holdpoint_common::row::SectionKind;
@@ -89,6 +103,26 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
         kind: SectionKind::Hardening,
         reads: &[site::READS, systemd::READS],
         run: site::probe,
+    },
+    Probe { name: "linux/sshd", kind: SectionKind::Hardening, reads: &[sshd::READS], run: sshd::probe },
+    Probe { name: "linux/sudo", kind: SectionKind::Hardening, reads: &[sudo::READS], run: sudo::probe },
+    Probe { name: "linux/logins", kind: SectionKind::Hardening, reads: &[logins::READS], run: logins::probe },
+    Probe { name: "linux/pam", kind: SectionKind::Hardening, reads: &[pam::READS], run: pam::probe },
+    Probe { name: "linux/updates", kind: SectionKind::Hardening, reads: updates::READS, run: updates::probe },
+    Probe {
+        name: "linux/repositories",
+        kind: SectionKind::Hardening,
+        reads: repositories::READS,
+        run: repositories::probe,
+    },
+    Probe { name: "linux/legacy", kind: SectionKind::Hardening, reads: &[legacy::READS], run: legacy::probe },
+    Probe { name: "linux/remote", kind: SectionKind::Hardening, reads: remote::READS, run: remote::probe },
+    Probe { name: "linux/keys", kind: SectionKind::Hardening, reads: &[keys::READS], run: keys::probe },
+    Probe {
+        name: "linux/authorities",
+        kind: SectionKind::Hardening,
+        reads: &[authorities::READS],
+        run: authorities::probe,
     },
 ];
 
