@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use holdpoint_common::section::Digest;
 
 pub use live::{Live, Usage};
-pub(crate) use live::{has_lowest_priority, keep_memory_small, lower_priority, release_memory};
+pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict};
 pub use reads::{Access, RUNTIME, ReadList, Reads};
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
 
@@ -54,7 +54,7 @@ impl Agent {
 impl Host {
     /// The machine that runs the agent.
     pub fn running() -> Self {
-        Self { root: HostRoot::at("/"), live: Some(Live::look()), agent: Agent::running() }
+        Self { root: HostRoot::at(live::root()), live: Some(Live::look()), agent: Agent::running() }
     }
 
     /// The same machine, of which only what is on a list can be read.
