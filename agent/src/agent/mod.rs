@@ -8,6 +8,7 @@
 //! While quiet hours or the kill file hold, no scan starts, one that runs is stopped and thrown
 //! away, and challenges are declined; everything else goes on (see `pause`).
 
+mod look;
 mod pause;
 mod visit;
 
@@ -21,13 +22,12 @@ use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::{BelievedClock, Clock, SystemClock};
 use holdpoint_common::credentials::{Credentials, CredentialsError};
 use holdpoint_common::refusal::Reason;
-use holdpoint_common::row::{REPORTED, SectionKind, section_name};
+use holdpoint_common::row::{SectionKind, section_name};
 use holdpoint_common::section::Digest;
-use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use crate::cage::hold::{Hold, Holds};
-use crate::host::{Host, release_memory};
+use crate::host::Host;
 use crate::link::client::{Client, LinkError};
 use crate::link::held::Held;
 use crate::link::journal::{self, Journal};
@@ -35,10 +35,11 @@ use crate::link::pace;
 use crate::link::retry::{self, Retry, Step};
 use crate::link::seen::Seen;
 use crate::link::state::{State, StateError};
-use crate::scan::scanner::{Scanner, Stop};
+use crate::scan::scanner::Scanner;
 use crate::scan::{HostIdentity, ScanError};
 use crate::settings::Settings;
 
+use look::Found;
 use pause::Pause;
 use visit::Visited;
 
@@ -117,11 +118,7 @@ pub async fn run_once(settings: Settings, host: Host) -> Result<(), RunError> {
 }
 
 /// The same with a thread that was started before.
-pub(crate) async fn run_once_with(
-    settings: Settings,
-    host: Host,
-    scanner: Scanner,
-) -> Result<(), RunError> {
+pub(crate) async fn run_once_with(settings: Settings, host: Host, scanner: Scanner) -> Result<(), RunError> {
     let mut agent = Agent::start(settings, host, scanner)?;
     agent.scan_if_due().await?;
     if let Some(hold) = agent.pause.held() {
@@ -275,27 +272,8 @@ impl Agent {
         if self.pause.look().is_some() {
             return Ok(());
         }
-        let stop = Stop::default();
-        let (give, taken) = oneshot::channel();
-        self.scanner.scan(&self.host, &REPORTED, &stop, move |found| {
-            let packed = found.map(|it| {
-                it.map(|snapshot| {
-                    let (identity, took) = (snapshot.identity(), snapshot.took);
-                    let seen: Vec<Seen> = snapshot.sections.into_iter().map(Seen::pack).collect();
-                    (identity, took, seen)
-                })
-            });
-            release_memory();
-            // Who asked may have been stopped meanwhile.
-            let _ = give.send(packed);
-        })?;
-        let found = tokio::select! {
-            biased;
-            found = taken => found.map_err(|_| ScanError::Panicked)??,
-            // The thread stops by itself; whatever it still finds is heard by nobody.
-            () = self.pause.begins() => None,
-        };
-        let Some((identity, took, seen)) = found else {
+        let found = look::look(&self.scanner, &self.host, &mut self.pause).await?;
+        let Some(Found { identity, took, seen }) = found else {
             info!("the scan was stopped, and what it had found is thrown away");
             return Ok(());
         };
@@ -311,7 +289,7 @@ impl Agent {
 
     /// Whether it can be said which machine this is, from this look or an earlier one.
     fn is_known(&self) -> bool {
-        self.scanned.is_some() || self.identity.fingerprint != HostIdentity::unknown().fingerprint
+        self.state.machine().is_some()
     }
 
     /// While nobody can be told, changes go into the journal.

@@ -97,14 +97,14 @@ mod tests {
     use super::*;
     use crate::cage::hours::QuietHours;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_file_holds_from_when_it_is_seen_until_it_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let kill_file = dir.path().join("kill");
         let mut pause =
             Pause::new(Holds { quiet_hours: QuietHours::default(), kill_file: kill_file.clone() });
         assert_eq!(pause.look(), None);
-        let ends = tokio::time::timeout(Duration::from_mins(1), pause.begins()).await;
+        let ends = tokio::time::timeout(LOOK_EVERY * 2, pause.begins()).await;
         assert!(ends.is_err(), "nothing begins by itself");
         std::fs::write(&kill_file, "").unwrap();
         pause.begins().await;

@@ -112,14 +112,9 @@ fn body(rule: &Rule) -> Vec<Instruction> {
         Unless::Is(at, value) => vec![low(at), jump(JUMP_EQUAL, value, 1, 0), refuse, allow],
         Unless::OneOf(at, values) => one_of(low(at), values, allow, refuse),
         Unless::NoneOf(at, values) => one_of(low(at), values, refuse, allow),
-        Unless::Null(at) => vec![
-            low(at),
-            jump(JUMP_EQUAL, 0, 0, 2),
-            high(at),
-            jump(JUMP_EQUAL, 0, 1, 0),
-            refuse,
-            allow,
-        ],
+        Unless::Null(at) => {
+            vec![low(at), jump(JUMP_EQUAL, 0, 0, 2), high(at), jump(JUMP_EQUAL, 0, 1, 0), refuse, allow]
+        }
     }
 }
 
@@ -198,10 +193,8 @@ mod tests {
 
     #[test]
     fn a_call_is_refused_or_said_to_be_missing_and_others_pass() {
-        let rules = [
-            rule(59, Unless::Never),
-            Rule { call: 435, answer: Answer::Missing, unless: Unless::Never },
-        ];
+        let rules =
+            [rule(59, Unless::Never), Rule { call: 435, answer: Answer::Missing, unless: Unless::Never }];
         let program = assemble(MACHINE, &rules);
         let run = |number| run(&program, MACHINE.arch, number, [0; 6]);
         assert_eq!((run(59), run(435)), (ERRNO | EPERM, ERRNO | ENOSYS));

@@ -77,9 +77,8 @@ impl Holds {
         now_ms: i64,
         local_time: impl Fn(i64) -> Option<LocalTime>,
     ) -> Option<Hold> {
-        let is_absent = |it: &io::Error| {
-            matches!(it.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        };
+        let is_absent =
+            |it: &io::Error| matches!(it.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
         if !kill_file.as_ref().is_err_and(is_absent) {
             return Some(Hold::KillFile { path: self.kill_file.clone() });
         }

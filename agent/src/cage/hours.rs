@@ -150,7 +150,9 @@ fn days_of(text: &str) -> Result<[bool; 7], &'static str> {
 }
 
 fn day(text: &str) -> Result<usize, &'static str> {
-    DAYS.iter().position(|it| it.eq_ignore_ascii_case(text)).ok_or("days are Mon, Tue, Wed, Thu, Fri, Sat, Sun")
+    DAYS.iter()
+        .position(|it| it.eq_ignore_ascii_case(text))
+        .ok_or("days are Mon, Tue, Wed, Thu, Fri, Sat, Sun")
 }
 
 /// Minutes since midnight, at most 24:00.

@@ -59,15 +59,8 @@ const MOST_ADDRESSES: u64 = 512 * 1024 * 1024;
 /// rule belongs to the old one. Only for collectors that are known by a name.
 const NAMES: [&str; 4] = ["/etc", "/run/systemd/resolve", "/run/nscd", "/run/resolvconf"];
 /// What the C library reads by itself: name services, time zones, random numbers.
-const LIBRARY: [&str; 7] = [
-    "/lib",
-    "/lib64",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/share/zoneinfo",
-    "/etc/localtime",
-    "/dev/urandom",
-];
+const LIBRARY: [&str; 7] =
+    ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/localtime", "/dev/urandom"];
 /// What the agent says of itself with each check-in: memory, processor time, uptime.
 const OWN_USE: [&str; 2] = ["/proc/self", "/proc/uptime"];
 /// Where names are asked when an answer is too long for UDP.
@@ -101,12 +94,9 @@ impl Needs {
 
     /// What writing one file needs: it is written beside its place and renamed.
     pub(crate) fn file(out: Option<&Path>) -> Self {
-        let folder = out.and_then(Path::parent).map(|it| match it.as_os_str().is_empty() {
-            true => PathBuf::from("."),
-            false => it.to_owned(),
-        });
-        let read = OWN_USE.iter().chain(&LIBRARY).map(PathBuf::from).collect();
-        Self { write: folder.into_iter().collect(), read, ports: Vec::new() }
+        let named = |it: &Path| if it.as_os_str().is_empty() { ".".into() } else { it.to_owned() };
+        let folder = out.and_then(Path::parent).map(named);
+        Self { write: folder.into_iter().collect(), ..Self::default() }
     }
 }
 

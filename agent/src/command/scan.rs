@@ -7,8 +7,8 @@ use anyhow::{Context, anyhow};
 use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::row::REPORTED;
 
-use super::{Failure, cage};
 use super::args::{Output, ScanArgs};
+use super::{Failure, cage};
 use crate::cage::Needs;
 use crate::host::{Agent, Host};
 use crate::scan::scanner::Scanner;

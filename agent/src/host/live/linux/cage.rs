@@ -145,7 +145,8 @@ pub(in crate::host) fn wall_in(needs: &Needs) -> io::Result<Walls> {
         for path in paths {
             // What is not there needs no rule.
             let Some(place) = open(path)? else { continue };
-            let fits = if place.metadata()?.is_dir() { access } else { access & AccessFs::from_file(LANDLOCK) };
+            let fits =
+                if place.metadata()?.is_dir() { access } else { access & AccessFs::from_file(LANDLOCK) };
             ruleset = ruleset.add_rule(rule(&place, fits)).map_err(io::Error::other)?;
             kept.push(place);
         }
@@ -157,7 +158,9 @@ pub(in crate::host) fn wall_in(needs: &Needs) -> io::Result<Walls> {
     match status.ruleset {
         RulesetStatus::FullyEnforced => Ok(Walls { is_whole: true, kept }),
         RulesetStatus::PartiallyEnforced => Ok(Walls { is_whole: false, kept }),
-        RulesetStatus::NotEnforced => Err(io::Error::new(io::ErrorKind::Unsupported, "this kernel has no Landlock")),
+        RulesetStatus::NotEnforced => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "this kernel has no Landlock"))
+        }
     }
 }
 
@@ -174,3 +177,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
         Err(cause) => Err(cause.into()),
     }
 }
+
+#[cfg(test)]
+#[path = "cage_tests.rs"]
+mod tests;
