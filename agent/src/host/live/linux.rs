@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
@@ -140,13 +139,6 @@ pub(super) fn connect_local(path: &Path) -> io::Result<Box<dyn Duplex>> {
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
     Ok(Box::new(stream))
-}
-
-impl Duplex for UnixStream {
-    fn take_at_most(&self, time: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(time))?;
-        self.set_write_timeout(Some(time))
-    }
 }
 
 #[cfg(test)]
