@@ -2,6 +2,8 @@
 
 pub mod dpkg;
 pub(super) mod owner;
+mod purl;
+pub mod rpm;
 pub mod unread;
 
 use holdpoint_common::row::SectionKind;
@@ -17,7 +19,12 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
         reads: &[dpkg::READS, release::READS],
         run: dpkg::probe,
     },
-    Probe { name: "linux/rpm", kind: SectionKind::Software, reads: &[unread::READS], run: unread::rpm },
+    Probe {
+        name: "linux/rpm",
+        kind: SectionKind::Software,
+        reads: &[rpm::READS, release::READS],
+        run: rpm::probe,
+    },
     Probe { name: "linux/apk", kind: SectionKind::Software, reads: &[unread::READS], run: unread::apk },
     Probe { name: "linux/pacman", kind: SectionKind::Software, reads: &[unread::READS], run: unread::pacman },
     Probe { name: "linux/snap", kind: SectionKind::Software, reads: &[unread::READS], run: unread::snap },

@@ -8,28 +8,11 @@ use crate::scan::{Look, Reading};
 
 /// What these probes may touch.
 pub const READS: &[Reads] = &[
-    Reads::metadata("usr/lib/sysimage/rpm/*"),
-    Reads::metadata("var/lib/rpm/*"),
     Reads::metadata("lib/apk/db/installed"),
     Reads::metadata("usr/lib/apk/db/installed"),
     Reads::metadata("var/lib/pacman/local/ALPM_DB_VERSION"),
     Reads::content("var/lib/snapd/snaps"),
 ];
-
-/// Red Hat's and SUSE's database, in each place and form it has had.
-pub fn rpm(look: &mut Look<'_>) -> Reading {
-    found(
-        look,
-        "rpm",
-        &[
-            "usr/lib/sysimage/rpm/rpmdb.sqlite",
-            "usr/lib/sysimage/rpm/Packages.db",
-            "var/lib/rpm/rpmdb.sqlite",
-            "var/lib/rpm/Packages.db",
-            "var/lib/rpm/Packages",
-        ],
-    )
-}
 
 /// Alpine's database.
 pub fn apk(look: &mut Look<'_>) -> Reading {
@@ -76,9 +59,7 @@ mod tests {
     #[test]
     fn every_database_is_recognised_and_never_silent() {
         for (file, probe) in [
-            ("var/lib/rpm/rpmdb.sqlite", rpm as fn(&mut Look<'_>) -> Reading),
-            ("usr/lib/sysimage/rpm/Packages.db", rpm),
-            ("lib/apk/db/installed", apk),
+            ("lib/apk/db/installed", apk as fn(&mut Look<'_>) -> Reading),
             ("var/lib/pacman/local/ALPM_DB_VERSION", pacman),
             ("var/lib/snapd/snaps/core20_2318.snap", snap),
         ] {
