@@ -150,7 +150,8 @@ fn rpm_header(bytes: &[u8]) {
     let Ok(len) = u32::try_from(bytes.len()) else { return };
     let blocks = (16 + len + 12).div_ceil(16);
     let words = |words: &[u32]| words.iter().flat_map(|it| it.to_le_bytes()).collect::<Vec<u8>>();
-    let mut file = [&b"RpmP"[..], &words(&[0, 1, 1, 2, 0, 0, 0]), b"Slot", &words(&[1, 256, blocks])].concat();
+    let mut file =
+        [&b"RpmP"[..], &words(&[0, 1, 1, 2, 0, 0, 0]), b"Slot", &words(&[1, 256, blocks])].concat();
     while file.len() < ALL_SLOTS {
         file.extend_from_slice(b"Slot\0\0\0\0\0\0\0\0\0\0\0\0");
     }

@@ -154,7 +154,8 @@ impl<'p> Database<'p> {
         // Items fill the page from its end, so that each ends where the one before it begins.
         let mut end = self.page_size;
         let offset = |place: usize| usize::from(self.order.half(page, HEADER + 2 * place));
-        let places: Vec<(usize, usize)> = (0..items).step_by(2).map(|it| (offset(it), offset(it + 1))).collect();
+        let places: Vec<(usize, usize)> =
+            (0..items).step_by(2).map(|it| (offset(it), offset(it + 1))).collect();
         for (key, value) in places {
             visitor.in_time()?;
             blob.clear();

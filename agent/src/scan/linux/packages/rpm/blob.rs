@@ -23,9 +23,8 @@ impl ReadAt for Pieces {
     }
 
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        Pieces::read_at(self, at, buffer).map_err(|cause| match cause.kind() {
-            io::ErrorKind::UnexpectedEof => ends_early(at),
-            _ => cause,
+        Pieces::read_at(self, at, buffer).map_err(|cause| {
+            if cause.kind() == io::ErrorKind::UnexpectedEof { ends_early(at) } else { cause }
         })
     }
 }

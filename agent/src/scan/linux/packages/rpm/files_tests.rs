@@ -74,10 +74,7 @@ fn a_package_whose_files_are_broken_is_said_and_the_others_answer() {
     let (_dir, host) = host(&ndb(&[broken, outside, package("tool", 1)]), "Packages.db");
     let (found, faults) = owners_of(&host, &["/usr/bin/tool"]);
     assert_eq!(found["/usr/bin/tool"], "tool");
-    assert_eq!(
-        faults,
-        ["packages of programs: var/lib/rpm/Packages.db: header 1: its files have no names"]
-    );
+    assert_eq!(faults, ["packages of programs: var/lib/rpm/Packages.db: header 1: its files have no names"]);
 }
 
 #[test]
@@ -99,4 +96,28 @@ fn without_a_database_or_a_question_nothing_is_read_and_nothing_said() {
     let empty = tempfile::tempdir().unwrap();
     let host = Host::captured(empty.path(), agent());
     assert_eq!(owners_of(&host, &["/usr/bin/x"]), (BTreeMap::new(), vec![]));
+}
+
+/// As `tests/rpm.rs` finds them.
+fn real(name: &str) -> Option<Vec<u8>> {
+    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/rpmdb");
+    let folder = std::env::var_os("HOLDPOINT_RPMDB").map_or(beside, Into::into);
+    std::fs::read(folder.join(name)).ok()
+}
+
+#[test]
+fn real_databases_know_the_owners_of_their_files() {
+    let cases = [
+        ("bdb-libuuid.Packages", "Packages", "/usr/lib64/libuuid.so.1.3.0", "libuuid", 1_696_444_673),
+        ("ndb-sle15-bci.Packages.db", "Packages.db", "/usr/bin/bash", "bash", 1_638_530_310),
+    ];
+    for (name, file, path, package, time) in cases {
+        let Some(content) = real(name) else { continue };
+        let (_dir, host) = host(&content, file);
+        let (found, faults) = owners_of(&host, &[path, "/usr/bin/absent"]);
+        assert_eq!((found, faults), ([(path.to_owned(), package.to_owned())].into(), vec![]));
+        let budget = ample();
+        let mut look = Look::new(&host, &budget, "test");
+        assert_eq!(changed(&mut look, &[package.to_owned()].into()), [(package.to_owned(), time)].into());
+    }
 }

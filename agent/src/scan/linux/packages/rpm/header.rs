@@ -132,11 +132,8 @@ impl<'a, 'p> Header<'a, 'p> {
             for entry in buffer.chunks_exact(ENTRY) {
                 let tag = Tag(word(entry, 0));
                 if let Some(place) = Tag::ALL.iter().position(|it| *it == tag) {
-                    self.entries[place] = Some(Entry {
-                        kind: word(entry, 4),
-                        offset: word(entry, 8),
-                        count: word(entry, 12),
-                    });
+                    self.entries[place] =
+                        Some(Entry { kind: word(entry, 4), offset: word(entry, 8), count: word(entry, 12) });
                 }
             }
             done += now;

@@ -80,15 +80,13 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         faults.extend(said);
         Ok(())
     });
-    let mut faults = outcome.faults.into_iter().map(|it| format!("{}: {it}", database.path)).collect::<Vec<_>>();
-    if outcome.state.is_empty() && !faults.is_empty() {
-        // Nothing of it could be read. The first reason is that of the section.
-        let first = faults.remove(0);
-        faults.into_iter().for_each(|it| look.fault(it));
-        return Reading::Failed(first);
+    let mut faults = outcome.faults.into_iter().map(|it| format!("{}: {it}", database.path));
+    // A database of which nothing could be read has failed, and the first reason is why.
+    let failed = if outcome.state.is_empty() { faults.next() } else { None };
+    for fault in faults {
+        look.fault(fault);
     }
-    faults.into_iter().for_each(|it| look.fault(it));
-    Reading::Rows(outcome.state)
+    failed.map_or(Reading::Rows(outcome.state), Reading::Failed)
 }
 
 /// Forms of the database, the newest first.

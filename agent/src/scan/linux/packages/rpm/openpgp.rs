@@ -3,6 +3,8 @@
 //! A signature says by itself who made it; nothing is verified here, so the identifier is what the
 //! database claims. It is in the open in version 3, and in a subpacket in versions 4 and 6.
 
+use data_encoding::HEXLOWER;
+
 const SIGNATURE: u8 = 2;
 const ISSUER: u8 = 16;
 const ISSUER_FINGERPRINT: u8 = 33;
@@ -16,7 +18,7 @@ pub(super) fn key_id(mut bytes: &[u8]) -> Option<String> {
         if tag == SIGNATURE
             && let Some(id) = issuer(body)
         {
-            return Some(id.iter().map(|it| format!("{it:02x}")).collect());
+            return Some(HEXLOWER.encode(id));
         }
         bytes = rest;
     }
@@ -133,7 +135,7 @@ mod tests {
         assert_eq!(key_id(&v4(&time, &issuer)).as_deref(), Some(TEXT));
         let fingerprint = [&[22, 33, 4][..], &[7; 12], &ID].concat();
         assert_eq!(key_id(&v4(&[&time[..], &fingerprint].concat(), &[])).as_deref(), Some(TEXT));
-        let long = [&[34, 33 | 0x80, 6][..], &ID, &[7; 24]].concat();
+        let long = [&[34, 0x80 | 0x21, 6][..], &ID, &[7; 24]].concat();
         let body = [&[6, 0, 27, 8, 0, 0, 0, 35][..], &long, &[0; 4]].concat();
         let v6 = [&[0xc2, 47][..], &body].concat();
         assert_eq!(key_id(&v6).as_deref(), Some(TEXT));

@@ -43,10 +43,12 @@ pub(super) fn row(
     let publisher = text(header, Tag::VENDOR);
     let source = text(header, Tag::SOURCERPM);
     let module = text(header, Tag::MODULARITYLABEL);
-    let mut number = |header: &mut Header<'_, '_>, tag| header.number(tag).unwrap_or_else(|cause| {
-        fault(cause);
-        None
-    });
+    let mut number = |header: &mut Header<'_, '_>, tag| {
+        header.number(tag).unwrap_or_else(|cause| {
+            fault(cause);
+            None
+        })
+    };
     let epoch = number(header, Tag::EPOCH).filter(|it| *it != 0);
     let installed = number(header, Tag::INSTALLTIME);
     let signature_key = signature_key(header).unwrap_or_else(|cause| {

@@ -35,11 +35,7 @@ const LEAF: u8 = 13;
 ///
 /// # Errors
 /// It is not such a database, or the visitor wants no more.
-pub(super) fn read(
-    main: &dyn ReadAt,
-    log: Option<&dyn ReadAt>,
-    visitor: &mut dyn Visitor,
-) -> io::Result<()> {
+pub(super) fn read(main: &dyn ReadAt, log: Option<&dyn ReadAt>, visitor: &mut dyn Visitor) -> io::Result<()> {
     let log = match log {
         Some(it) => Wal::read(it, visitor)?,
         None => None,
@@ -54,13 +50,11 @@ pub(super) fn read(
         Ok(())
     })?;
     let root = root.ok_or_else(|| wrong("it has no table Packages"))?;
-    database.rows(root, visitor, &mut |number, record, visitor| {
-        match header_of(record) {
-            Ok(()) => visitor.header(number, record),
-            Err(cause) => {
-                visitor.fault(format!("header {number}: {cause}"));
-                Ok(())
-            }
+    database.rows(root, visitor, &mut |number, record, visitor| match header_of(record) {
+        Ok(()) => visitor.header(number, record),
+        Err(cause) => {
+            visitor.fault(format!("header {number}: {cause}"));
+            Ok(())
         }
     })
 }
@@ -232,18 +226,19 @@ impl Node {
         };
         let count = usize::from(u16_at(page, at + 3));
         let first = at + if kind == LEAF { 8 } else { 12 };
-        let pointers = page
-            .get(first..first + 2 * count)
-            .ok_or_else(|| wrong(format!("it claims {count} rows")))?;
+        let pointers =
+            page.get(first..first + 2 * count).ok_or_else(|| wrong(format!("it claims {count} rows")))?;
         let cells = pointers.chunks_exact(2).map(|it| usize::from(u16_at(it, 0)));
         if kind == LEAF {
             return Ok(Self::Leaf(cells.collect()));
         }
         let mut below = Vec::with_capacity(count + 1);
         for cell in cells {
-            below.push(page.get(cell..cell + 4).map(|it| u32_at(it, 0)).ok_or_else(|| {
-                wrong("a way down lies outside the page")
-            })?);
+            below.push(
+                page.get(cell..cell + 4)
+                    .map(|it| u32_at(it, 0))
+                    .ok_or_else(|| wrong("a way down lies outside the page"))?,
+            );
         }
         below.push(u32_at(page, at + 8));
         Ok(Self::Interior(below))
@@ -308,7 +303,7 @@ fn table_root(record: &mut Blob<'_>) -> io::Result<Option<u32>> {
 
 fn is_text(record: &mut Blob<'_>, column: Column, text: &[u8]) -> io::Result<bool> {
     let mut buffer = [0; 16];
-    if column.kind < 13 || column.kind % 2 == 0 || column.bytes != wide(text.len()) {
+    if column.kind < 13 || column.kind.is_multiple_of(2) || column.bytes != wide(text.len()) {
         return Ok(false);
     }
     record.read(column.at, &mut buffer[..text.len()])?;

@@ -23,9 +23,8 @@ pub(super) struct Seen {
 
 impl Visitor for Seen {
     fn header(&mut self, number: u64, blob: &mut Blob<'_>) -> io::Result<()> {
-        let mut bytes = vec![0; usize::try_from(blob.len()).unwrap()];
-        match blob.read(0, &mut bytes) {
-            Ok(()) => self.headers.push((number, bytes)),
+        match whole(blob) {
+            Ok(bytes) => self.headers.push((number, bytes)),
             Err(cause) => self.faults.push(cause.to_string()),
         }
         Ok(())
@@ -38,6 +37,12 @@ impl Visitor for Seen {
     fn in_time(&self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn whole(blob: &mut Blob<'_>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(blob.len()).unwrap_or(0)];
+    blob.read(0, &mut bytes)?;
+    Ok(bytes)
 }
 
 impl Seen {
@@ -87,10 +92,8 @@ fn every_form_in_every_place_gives_the_same_rows() {
     ];
     for place in PLACES {
         for (file, content) in &forms {
-            let (_dir, host) = host(&[
-                (&format!("{place}/{file}"), content),
-                ("etc/os-release", b"ID=rhel\n"),
-            ]);
+            let (_dir, host) =
+                host(&[(&format!("{place}/{file}"), content), ("etc/os-release", b"ID=rhel\n")]);
             let (mut rows, faults, _) = rows_of::<SoftwareRow>(&host, probe);
             assert!(faults.is_empty(), "{faults:?}");
             rows.sort_by(|a, b| a.name.cmp(&b.name));
@@ -208,7 +211,8 @@ fn of_two_databases_the_newer_form_is_read_and_the_other_is_said() {
 #[test]
 fn a_database_that_is_reached_by_two_ways_is_read_once() {
     let (dir, host) = host(&[("usr/share/rpm/rpmdb.sqlite", &written::sqlite(&[package("one", 9)], 512))]);
-    for (link, target) in [("var/lib/rpm", "../../usr/share/rpm"), ("usr/lib/sysimage/rpm", "/usr/share/rpm")] {
+    for (link, target) in [("var/lib/rpm", "../../usr/share/rpm"), ("usr/lib/sysimage/rpm", "/usr/share/rpm")]
+    {
         let link = dir.path().join(link);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(target, link).unwrap();

@@ -120,9 +120,9 @@ impl Checksum {
         let read = if self.is_big { u32::from_be_bytes } else { u32::from_le_bytes };
         let (mut first, mut second) = self.sums;
         for pair in bytes.chunks_exact(8) {
-            let [a, b, c, d, e, f, g, h] = *pair else { continue };
-            first = first.wrapping_add(read([a, b, c, d])).wrapping_add(second);
-            second = second.wrapping_add(read([e, f, g, h])).wrapping_add(first);
+            let half = |at: usize| pair[at..at + 4].try_into().map_or(0, read);
+            first = first.wrapping_add(half(0)).wrapping_add(second);
+            second = second.wrapping_add(half(4)).wrapping_add(first);
         }
         self.sums = (first, second);
     }

@@ -28,19 +28,20 @@ pub(super) fn number(number: u32) -> Value {
 /// A header: what the package brought, and what was added when it was installed.
 pub(super) fn header(region: &[(u32, Value)], added: &[(u32, Value)]) -> Vec<u8> {
     let (mut index, mut data) = (Vec::new(), Vec::new());
-    region.iter().for_each(|(tag, value)| entry(*tag, value, &mut index, &mut data));
+    for (tag, value) in region {
+        entry(*tag, value, &mut index, &mut data);
+    }
     // The region's own entry stands first and points to its end, which points back.
     let back = 0_u32.wrapping_sub(u32::try_from(index.len() + 16).unwrap());
     let mut first = Vec::new();
     words(&mut first, &[63, 7, u32::try_from(data.len()).unwrap(), 16]);
     words(&mut data, &[63, 7, back, 16]);
     index.splice(0..0, first);
-    added.iter().for_each(|(tag, value)| entry(*tag, value, &mut index, &mut data));
+    for (tag, value) in added {
+        entry(*tag, value, &mut index, &mut data);
+    }
     let mut header = Vec::new();
-    words(
-        &mut header,
-        &[u32::try_from(index.len() / 16).unwrap(), u32::try_from(data.len()).unwrap()],
-    );
+    words(&mut header, &[u32::try_from(index.len() / 16).unwrap(), u32::try_from(data.len()).unwrap()]);
     [header, index, data].concat()
 }
 
@@ -52,7 +53,7 @@ fn entry(tag: u32, value: &Value, index: &mut Vec<u8>, data: &mut Vec<u8>) {
         Value::Binary(it) => (7, it.len(), it.clone()),
         Value::Chars(it) => (1, it.len(), it.clone()),
     };
-    while kind == 4 && data.len() % 4 != 0 {
+    while kind == 4 && !data.len().is_multiple_of(4) {
         data.push(0);
     }
     words(index, &[tag, kind, u32::try_from(data.len()).unwrap(), u32::try_from(count).unwrap()]);
@@ -184,15 +185,10 @@ pub(super) fn bdb(headers: &[Vec<u8>], order: Order, page_size: usize) -> Vec<u8
 /// A SQLite database with the table `Packages`; every header has a leaf of its own.
 pub(super) fn sqlite(headers: &[Vec<u8>], page_size: usize) -> Vec<u8> {
     let sql = b"CREATE TABLE 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT,blob BLOB NOT NULL)";
-    let schema = [
-        &[6, 23, 29, 29, 1][..],
-        &varint(sql.len() * 2 + 13),
-        b"tablePackagesPackages",
-        &[2],
-        sql,
-    ]
-    .concat();
-    let schema = [&[u8::try_from(6 + varint(sql.len() * 2 + 13).len() - 1).unwrap()][..], &schema[1..]].concat();
+    let schema =
+        [&[6, 23, 29, 29, 1][..], &varint(sql.len() * 2 + 13), b"tablePackagesPackages", &[2], sql].concat();
+    let schema =
+        [&[u8::try_from(6 + varint(sql.len() * 2 + 13).len() - 1).unwrap()][..], &schema[1..]].concat();
     let schema = [varint(schema.len()), vec![1], schema].concat();
     let mut pages = vec![leaf(page_size, 100, &schema), vec![0; page_size]];
     let mut leaves = Vec::new();
