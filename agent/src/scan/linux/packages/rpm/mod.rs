@@ -64,6 +64,8 @@ const PLACES: [&str; 3] = ["usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm
 const ATTEMPTS: usize = 2;
 /// Bytes at the front of a file that tell whether it was written.
 const FRONT: usize = 512;
+/// Most that all rows take: some 20,000 packages.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Most faults of one database; the rest is counted.
 const MAX_FAULTS: usize = 12;
 
@@ -71,22 +73,31 @@ const MAX_FAULTS: usize = 12;
 pub fn probe(look: &mut Look<'_>) -> Reading {
     let Some(database) = find(look) else { return look.missing("no rpm database") };
     let distribution = release::read(look).and_then(|it| it.id).and_then(|it| Distribution::of(&it));
-    let outcome = read(look, &database, Vec::new, |rows, number, header, faults| {
+    let fresh = || (Vec::new(), 0);
+    let outcome = read(look, &database, fresh, |(rows, bytes), number, header, faults| {
         let mut said = Vec::new();
         match row::row(header, distribution, &mut said) {
-            Ok(row) => rows.push(row.encode_to_vec()),
+            Ok(row) => {
+                let row = row.encode_to_vec();
+                *bytes += row.len();
+                if *bytes > MAX_BYTES {
+                    return Err(wrong(format!("its packages need more than {MAX_BYTES} bytes")));
+                }
+                rows.push(row);
+            }
             Err(cause) => said.push(format!("header {number}: {cause}")),
         }
         faults.extend(said);
         Ok(())
     });
+    let (rows, _) = outcome.state;
     let mut faults = outcome.faults.into_iter().map(|it| format!("{}: {it}", database.path));
     // A database of which nothing could be read has failed, and the first reason is why.
-    let failed = if outcome.state.is_empty() { faults.next() } else { None };
+    let failed = if rows.is_empty() { faults.next() } else { None };
     for fault in faults {
         look.fault(fault);
     }
-    failed.map_or(Reading::Rows(outcome.state), Reading::Failed)
+    failed.map_or(Reading::Rows(rows), Reading::Failed)
 }
 
 /// Forms of the database, the newest first.
@@ -251,10 +262,13 @@ fn read_once(look: &Look<'_>, database: &Database, visitor: &mut dyn Visitor) ->
     let main = open(look, &database.path)?.ok_or_else(|| wrong("it is gone"))?;
     match database.format {
         Format::Sqlite => {
-            if interrupted(look, database)? {
+            if interrupted(look, database) {
                 visitor.fault("a transaction was cut off or is going on (rpmdb.sqlite-journal)".to_owned());
             }
-            let log = open(look, &format!("{}-wal", database.path))?;
+            let log = open(look, &format!("{}-wal", database.path)).unwrap_or_else(|cause| {
+                visitor.fault(format!("its write-ahead log: {cause}"));
+                None
+            });
             sqlite::read(&main, log.as_ref().map(|it| -> &dyn ReadAt { it }), visitor)
         }
         Format::Ndb => ndb::read(&main, visitor),
@@ -263,10 +277,16 @@ fn read_once(look: &Look<'_>, database: &Database, visitor: &mut dyn Visitor) ->
 }
 
 /// Whether pages of the database wait to be rolled back. A journal that is done has no beginning.
-fn interrupted(look: &Look<'_>, database: &Database) -> io::Result<bool> {
-    let Some(journal) = open(look, &format!("{}-journal", database.path))? else { return Ok(false) };
-    let mut first = [0];
-    Ok(journal.bytes() > 0 && journal.read_at(0, &mut first).is_ok() && first[0] != 0)
+/// One that may not be read can be one.
+fn interrupted(look: &Look<'_>, database: &Database) -> bool {
+    match open(look, &format!("{}-journal", database.path)) {
+        Ok(None) => false,
+        Ok(Some(journal)) => {
+            let mut first = [0];
+            journal.bytes() > 0 && journal.read_at(0, &mut first).is_ok() && first[0] != 0
+        }
+        Err(_) => true,
+    }
 }
 
 fn open(look: &Look<'_>, path: &str) -> io::Result<Option<Pieces>> {

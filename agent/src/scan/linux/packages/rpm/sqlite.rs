@@ -36,10 +36,13 @@ const LEAF: u8 = 13;
 /// # Errors
 /// It is not such a database, or the visitor wants no more.
 pub(super) fn read(main: &dyn ReadAt, log: Option<&dyn ReadAt>, visitor: &mut dyn Visitor) -> io::Result<()> {
-    let log = match log {
-        Some(it) => Wal::read(it, visitor)?,
-        None => None,
-    };
+    let log = log.and_then(|it| {
+        // What is in the database itself is true without its log, only older.
+        Wal::read(it, visitor).unwrap_or_else(|cause| {
+            visitor.fault(cause.to_string());
+            None
+        })
+    });
     let mut database = Database::open(main, log, visitor)?;
     let mut root = None;
     // The schema is a table as well, at page 1.

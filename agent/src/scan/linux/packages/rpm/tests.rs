@@ -306,6 +306,29 @@ fn after_its_time_a_scan_reads_no_further() {
     assert_eq!(faults, ["var/lib/rpm/rpmdb.sqlite: the scan's time of 1s is used up"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_log_that_cannot_be_read_is_said_and_the_database_still_is() {
+    let (dir, host) = host(&[("var/lib/rpm/rpmdb.sqlite", &written::sqlite(&packages(), 512))]);
+    fs::create_dir(dir.path().join("var/lib/rpm/rpmdb.sqlite-wal")).unwrap();
+    let (rows, faults, _) = rows_of::<SoftwareRow>(&host, probe);
+    let why = "var/lib/rpm/rpmdb.sqlite: its write-ahead log: not a regular file";
+    assert_eq!((rows.len(), faults), (packages().len(), vec![why.to_owned()]));
+}
+
+#[test]
+fn packages_without_end_do_not_fill_the_memory() {
+    let vendor = "x".repeat(4_000);
+    let headers: Vec<_> = (0..2_500)
+        .map(|it| header(&[(1000, text(&format!("p{it}"))), (1001, text("1")), (1011, text(&vendor))], &[]))
+        .collect();
+    let file = written::bdb(&headers, Order::Big, 8192);
+    let (_dir, host) = host(&[("var/lib/rpm/Packages", &file)]);
+    let (rows, faults, _) = rows_of::<SoftwareRow>(&host, probe);
+    assert!((2_000..2_200).contains(&rows.len()), "{}", rows.len());
+    assert_eq!(faults, ["var/lib/rpm/Packages: its packages need more than 8388608 bytes"]);
+}
+
 /// Databases of few bytes, of which every one matters; also the seeds of the fuzz targets.
 fn small() -> [(&'static str, &'static str, Vec<u8>); 4] {
     let headers = [package("one", 9), package("two", 600)];

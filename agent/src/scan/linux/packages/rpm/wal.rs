@@ -15,6 +15,9 @@ use super::sqlite::u32_at;
 /// Bytes of the log's header, and of a frame's.
 pub(super) const HEADER: usize = 32;
 pub(super) const FRAME: usize = 24;
+/// Where the first frame is, and where in a frame its page is.
+const FIRST: u64 = 32;
+const CONTENT: u64 = 24;
 /// The lowest bit says in which byte order the checksums count.
 pub(super) const MAGIC: u32 = 0x377f_0682;
 pub(super) const VERSION: u32 = 3_007_000;
@@ -41,7 +44,7 @@ impl<'p> Wal<'p> {
     /// The log is of a version that is not known, or larger than what is read.
     pub(super) fn read(file: &'p dyn ReadAt, visitor: &dyn Visitor) -> io::Result<Option<Self>> {
         let mut header = [0; HEADER];
-        if file.bytes() <= HEADER as u64 {
+        if file.bytes() <= FIRST {
             return Ok(None);
         }
         file.read_at(0, &mut header)?;
@@ -98,13 +101,13 @@ impl<'p> Wal<'p> {
 
     fn place(&self, frame: u32) -> u64 {
         let size = u64::try_from(FRAME + self.page_size).unwrap_or(u64::MAX);
-        HEADER as u64 + u64::from(frame) * size
+        FIRST + u64::from(frame) * size
     }
 
     /// Where the newest content of a page is, if the log holds it.
     pub(super) fn find(&self, page: u32) -> Option<(&'p dyn ReadAt, u64)> {
         let place = self.newest.binary_search_by_key(&page, |it| it.0).ok()?;
-        Some((self.file, self.place(self.newest[place].1) + FRAME as u64))
+        Some((self.file, self.place(self.newest[place].1) + CONTENT))
     }
 }
 
