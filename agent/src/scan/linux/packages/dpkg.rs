@@ -19,6 +19,7 @@ use prost::Message;
 
 use super::super::release;
 use super::lines::{Line, each_line};
+use super::purl::encoded;
 use crate::host::{EntryKind, Reads};
 use crate::scan::{Look, Reading};
 
@@ -347,22 +348,6 @@ impl Namespace {
             format!("pkg:deb/{}/{name}@{version}?arch={}", self.id, encoded(architecture))
         })
     }
-}
-
-/// Percent-encodes as package URLs want it.
-pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-    out
 }
 
 /// The day on which each package's file list was written, by `NAME` or `NAME:ARCH`.
