@@ -82,10 +82,19 @@ fn base() -> Result<PathBuf, String> {
     let (suite, uri) = mirror().ok_or("apt has no source of this machine's own suite")?;
     fs::create_dir_all(&roots).unwrap();
     let new = tempfile::Builder::new().prefix("debian-new-").tempdir_in(&roots).unwrap();
-    let mut debootstrap = tool("debootstrap");
-    let output = run(debootstrap.arg("--variant=minbase").arg(&suite).arg(new.path()).arg(&uri));
-    if !output.status.success() {
-        return Err(format!("debootstrap failed: {}", String::from_utf8_lossy(&output.stdout)));
+    let mut first = tool("debootstrap");
+    first.args(["--foreign", "--variant=minbase"]).arg(&suite).arg(new.path()).arg(&uri);
+    let mut second = tool("chroot");
+    second.arg(new.path()).args(["/debootstrap/debootstrap", "--second-stage"]);
+    for stage in [&mut first, &mut second] {
+        let output = run(stage);
+        if !output.status.success() {
+            return Err(format!("debootstrap failed: {}", String::from_utf8_lossy(&output.stdout)));
+        }
+        // Nothing here has to survive a power cut, and flushing is most of the second stage.
+        let settings = new.path().join("etc/dpkg/dpkg.cfg.d");
+        fs::create_dir_all(&settings).unwrap();
+        fs::write(settings.join("unsafe-io"), "force-unsafe-io\n").unwrap();
     }
     let new = new.keep();
     fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
