@@ -39,7 +39,71 @@ impl Reads {
     pub const fn metadata(pattern: &'static str) -> Self {
         Self { pattern, access: Access::Look }
     }
+
+    /// How many patterns several lists have together, for [`Self::joined`].
+    pub const fn count(lists: &[&[Self]]) -> usize {
+        let (mut count, mut at) = (0, 0);
+        while at < lists.len() {
+            count += lists[at].len();
+            at += 1;
+        }
+        count
+    }
+
+    /// Several lists as one, where a source is made of others: `N` is [`Self::count`] of them.
+    pub const fn joined<const N: usize>(lists: &[&[Self]]) -> [Self; N] {
+        let mut all = [Self::metadata(""); N];
+        let (mut filled, mut list) = (0, 0);
+        while list < lists.len() {
+            let mut at = 0;
+            while at < lists[list].len() {
+                all[filled] = lists[list][at];
+                (filled, at) = (filled + 1, at + 1);
+            }
+            list += 1;
+        }
+        all
+    }
 }
+
+/// What the program itself reads beside its probes: the loader, threads, name look-up, clock and
+/// entropy. It is here to be published and held against a trace; the probes' root does not use it.
+pub const RUNTIME: &[Reads] = &[
+    // The loader, in a build that is not static.
+    Reads::content("etc/ld.so.cache"),
+    Reads::metadata("etc/ld.so.preload"),
+    Reads::content("lib/**"),
+    Reads::content("lib64/**"),
+    Reads::content("usr/lib/**"),
+    Reads::content("usr/lib64/**"),
+    // Itself: executable (its digest), memory, limits, number of processors.
+    Reads::content("proc/self/*"),
+    Reads::content("proc/thread-self/*"),
+    Reads::content("proc/uptime"),
+    Reads::content("sys/devices/system/cpu/online"),
+    Reads::content("sys/fs/cgroup/**"),
+    Reads::content("proc/sys/vm/overcommit_memory"),
+    Reads::content("sys/kernel/mm/transparent_hugepage/**"),
+    // The kernel's own random numbers, where the system call is missing.
+    Reads::content("dev/urandom"),
+    Reads::content("dev/random"),
+    Reads::content("dev/null"),
+    // Tells a cryptographic library that a virtual machine was copied.
+    Reads::content("dev/sysgenid"),
+    // Host names.
+    Reads::content("etc/resolv.conf"),
+    Reads::content("etc/hosts"),
+    Reads::content("etc/host.conf"),
+    Reads::content("etc/nsswitch.conf"),
+    Reads::content("etc/gai.conf"),
+    Reads::content("etc/services"),
+    Reads::metadata("var/run/nscd/**"),
+    Reads::metadata("run/nscd/**"),
+    Reads::content("run/systemd/resolve/*"),
+    // Local time, for quiet hours.
+    Reads::content("etc/localtime"),
+    Reads::content("usr/share/zoneinfo/**"),
+];
 
 /// The patterns of one probe, ready to be asked.
 #[derive(Clone, Default)]

@@ -10,17 +10,19 @@ pub mod linux;
 pub(crate) mod look;
 mod own;
 mod probe;
+mod shared;
 mod snapshot;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use holdpoint_common::proto::v1::SectionStatus;
 use holdpoint_common::row::{MAX_ROW, REPORTED, SectionKind, section_name};
 use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section};
 
-use crate::host::{Host, lower_priority};
+use crate::host::{Host, RUNTIME, ReadList, lower_priority};
 
-pub use look::{Budget, Look, Reading};
+pub use look::{Budget, Look, Outcome, Reading};
 pub use probe::Probe;
 pub use snapshot::{HostIdentity, Snapshot};
 
@@ -37,16 +39,26 @@ pub fn probes() -> impl Iterator<Item = &'static Probe> {
     TABLES.into_iter().flatten()
 }
 
+/// All that the program may touch, as published in `READS.md`: every probe's list, and what the
+/// libraries read that it is built with. Its state directory and the paths of `facts.d` come on top.
+pub fn read_list() -> ReadList {
+    ReadList::new(probes().flat_map(|it| it.reads.iter().copied().flatten()).chain(RUNTIME))
+}
+
 /// Looks at the given sections of a host, within a time.
 pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
     let mut coverage = Vec::new();
     let mut sections = Vec::new();
+    let shared = Rc::default();
     for kind in REPORTED.into_iter().filter(|it| *it != SectionKind::Self_ && kinds.contains(it)) {
         let mut parts = Vec::new();
         for probe in probes().filter(|it| it.kind == kind) {
             let host = host.limited_to(probe.read_list());
-            let mut look = Look::new(&host, budget, probe.name);
-            let reading = (probe.run)(&mut look);
+            let mut look = Look::new(&host, budget, probe.name).sharing(&shared);
+            let reading = match look.in_time() {
+                Ok(()) => (probe.run)(&mut look),
+                Err(late) => Reading::Failed(late.to_string()),
+            };
             let (counted, faults) = look.finish();
             coverage.push(counted);
             parts.push((probe.name, reading, faults));
@@ -126,6 +138,7 @@ fn assemble(kind: SectionKind, parts: Vec<(&str, Reading, Vec<String>)>) -> Sect
     };
     // What is absent explains a section without rows; beside rows it is coverage.
     if !anything_read {
+        absent.dedup();
         faults.append(&mut absent);
     }
     Section::new(kind, status, bounded(faults), rows)

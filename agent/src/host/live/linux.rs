@@ -2,9 +2,15 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::Usage;
+pub(super) use super::ethtool::NicSocket;
+use crate::host::bus::Duplex;
 
 /// The least favourable nice value.
 const LOWEST: i32 = 19;
@@ -102,6 +108,23 @@ fn cpu_ms(stat: &str) -> Option<u64> {
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some((user + system) * 1_000 / TICKS_PER_SECOND)
+}
+
+pub(super) fn connect_local(path: &Path) -> io::Result<Box<dyn Duplex>> {
+    // Without blocking: a bus that accepts nobody would hold the agent up here already.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(Box::new(stream))
+}
+
+impl Duplex for UnixStream {
+    fn take_at_most(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub const READS: &[Reads] = &[
 const MAX_STATUS: u64 = 64 * 1024 * 1024;
 const MAX_STATUS_PART: usize = 1024 * 1024;
 /// Most files that packages keep in `info`.
-pub(super) const MAX_INFO: usize = 262_144;
+pub(super) const MAX_INFO: usize = 65_536;
 const MAX_PARTS: usize = 16_384;
 
 /// Reads the installed packages and what removed ones left behind.

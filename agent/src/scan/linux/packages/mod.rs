@@ -2,6 +2,7 @@
 
 pub mod apk;
 pub mod dpkg;
+mod dpkg_lists;
 mod elf;
 pub mod flatpak;
 mod gvariant;
@@ -48,18 +49,7 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe {
         name: "linux/unowned",
         kind: SectionKind::Software,
-        reads: &[
-            unowned::READS[0],
-            unowned::READS[1],
-            unowned::READS[2],
-            unowned::READS[3],
-            unowned::READS[4],
-            unowned::READS[5],
-            unowned::DATABASES,
-            owner::READS,
-            apk::OWNER_READS,
-            pacman::OWNER_READS,
-        ],
+        reads: &[unowned::READS, owner::READS],
         run: unowned::probe,
     },
     Probe { name: "linux/other", kind: SectionKind::Software, reads: &[unread::OTHERS], run: unread::others },

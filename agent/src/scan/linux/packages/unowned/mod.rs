@@ -22,14 +22,14 @@ mod local;
 mod metadata;
 mod product;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use holdpoint_common::row::SoftwareRow;
 
 use super::elf::{self, Program};
-use super::{apk, owner, pacman};
+use super::owner;
 use crate::host::{Entry, EntryKind, Listing, Reads, is_absent};
 use crate::scan::{Look, Reading};
 
@@ -58,17 +58,20 @@ macro_rules! libraries_below {
     };
 }
 
-/// What this probe may touch, in parts; systems with a read-only `/usr` keep both under `/var`.
-pub const READS: [&[Reads]; 6] = [
+/// What this probe may touch; systems with a read-only `/usr` keep both under `/var`.
+pub const READS: &[Reads] = &Reads::joined::<{ Reads::count(PARTS) }>(PARTS);
+
+const PARTS: &[&[Reads]] = &[
     products_below!("opt"),
     products_below!("var/opt"),
     products_below!("usr/local"),
     products_below!("var/usrlocal"),
     libraries_below!("usr/local"),
     libraries_below!("var/usrlocal"),
+    DATABASES,
 ];
 /// Databases of packages, only to tell whether there is one.
-pub const DATABASES: &[Reads] = &[
+const DATABASES: &[Reads] = &[
     Reads::metadata("var/lib/dpkg/status"),
     Reads::metadata("var/lib/dpkg/status.d"),
     Reads::metadata("usr/lib/sysimage/rpm"),
@@ -112,15 +115,8 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
 
 /// Which of the paths that the findings rest on belong to packages.
 fn owned(look: &mut Look<'_>, found: &[Found]) -> BTreeSet<String> {
-    let paths: Vec<String> = found.iter().flat_map(|it| it.claims.iter().cloned()).collect();
-    if paths.is_empty() {
-        return BTreeSet::new();
-    }
-    let mut owners = owner::packages(look, &paths);
-    let names: BTreeMap<Vec<u8>, &String> = paths.iter().map(|it| (it.as_bytes().to_vec(), it)).collect();
-    apk::owners(look, &names, &mut owners);
-    pacman::owners(look, &names, &mut owners);
-    owners.into_keys().collect()
+    let paths: BTreeSet<String> = found.iter().flat_map(|it| it.claims.iter().cloned()).collect();
+    owner::packages(look, &paths).into_keys().collect()
 }
 
 /// Something that was found.
