@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -36,6 +37,12 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which is also the name of its corpus.
 pub const TARGETS: &[(&str, Target)] = &[
     ("dpkg", dpkg),
+    ("apk", apk),
+    ("pacman", pacman),
+    ("snap", snap),
+    ("flatpak", flatpak),
+    ("product", product),
+    ("elf", elf),
     ("unit", unit),
     ("sockets", sockets),
     ("maps", maps),
@@ -91,7 +98,50 @@ pub fn corpus(target: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn dpkg(bytes: &[u8]) {
-    scan_files(&["var/lib/dpkg/status", "var/lib/dpkg/status.d/part"], bytes, SectionKind::Software);
+    let places = ["var/lib/dpkg/status", "var/lib/dpkg/status.d/part", "var/lib/dpkg/updates/0000"];
+    scan_files(&places, bytes, SectionKind::Software);
+}
+
+fn apk(bytes: &[u8]) {
+    scan_files(&["lib/apk/db/installed"], bytes, SectionKind::Software);
+}
+
+fn pacman(bytes: &[u8]) {
+    scan_files(&["var/lib/pacman/local/seen-1-1/desc"], bytes, SectionKind::Software);
+}
+
+fn snap(bytes: &[u8]) {
+    link("snap/seen/current", "1");
+    scan_files(
+        &["var/lib/snapd/snaps/seen_1.snap", "snap/seen/1/meta/snap.yaml"],
+        bytes,
+        SectionKind::Software,
+    );
+}
+
+fn flatpak(bytes: &[u8]) {
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let place = "var/lib/flatpak/app/org.example.Seen/x86_64/stable";
+    link(&format!("{place}/active"), COMMIT);
+    scan_files(&[&format!("{place}/{COMMIT}/deploy")], bytes, SectionKind::Software);
+}
+
+/// What products say of themselves, in each form.
+fn product(bytes: &[u8]) {
+    let places = [
+        "opt/a/release",
+        "opt/b/package.json",
+        "opt/c/application.ini",
+        "opt/d/VERSION",
+        "usr/local/lib/pkgconfig/seen.pc",
+        "usr/local/lib/python3/dist-packages/seen.dist-info/METADATA",
+    ];
+    scan_files(&places, bytes, SectionKind::Software);
+}
+
+/// A library, because it needs no permission to count as a program.
+fn elf(bytes: &[u8]) {
+    scan_files(&["usr/local/lib/libseen.so"], bytes, SectionKind::Software);
 }
 
 fn unit(bytes: &[u8]) {
@@ -323,6 +373,17 @@ fn put(paths: &[&str], bytes: &[u8]) {
                 fs::create_dir_all(file.parent().unwrap_or(root.path())).expect("a directory");
                 fs::write(&file, bytes).expect("a file");
             }
+        }
+    });
+}
+
+/// Makes a link in the root, where there is none yet.
+fn link(path: &str, target: &str) {
+    ROOT.with(|root| {
+        let path = root.path().join(path);
+        if path.symlink_metadata().is_err() {
+            fs::create_dir_all(path.parent().unwrap_or(root.path())).expect("a directory");
+            symlink(target, path).expect("a link");
         }
     });
 }

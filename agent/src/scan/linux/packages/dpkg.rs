@@ -10,7 +10,7 @@
 //! Known lies: the day of installation is the day on which `info/NAME.list` was last written, so
 //! an upgrade moves it, and a rebuilt image can set it to anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -362,27 +362,6 @@ fn install_days(look: &mut Look<'_>) -> BTreeMap<String, String> {
             Some((name.to_owned(), day))
         })
         .collect()
-}
-
-/// When each of these packages last changed on disk, in seconds since 1970: the time at which its
-/// file list was written, the latest one where several architectures have it. A package that is
-/// not installed is missing in the answer.
-pub fn changed(look: &mut Look<'_>, packages: &BTreeSet<String>) -> BTreeMap<String, i64> {
-    let mut times: BTreeMap<String, i64> = BTreeMap::new();
-    if packages.is_empty() {
-        return times;
-    }
-    let Some(listing) = look.list(INFO, MAX_INFO) else { return times };
-    for entry in &listing.entries {
-        let Some(qualified) = entry.name.strip_suffix(".list") else { continue };
-        let name = qualified.split(':').next().unwrap_or(qualified);
-        if packages.contains(name)
-            && let Some(time) = listing.facts(entry).ok().and_then(|it| it.modified).and_then(seconds_of)
-        {
-            times.entry(name.to_owned()).and_modify(|it| *it = time.max(*it)).or_insert(time);
-        }
-    }
-    times
 }
 
 fn seconds_of(time: SystemTime) -> Option<i64> {
