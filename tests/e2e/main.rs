@@ -9,5 +9,6 @@ mod disks;
 mod hostile;
 mod ingest;
 mod looks_only;
+mod old_kernel;
 mod tidy;
 mod tour;
