@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -70,7 +71,7 @@ fn mirror() -> Option<(String, String)> {
 
 /// The cached root, made now when it is not there; or why it cannot be.
 fn base() -> Result<PathBuf, String> {
-    let roots = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("roots");
+    let roots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../roots");
     let base = roots.join("debian");
     if base.join("var/lib/dpkg/status").exists() {
         return Ok(base);
@@ -79,8 +80,9 @@ fn base() -> Result<PathBuf, String> {
         return Err("debootstrap is not here".to_owned());
     }
     let (suite, uri) = mirror().ok_or("apt has no source of this machine's own suite")?;
-    fs::create_dir_all(&roots).unwrap();
-    let new = tempfile::Builder::new().prefix("debian-new-").tempdir_in(&roots).unwrap();
+    let told = |cause: io::Error| cause.to_string();
+    fs::create_dir_all(&roots).map_err(told)?;
+    let new = tempfile::Builder::new().prefix("debian-new-").tempdir_in(&roots).map_err(told)?;
     let mut first = tool("debootstrap");
     first.args(["--foreign", "--variant=minbase"]).arg(&suite).arg(new.path()).arg(&uri);
     let mut second = tool("chroot");
@@ -92,12 +94,12 @@ fn base() -> Result<PathBuf, String> {
         }
         // Nothing here has to survive a power cut, and flushing is most of the second stage.
         let settings = new.path().join("etc/dpkg/dpkg.cfg.d");
-        fs::create_dir_all(&settings).unwrap();
-        fs::write(settings.join("unsafe-io"), "force-unsafe-io\n").unwrap();
+        fs::create_dir_all(&settings).map_err(told)?;
+        fs::write(settings.join("unsafe-io"), "force-unsafe-io\n").map_err(told)?;
     }
     let new = new.keep();
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(&new, &base).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).map_err(told)?;
+    fs::rename(&new, &base).map_err(told)?;
     Ok(base)
 }
 
