@@ -5,6 +5,8 @@
 //! target asserts it. Replayed by `e2e/corpus.rs`, driven for longer by `fuzz`; the corpus is
 //! `fuzz/corpus/TARGET`. Nothing here knows how inputs are made.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use holdpoint_agent::host::{Agent, Host};
 use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
-use holdpoint_agent::scan::{Budget, take};
+use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
 use holdpoint_common::proto::v1::report_part::Part;
@@ -348,7 +350,8 @@ fn scan_only(name: &str, files: &[(&str, &[u8])]) {
                 fs::write(&file, bytes).expect("a file");
             }
         }
-        scan(&root, SectionKind::Software);
+        let rpm: Vec<&Probe> = probes().filter(|it| it.name == "linux/rpm").collect();
+        scan(&root, SectionKind::Software, &rpm);
     });
 }
 
@@ -362,7 +365,22 @@ thread_local! {
 /// the parser alone, and covers everything between the file and the section that is sent.
 fn scan_files(paths: &[&str], bytes: &[u8], kind: SectionKind) {
     put(paths, bytes);
-    ROOT.with(|root| scan(root.path(), kind));
+    let readers = readers(paths, kind);
+    ROOT.with(|root| scan(root.path(), kind, &readers));
+}
+
+/// The probes that read any of these files; the others of the section would only take time.
+fn readers(paths: &[&str], kind: SectionKind) -> Vec<&'static Probe> {
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<String, Vec<&'static Probe>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let reads = |it: &&Probe| {
+            let list = it.read_list();
+            it.kind == kind && paths.iter().any(|path| list.may_read(Path::new(path)))
+        };
+        known.entry(paths.join(" ")).or_insert_with(|| probes().filter(reads).collect()).clone()
+    })
 }
 
 fn put(paths: &[&str], bytes: &[u8]) {
@@ -388,18 +406,17 @@ fn link(path: &str, target: &str) {
     });
 }
 
-fn scan(root: &Path, kind: SectionKind) {
+fn scan(root: &Path, kind: SectionKind, readers: &[&'static Probe]) {
+    assert!(!readers.is_empty(), "no probe reads what this target writes");
     let agent = Agent { version: "0.0.0".to_owned(), digest: None, config_digest: None };
     let budget = Budget::measured_by(Duration::MAX, || Duration::ZERO);
-    let snapshot = take(&Host::captured(root, agent), &[kind], &budget);
-    for section in snapshot.sections {
-        assert!(section.reasons.len() <= MAX_REASONS, "more reasons than a section may carry");
-        assert!(section.reasons.iter().all(|it| it.len() <= MAX_REASON), "a reason over its limit");
-        assert!(section.rows.len() <= MAX_ROWS, "more rows than a section may have");
-        for row in section.rows.as_slice() {
-            assert!(row.len() <= MAX_ROW, "a row over its limit");
-            to_json(kind, row).expect("the agent's own row can be shown");
-        }
+    let section = take_of(kind, readers.iter().copied(), &Host::captured(root, agent), &budget);
+    assert!(section.reasons.len() <= MAX_REASONS, "more reasons than a section may carry");
+    assert!(section.reasons.iter().all(|it| it.len() <= MAX_REASON), "a reason over its limit");
+    assert!(section.rows.len() <= MAX_ROWS, "more rows than a section may have");
+    for row in section.rows.as_slice() {
+        assert!(row.len() <= MAX_ROW, "a row over its limit");
+        to_json(kind, row).expect("the agent's own row can be shown");
     }
 }
 
