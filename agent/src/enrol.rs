@@ -14,7 +14,8 @@ use holdpoint_common::token::Token;
 use crate::host::Host;
 use crate::link::held::Held;
 use crate::link::state::{State, StateError};
-use crate::scan::{self, HostIdentity, ScanError};
+use crate::scan::scanner::Scanner;
+use crate::scan::{HostIdentity, ScanError};
 use crate::settings::{self, SettingsError};
 
 /// Why the host is not enrolled.
@@ -49,8 +50,20 @@ pub async fn enroll(
     token: &Token,
     host: &Host,
 ) -> Result<Identity, EnrollError> {
+    let scanner = Scanner::start()?;
+    enroll_with(state, collector, token, &Arc::new(host.clone()), &scanner).await
+}
+
+/// The same with a thread that was started before.
+pub(crate) async fn enroll_with(
+    state: &Path,
+    collector: &str,
+    token: &Token,
+    host: &Arc<Host>,
+    scanner: &Scanner,
+) -> Result<Identity, EnrollError> {
     let mut open = State::open(state)?;
-    let seen = scan::take_gently(host, &[SectionKind::Platform])?.identity();
+    let seen = scanner.wait(host, &[SectionKind::Platform])?.identity();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let enrolled = enrolment::enrol(collector, token, Some(facts(&seen, host)), clock)
         .await
@@ -59,6 +72,7 @@ pub async fn enroll(
     let _ = Held::clear(state);
     enrolled.credentials.save(state).map_err(EnrollError::Keep)?;
     open.keep_believed(enrolled.collector_time_ms)?;
+    open.keep_machine(seen.fingerprint)?;
     settings::set_collector(state, collector)?;
     Ok(enrolled.credentials.identity)
 }

@@ -5,6 +5,7 @@
 //! socket, or writes outside the state directory.
 
 mod agent;
+pub mod cage;
 pub mod command;
 mod enrol;
 pub mod host;
@@ -14,6 +15,7 @@ pub mod settings;
 pub mod show;
 
 pub use agent::{RunError, run, run_once};
+pub use cage::hold::Hold;
 pub use enrol::{EnrollError, enroll};
 pub use settings::Settings;
 

@@ -12,10 +12,15 @@ use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::section::Digest;
 use serde::Deserialize;
 
+use crate::cage::hours::QuietHours;
+
 /// Name of the file in the state directory.
 pub const FILE: &str = "agent.toml";
 /// Where an installed agent keeps its state.
 pub const DEFAULT_STATE: &str = "/var/lib/holdpoint-agent";
+
+/// Name of the kill file in the state directory.
+pub const KILL_FILE: &str = "kill";
 
 /// Between two scans that nobody asked for.
 pub const SCAN_INTERVAL: Duration = Duration::from_mins(15);
@@ -42,6 +47,10 @@ pub struct Settings {
     pub first_contact_spread: Duration,
     /// How long the collector may hold a check-in; zero asks for answers at once.
     pub max_hold: Duration,
+    /// When the host is not looked at.
+    pub quiet_hours: QuietHours,
+    /// While this file is there, the host is not looked at.
+    pub kill_file: PathBuf,
     /// SHA-256 of the file; `None` when the settings come from elsewhere.
     pub digest: Option<Digest>,
 }
@@ -98,6 +107,9 @@ struct File {
     scan_interval: Option<Span>,
     first_contact_spread: Option<Span>,
     max_hold: Option<Span>,
+    quiet_hours: Option<QuietHours>,
+    /// Absolute, or below the state directory.
+    kill_file: Option<PathBuf>,
 }
 
 /// A duration as people write it: "15m".
@@ -114,12 +126,15 @@ impl<'de> Deserialize<'de> for Span {
 impl Settings {
     /// Defaults, for a collector and a state directory.
     pub fn new(state: impl Into<PathBuf>, collector: impl Into<String>) -> Self {
+        let state = state.into();
         Self {
-            state: state.into(),
+            kill_file: state.join(KILL_FILE),
+            state,
             collector: collector.into(),
             scan_interval: SCAN_INTERVAL,
             first_contact_spread: FIRST_CONTACT_SPREAD,
             max_hold: MAX_HOLD,
+            quiet_hours: QuietHours::default(),
             digest: None,
         }
     }
@@ -141,14 +156,17 @@ impl Settings {
     }
 
     fn parse(state: &Path, path: &Path, text: &str) -> Result<Self, SettingsError> {
-        let File { collector, scan_interval, first_contact_spread, max_hold } = toml::from_str(text)
+        let file: File = toml::from_str(text)
             .map_err(|source| SettingsError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let File { collector, scan_interval, first_contact_spread, max_hold, quiet_hours, kill_file } = file;
         let limit = |name, limit| SettingsError::Limit { path: path.to_owned(), name, limit };
         let chosen = |it: Option<Span>, default| it.map_or(default, |it| it.0);
         let settings = Self {
             scan_interval: chosen(scan_interval, SCAN_INTERVAL),
             first_contact_spread: chosen(first_contact_spread, FIRST_CONTACT_SPREAD),
             max_hold: chosen(max_hold, MAX_HOLD),
+            quiet_hours: quiet_hours.unwrap_or_default(),
+            kill_file: state.join(kill_file.unwrap_or_else(|| KILL_FILE.into())),
             digest: Some(Digest::of(text.as_bytes())),
             ..Self::new(state, collector)
         };
@@ -198,7 +216,7 @@ mod tests {
             .fold(String::new(), |text, line| text + line + "\n");
         let sample = parse(&all).unwrap();
         assert_eq!(Settings { digest: None, ..sample.clone() }, Settings::new("/state", &sample.collector));
-        for name in ["scan_interval", "first_contact_spread", "max_hold"] {
+        for name in ["scan_interval", "first_contact_spread", "max_hold", "quiet_hours", "kill_file"] {
             assert!(all.contains(&format!("\n{name} = ")), "{name}");
         }
         assert!(parse(SAMPLE).is_ok());
@@ -213,9 +231,19 @@ mod tests {
             "collector = \"a:1\"\nscan_interval = \"1s\"",
             "collector = \"a:1\"\nmax_hold = \"10m\"",
             "collector = \"a:1\"\nmax_hold = \"soon\"",
+            "collector = \"a:1\"\nquiet_hours = \"22:00-02:00\"",
+            "collector = \"a:1\"\nquiet_hours = [\"22-02\"]",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_kill_file_lies_where_it_is_said_or_in_the_state() {
+        let at = |text: &str| parse(&format!("collector = \"a:1\"\n{text}")).unwrap().kill_file;
+        assert_eq!(at(""), Path::new("/state/kill"));
+        assert_eq!(at("kill_file = \"stop\""), Path::new("/state/stop"));
+        assert_eq!(at("kill_file = \"/etc/holdpoint/stop\""), Path::new("/etc/holdpoint/stop"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "figures of a run are for who reads its output")]
 
+mod caged;
 mod corpus;
 mod crash;
 mod disk;
@@ -10,6 +11,7 @@ mod fwupd;
 mod hostile;
 mod ingest;
 mod looks_only;
+mod old_kernel;
 mod roots;
 mod tidy;
 mod tour;

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -36,6 +37,12 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which is also the name of its corpus.
 pub const TARGETS: &[(&str, Target)] = &[
     ("dpkg", dpkg),
+    ("apk", apk),
+    ("pacman", pacman),
+    ("snap", snap),
+    ("flatpak", flatpak),
+    ("product", product),
+    ("elf", elf),
     ("unit", unit),
     ("sockets", sockets),
     ("maps", maps),
@@ -51,6 +58,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sudoers", sudoers),
     ("pam", pam),
     ("aptconf", aptconf),
+    ("rpm_sqlite", rpm_sqlite),
+    ("rpm_ndb", rpm_ndb),
+    ("rpm_bdb", rpm_bdb),
+    ("rpm_header", rpm_header),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -87,7 +98,50 @@ pub fn corpus(target: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn dpkg(bytes: &[u8]) {
-    scan_files(&["var/lib/dpkg/status", "var/lib/dpkg/status.d/part"], bytes, SectionKind::Software);
+    let places = ["var/lib/dpkg/status", "var/lib/dpkg/status.d/part", "var/lib/dpkg/updates/0000"];
+    scan_files(&places, bytes, SectionKind::Software);
+}
+
+fn apk(bytes: &[u8]) {
+    scan_files(&["lib/apk/db/installed"], bytes, SectionKind::Software);
+}
+
+fn pacman(bytes: &[u8]) {
+    scan_files(&["var/lib/pacman/local/seen-1-1/desc"], bytes, SectionKind::Software);
+}
+
+fn snap(bytes: &[u8]) {
+    link("snap/seen/current", "1");
+    scan_files(
+        &["var/lib/snapd/snaps/seen_1.snap", "snap/seen/1/meta/snap.yaml"],
+        bytes,
+        SectionKind::Software,
+    );
+}
+
+fn flatpak(bytes: &[u8]) {
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let place = "var/lib/flatpak/app/org.example.Seen/x86_64/stable";
+    link(&format!("{place}/active"), COMMIT);
+    scan_files(&[&format!("{place}/{COMMIT}/deploy")], bytes, SectionKind::Software);
+}
+
+/// What products say of themselves, in each form.
+fn product(bytes: &[u8]) {
+    let places = [
+        "opt/a/release",
+        "opt/b/package.json",
+        "opt/c/application.ini",
+        "opt/d/VERSION",
+        "usr/local/lib/pkgconfig/seen.pc",
+        "usr/local/lib/python3/dist-packages/seen.dist-info/METADATA",
+    ];
+    scan_files(&places, bytes, SectionKind::Software);
+}
+
+/// A library, because it needs no permission to count as a program.
+fn elf(bytes: &[u8]) {
+    scan_files(&["usr/local/lib/libseen.so"], bytes, SectionKind::Software);
 }
 
 fn unit(bytes: &[u8]) {
@@ -203,6 +257,101 @@ fn aptconf(bytes: &[u8]) {
     scan_files(&paths, bytes, SectionKind::Hardening);
 }
 
+/// A database, and behind the pages that it claims its write-ahead log. Damage to the log ends it at
+/// the first wrong checksum, so that it is read once more with right ones.
+fn rpm_sqlite(bytes: &[u8]) {
+    let field = |at: usize, len: usize| {
+        bytes.get(at..at + len).map_or(0, |it| it.iter().fold(0, |sum, it| sum << 8 | usize::from(*it)))
+    };
+    let end = field(28, 4).saturating_mul(field(16, 2)).min(bytes.len());
+    let (main, log) = bytes.split_at(end);
+    let mut sealed = log.to_vec();
+    seal(&mut sealed);
+    for log in [log, &sealed] {
+        let files = [("var/lib/rpm/rpmdb.sqlite", main), ("var/lib/rpm/rpmdb.sqlite-wal", log)];
+        scan_only("rpm_sqlite", &files);
+    }
+}
+
+/// Writes the checksums and salts that SQLite would have written.
+fn seal(log: &mut [u8]) {
+    const HEADER: usize = 32;
+    let Some((header, frames)) = log.split_at_mut_checked(HEADER) else { return };
+    let word = |it: &[u8]| it.try_into().map_or(0, u32::from_be_bytes);
+    let read = if header[3] & 1 == 1 { u32::from_be_bytes } else { u32::from_le_bytes };
+    let add = |mut sums: (u32, u32), bytes: &[u8]| {
+        for pair in bytes.chunks_exact(8) {
+            let half = |at: usize| pair[at..at + 4].try_into().map_or(0, read);
+            sums.0 = sums.0.wrapping_add(half(0)).wrapping_add(sums.1);
+            sums.1 = sums.1.wrapping_add(half(4)).wrapping_add(sums.0);
+        }
+        sums
+    };
+    let page = usize::try_from(word(&header[8..12])).unwrap_or(0).clamp(512, 65_536);
+    let mut sums = add((0, 0), &header[..24]);
+    header[24..28].copy_from_slice(&sums.0.to_be_bytes());
+    header[28..].copy_from_slice(&sums.1.to_be_bytes());
+    for frame in frames.chunks_exact_mut(24 + page) {
+        sums = add(add(sums, &frame[..8]), &frame[24..]);
+        frame[8..16].copy_from_slice(&header[16..24]);
+        frame[16..20].copy_from_slice(&sums.0.to_be_bytes());
+        frame[20..24].copy_from_slice(&sums.1.to_be_bytes());
+    }
+}
+
+/// Slots of a database of rpm's own format that a seed has, in bytes.
+const SEED_SLOTS: usize = 128;
+/// Slots that such a database has, in bytes.
+const ALL_SLOTS: usize = 4096;
+
+/// The first slots of a database, and what follows the last one; the empty ones between are added.
+fn rpm_ndb(bytes: &[u8]) {
+    let (slots, blobs) = bytes.split_at(SEED_SLOTS.min(bytes.len()));
+    let empty = b"Slot\0\0\0\0\0\0\0\0\0\0\0\0".repeat((ALL_SLOTS - SEED_SLOTS) / 16);
+    scan_only("rpm_ndb", &[("var/lib/rpm/Packages.db", &[slots, &empty, blobs].concat())]);
+}
+
+fn rpm_bdb(bytes: &[u8]) {
+    scan_only("rpm_bdb", &[("var/lib/rpm/Packages", bytes)]);
+}
+
+/// A header in a sound database.
+fn rpm_header(bytes: &[u8]) {
+    let Ok(len) = u32::try_from(bytes.len()) else { return };
+    let blocks = (16 + len + 12).div_ceil(16);
+    let words = |words: &[u32]| words.iter().flat_map(|it| it.to_le_bytes()).collect::<Vec<u8>>();
+    let mut file =
+        [&b"RpmP"[..], &words(&[0, 1, 1, 2, 0, 0, 0]), b"Slot", &words(&[1, 256, blocks])].concat();
+    while file.len() < ALL_SLOTS {
+        file.extend_from_slice(b"Slot\0\0\0\0\0\0\0\0\0\0\0\0");
+    }
+    let mut blob = [&b"BlbS"[..], &words(&[1, 1, len]), bytes].concat();
+    blob.resize(usize::try_from(blocks).unwrap_or(0) * 16 - 12, 0);
+    let sum = blob.iter().fold((1_u32, 0_u32), |(plain, weighed), it| {
+        let plain = (plain + u32::from(*it)) % 65_521;
+        (plain, (weighed + plain) % 65_521)
+    });
+    file.extend(blob);
+    file.extend(words(&[sum.1 << 16 | sum.0, len]));
+    file.extend_from_slice(b"BlbE");
+    scan_only("rpm_header", &[("usr/lib/sysimage/rpm/Packages.db", &file)]);
+}
+
+/// Scans the software of a host that has these files and no others.
+fn scan_only(name: &str, files: &[(&str, &[u8])]) {
+    ROOT.with(|root| {
+        let root = root.path().join(name);
+        for (path, bytes) in files {
+            let file = root.join(path);
+            if fs::write(&file, bytes).is_err() {
+                fs::create_dir_all(file.parent().unwrap_or(&root)).expect("a directory");
+                fs::write(&file, bytes).expect("a file");
+            }
+        }
+        scan(&root, SectionKind::Software);
+    });
+}
+
 thread_local! {
     /// The root of a host that each thread scans again and again, in memory where there is such a place.
     static ROOT: TempDir =
@@ -224,6 +373,17 @@ fn put(paths: &[&str], bytes: &[u8]) {
                 fs::create_dir_all(file.parent().unwrap_or(root.path())).expect("a directory");
                 fs::write(&file, bytes).expect("a file");
             }
+        }
+    });
+}
+
+/// Makes a link in the root, where there is none yet.
+fn link(path: &str, target: &str) {
+    ROOT.with(|root| {
+        let path = root.path().join(path);
+        if path.symlink_metadata().is_err() {
+            fs::create_dir_all(path.parent().unwrap_or(root.path())).expect("a directory");
+            symlink(target, path).expect("a link");
         }
     });
 }

@@ -4,7 +4,12 @@
 //! for it. While the collector is away the agent looks on, keeps the newest state and notes what
 //! changed in the journal. Nothing that the collector answers ends the loop, and nothing that
 //! it answers makes the agent do anything but look, report, renew or wait.
+//!
+//! While quiet hours or the kill file hold, no scan starts, one that runs is stopped and thrown
+//! away, and challenges are declined; everything else goes on (see `pause`).
 
+mod look;
+mod pause;
 mod visit;
 
 use std::collections::BTreeSet;
@@ -17,10 +22,12 @@ use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::{BelievedClock, Clock, SystemClock};
 use holdpoint_common::credentials::{Credentials, CredentialsError};
 use holdpoint_common::refusal::Reason;
-use holdpoint_common::row::{REPORTED, SectionKind, section_name};
+use holdpoint_common::row::{SectionKind, section_name};
+use holdpoint_common::section::Digest;
 use tracing::{debug, info, warn};
 
-use crate::host::{Host, release_memory};
+use crate::cage::hold::{Hold, Holds};
+use crate::host::Host;
 use crate::link::client::{Client, LinkError};
 use crate::link::held::Held;
 use crate::link::journal::{self, Journal};
@@ -28,9 +35,12 @@ use crate::link::pace;
 use crate::link::retry::{self, Retry, Step};
 use crate::link::seen::Seen;
 use crate::link::state::{State, StateError};
-use crate::scan::{self, HostIdentity, ScanError};
+use crate::scan::scanner::Scanner;
+use crate::scan::{HostIdentity, ScanError};
 use crate::settings::Settings;
 
+use look::Found;
+use pause::Pause;
 use visit::Visited;
 
 /// Visits that one pass may take: renewals on the way to the report.
@@ -52,6 +62,12 @@ pub enum RunError {
     /// The host could not be looked at.
     #[error("the host cannot be looked at")]
     Scan(#[from] ScanError),
+    /// Quiet hours or a person forbid it now.
+    #[error("this host is not looked at now: {hold}")]
+    Held {
+        /// Which of them.
+        hold: Hold,
+    },
     /// Sections could not be packed.
     #[error("a report cannot be made")]
     Pack(#[source] std::io::Error),
@@ -71,7 +87,17 @@ pub enum RunError {
 /// # Errors
 /// The agent could not start: no usable state directory or identity.
 pub async fn run(settings: Settings, host: Host, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-    let mut agent = Agent::start(settings, host)?;
+    run_with(settings, host, Scanner::start()?, shutdown).await
+}
+
+/// The same with a thread that was started before.
+pub(crate) async fn run_with(
+    settings: Settings,
+    host: Host,
+    scanner: Scanner,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let mut agent = Agent::start(settings, host, scanner)?;
     // Everything that matters is on disk before each wait, so the loop can end at any of them.
     tokio::select! {
         biased;
@@ -86,13 +112,21 @@ pub async fn run(settings: Settings, host: Host, shutdown: impl Future<Output = 
 /// Reports once: a scan, a check-in, and whatever the collector wants now.
 ///
 /// # Errors
-/// Anything that kept the collector from taking it.
+/// Anything that kept the collector from taking it, and what forbids a look now.
 pub async fn run_once(settings: Settings, host: Host) -> Result<(), RunError> {
-    let mut agent = Agent::start(settings, host)?;
+    run_once_with(settings, host, Scanner::start()?).await
+}
+
+/// The same with a thread that was started before.
+pub(crate) async fn run_once_with(settings: Settings, host: Host, scanner: Scanner) -> Result<(), RunError> {
+    let mut agent = Agent::start(settings, host, scanner)?;
     agent.scan_if_due().await?;
+    if let Some(hold) = agent.pause.held() {
+        return Err(RunError::Held { hold: hold.clone() });
+    }
     for _ in 0..MAX_VISITS {
         match agent.visit(Duration::ZERO).await? {
-            Visited::Renewed => {}
+            Visited::Renewed | Visited::Lifted => {}
             Visited::Done { open, .. } if open.is_empty() => return Ok(()),
             Visited::Done { open, .. } => return Err(RunError::NotTaken { sections: names(&open) }),
         }
@@ -110,6 +144,8 @@ struct Agent {
     held: Held,
     journal: Journal,
     retry: Retry,
+    scanner: Scanner,
+    pause: Pause,
     identity: HostIdentity,
     seen: Vec<Seen>,
     scanned: Option<Instant>,
@@ -119,7 +155,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(settings: Settings, mut host: Host) -> Result<Self, RunError> {
+    fn start(settings: Settings, mut host: Host, scanner: Scanner) -> Result<Self, RunError> {
         let state = State::open(&settings.state)?;
         let credentials = Credentials::load(&settings.state)?;
         let leaf = credentials.leaf()?;
@@ -132,7 +168,12 @@ impl Agent {
             held: Held::open(state.dir()),
             journal: Journal::open(state.dir()),
             retry: Retry::new(retry::FIRST, retry::CAP),
-            identity: scan::Snapshot { sections: Vec::new(), took: Duration::ZERO }.identity(),
+            identity: known(state.machine()),
+            pause: Pause::new(Holds {
+                quiet_hours: settings.quiet_hours.clone(),
+                kill_file: settings.kill_file.clone(),
+            }),
+            scanner,
             believed: Arc::new(believed),
             host: Arc::new(host),
             settings,
@@ -150,12 +191,19 @@ impl Agent {
         tokio::time::sleep(pace::first_contact(self.settings.first_contact_spread, chance())).await;
         loop {
             let visited = match self.scan_if_due().await {
+                // The collector would take a host without an identity for a copy of another one.
+                Ok(()) if !self.is_known() => {
+                    self.pause.lifted().await;
+                    continue;
+                }
                 Ok(()) => self.visit(self.settings.max_hold).await,
                 Err(cause) => Err(cause),
             };
             match visited {
                 // A certificate that is due again at once must not make the agent spin.
                 Ok(Visited::Renewed) => tokio::time::sleep(AFTER_RENEWAL).await,
+                // Whoever waits for an answer hears at once that there is none.
+                Ok(Visited::Done { declined: true, .. } | Visited::Lifted) => {}
                 Ok(Visited::Done { next_check_in_ms, .. }) => {
                     if self.retry.failures() > 0 {
                         info!("the collector answers again");
@@ -163,7 +211,10 @@ impl Agent {
                     self.retry.succeeded();
                     let delay = pace::delay(next_check_in_ms, chance());
                     debug!(?delay, "waiting for the next check-in");
-                    tokio::time::sleep(delay).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(delay) => {}
+                        () = self.pause.lifted(), if self.pause.held().is_some() => {}
+                    }
                 }
                 Err(cause) => self.away(&cause).await,
             }
@@ -179,6 +230,7 @@ impl Agent {
             RunError::State(_)
             | RunError::Credentials(_)
             | RunError::Scan(_)
+            | RunError::Held { .. }
             | RunError::Pack(_)
             | RunError::NotTaken { .. } => None,
         };
@@ -189,7 +241,11 @@ impl Agent {
         }
         warn!(attempt = self.retry.failures(), error = %Chain(cause), "no visit to the collector");
         while let Step::WaitUntil(until) = self.retry.next(Instant::now()) {
-            let scan_at = self.scanned.map_or_else(Instant::now, |it| it + self.settings.scan_interval);
+            let scan_at = match (self.pause.held(), self.scanned) {
+                (Some(_), _) => Instant::now() + pause::LOOK_EVERY,
+                (None, Some(last)) => last + self.settings.scan_interval,
+                (None, None) => Instant::now(),
+            };
             tokio::time::sleep_until(until.min(scan_at).into()).await;
             if scan_at < until && self.scan_if_due().await.is_err() {
                 tokio::time::sleep_until(until.into()).await;
@@ -210,16 +266,18 @@ impl Agent {
         self.look().await
     }
 
+    /// Looks at the host unless something holds; then, or when something comes to hold meanwhile,
+    /// everything stays as it was.
     async fn look(&mut self) -> Result<(), RunError> {
-        let host = Arc::clone(&self.host);
-        let scan = tokio::task::spawn_blocking(move || {
-            let snapshot = scan::take_gently(&host, &REPORTED)?;
-            let (identity, took) = (snapshot.identity(), snapshot.took);
-            let seen: Vec<Seen> = snapshot.sections.into_iter().map(Seen::pack).collect();
-            release_memory();
-            Ok::<_, ScanError>((identity, took, seen))
-        });
-        let (identity, took, seen) = scan.await.map_err(|_| ScanError::Panicked)??;
+        if self.pause.look().is_some() {
+            return Ok(());
+        }
+        let found = look::look(&self.scanner, &self.host, &mut self.pause).await?;
+        let Some(Found { identity, took, seen }) = found else {
+            info!("the scan was stopped, and what it had found is thrown away");
+            return Ok(());
+        };
+        self.state.keep_machine(identity.fingerprint)?;
         debug!(?took, "looked at the host");
         if self.retry.failures() > 0 {
             self.note_changes(&seen);
@@ -227,6 +285,11 @@ impl Agent {
         (self.identity, self.scan_took, self.seen) = (identity, took, seen);
         self.scanned = Some(Instant::now());
         Ok(())
+    }
+
+    /// Whether it can be said which machine this is, from this look or an earlier one.
+    fn is_known(&self) -> bool {
+        self.state.machine().is_some()
     }
 
     /// While nobody can be told, changes go into the journal.
@@ -241,6 +304,12 @@ impl Agent {
             }
         }
     }
+}
+
+/// What is known of the host before the first look.
+fn known(machine: Option<Digest>) -> HostIdentity {
+    let unknown = HostIdentity::unknown();
+    HostIdentity { fingerprint: machine.unwrap_or(unknown.fingerprint), ..unknown }
 }
 
 fn names(kinds: &BTreeSet<SectionKind>) -> String {

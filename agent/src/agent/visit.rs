@@ -8,7 +8,7 @@ use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::enrolment::renewal_is_due;
 use holdpoint_common::proto::v1::{
-    CheckInRequest, Directives, Health, Outcome, ReportAck, ReportHeader, SectionOutcome, Wanted,
+    CheckInRequest, Declined, Directives, Health, Outcome, ReportAck, ReportHeader, SectionOutcome, Wanted,
 };
 use holdpoint_common::refusal::Reason;
 use holdpoint_common::row::{SectionKind, section_name};
@@ -32,12 +32,16 @@ const LEAST_RENEWAL_GAP: Duration = Duration::from_mins(10);
 pub(super) enum Visited {
     /// A new certificate: connect again.
     Renewed,
+    /// What held back a scan is gone.
+    Lifted,
     /// Everything was said.
     Done {
         /// Milliseconds until the next check-in.
         next_check_in_ms: u32,
         /// Sections that the collector still wants.
         open: BTreeSet<SectionKind>,
+        /// Whether a challenge was declined of which the collector does not know yet.
+        declined: bool,
     },
 }
 
@@ -57,7 +61,16 @@ impl Agent {
                 Err(cause) => warn!(error = %Chain(&cause), "the certificate is not renewed yet"),
             }
         }
-        let directives = match client.check_in(self.check_in(hold)).await {
+        let request = self.check_in(hold);
+        let answer = tokio::select! {
+            answer = client.check_in(request) => answer,
+            // The collector may hold a call for a minute; a challenge that it still asks waits no longer.
+            () = self.pause.lifted(), if self.pause.held().is_some() => {
+                self.connection = Some(client);
+                return Ok(Visited::Lifted);
+            }
+        };
+        let directives = match answer {
             Err(LinkError::Refused { reason: Reason::Expired, .. }) => {
                 self.renew(&client).await?;
                 return Ok(Visited::Renewed);
@@ -71,8 +84,9 @@ impl Agent {
         Ok(visited)
     }
 
-    fn check_in(&self, hold: Duration) -> CheckInRequest {
+    fn check_in(&mut self, hold: Duration) -> CheckInRequest {
         let usage = Usage::now();
+        let declined = self.declined();
         CheckInRequest {
             sequence: self.state.sequence(),
             boot_id: self.identity.boot_id.clone(),
@@ -88,16 +102,28 @@ impl Agent {
             }),
             agent_version: self.host.agent.version.clone(),
             anchors_digest: anchors_digest(&self.credentials.anchors).to_vec(),
-            declined: Vec::new(),
+            declined,
             max_hold_s: u32::try_from(hold.as_secs()).unwrap_or(u32::MAX),
             journal_entries: u32::try_from(self.journal.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Challenges that are not answered while something holds; none when nothing does.
+    fn declined(&mut self) -> Vec<Declined> {
+        let Some(hold) = self.pause.look().cloned() else { return Vec::new() };
+        let declined = self.pause.declined().iter().map(|nonce| Declined {
+            nonce: nonce.clone(),
+            reason: hold.reason().to_owned(),
+            until_ms: hold.until_ms(),
+        });
+        declined.collect()
     }
 
     /// Brings what the collector wants, round by round, because each answer may want more.
     async fn obey(&mut self, client: &mut Client, mut directives: Directives) -> Result<Visited, RunError> {
         let mut whole: BTreeSet<SectionKind> = BTreeSet::new();
         let mut nonces: Vec<Vec<u8>> = Vec::new();
+        let mut declined = false;
         for _ in 0..MAX_ROUNDS {
             self.learn(&directives)?;
             if directives.renew && self.renewed.is_none_or(|it| it.elapsed() >= LEAST_RENEWAL_GAP) {
@@ -107,13 +133,18 @@ impl Agent {
                     Err(cause) => warn!(error = %Chain(&cause), "the certificate is not renewed yet"),
                 }
             }
-            let asked: Vec<Vec<u8>> =
+            let mut asked: Vec<Vec<u8>> =
                 std::mem::take(&mut directives.challenges).into_iter().map(|it| it.nonce).collect();
             // An answer that has to come again whole carries the same scan, which is fresh enough.
             let is_new = asked.iter().any(|it| !nonces.contains(it));
             if is_new {
-                info!(challenges = asked.len(), "looking again, as asked");
+                let before = self.scanned;
                 self.scan_again().await?;
+                if self.scanned == before {
+                    declined |= self.pause.decline(std::mem::take(&mut asked));
+                } else {
+                    info!(challenges = asked.len(), "looked again, as asked");
+                }
             }
             nonces = asked;
             if nonces.is_empty() && directives.wanted.is_empty() && whole.is_empty() {
@@ -125,7 +156,7 @@ impl Agent {
         }
         let wanted = directives.wanted.iter().filter_map(|it| SectionKind::try_from(it.kind).ok());
         let open = wanted.chain(whole).filter(|it| self.seen.iter().any(|seen| seen.kind == *it)).collect();
-        Ok(Visited::Done { next_check_in_ms: directives.next_check_in_ms, open })
+        Ok(Visited::Done { next_check_in_ms: directives.next_check_in_ms, open, declined })
     }
 
     fn learn(&mut self, directives: &Directives) -> Result<(), RunError> {

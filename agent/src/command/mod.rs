@@ -16,7 +16,9 @@ use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command, LogFormat};
 
+use crate::cage::{self, Needs, Walls};
 use crate::host::keep_memory_small;
+use crate::scan::scanner::Scanner;
 
 /// How a command ends that did not do what was asked.
 #[derive(Debug)]
@@ -69,6 +71,19 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Cages the program and starts the thread that scans; before anything else is started, because what a
+/// thread gives up holds for it and for those that it starts.
+fn cage(needs: &Needs, loudly: bool) -> Result<Scanner, Failure> {
+    let mut gaps = cage::enter();
+    let mut scanner = Scanner::start().map_err(|cause| Failure::Reach(cause.into()))?;
+    gaps.extend(cage::enter_network(needs, &scanner.walls));
+    let (refused, mut active) = std::mem::take(&mut scanner.cage);
+    gaps.extend(refused);
+    active.extend(scanner.walls.get().map(Walls::name));
+    cage::log(&gaps, &active, loudly);
+    Ok(scanner)
 }
 
 fn start_log(format: LogFormat, filter: &str) {

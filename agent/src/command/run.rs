@@ -3,25 +3,27 @@
 use anyhow::Context;
 
 use super::args::RunArgs;
-use super::{Failure, runtime};
+use super::{Failure, cage, runtime};
+use crate::cage::Needs;
 use crate::host::Host;
-use crate::{RunError, Settings};
+use crate::{RunError, Settings, agent};
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let settings = Settings::load(&args.state.dir).map_err(|it| Failure::Usage(it.into()))?;
     let host = Host::running();
+    let scanner = cage(&Needs::link(&settings.state, &settings.collector), true)?;
     runtime()?.block_on(async {
         if args.once {
-            return crate::run_once(settings, host).await.map_err(failure);
+            return agent::run_once_with(settings, host, scanner).await.map_err(failure);
         }
         let shutdown = stop_signal().context("cannot wait for signals").map_err(Failure::Reach)?;
-        crate::run(settings, host, shutdown).await.map_err(failure)
+        agent::run_with(settings, host, scanner, shutdown).await.map_err(failure)
     })
 }
 
 fn failure(cause: RunError) -> Failure {
     match cause {
-        RunError::NotTaken { .. } => Failure::No(cause.into()),
+        RunError::NotTaken { .. } | RunError::Held { .. } => Failure::No(cause.into()),
         RunError::State(_)
         | RunError::Credentials(_)
         | RunError::Scan(_)

@@ -24,6 +24,14 @@ pub(super) trait Duplex: Read + Write {
     fn take_at_most(&self, time: Duration) -> io::Result<()>;
 }
 
+#[cfg(unix)]
+impl Duplex for std::os::unix::net::UnixStream {
+    fn take_at_most(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
 /// A connection that was greeted.
 pub struct Bus {
     stream: BufReader<Timed>,

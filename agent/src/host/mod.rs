@@ -18,7 +18,7 @@ use holdpoint_common::section::Digest;
 pub use bus::{Answer, Bus};
 pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
-pub(crate) use live::{has_lowest_priority, keep_memory_small, lower_priority, release_memory};
+pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict};
 pub use reads::{Access, RUNTIME, ReadList, Reads};
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
 
@@ -58,7 +58,7 @@ impl Agent {
 impl Host {
     /// The machine that runs the agent.
     pub fn running() -> Self {
-        Self { root: HostRoot::at("/"), live: Some(Live::look()), agent: Agent::running() }
+        Self { root: HostRoot::at(live::root()), live: Some(Live::look()), agent: Agent::running() }
     }
 
     /// The same machine, of which only what is on a list can be read.

@@ -80,6 +80,10 @@ pub const RUNTIME: &[Reads] = &[
     Reads::content("proc/self/*"),
     Reads::content("proc/thread-self/*"),
     Reads::content("proc/uptime"),
+    // Whether a service manager hides a part of the system from this program.
+    Reads::metadata("proc/self/ns/mnt"),
+    Reads::metadata("proc/1/ns/mnt"),
+    Reads::metadata("proc/1/root/proc/self"),
     Reads::content("sys/devices/system/cpu/online"),
     Reads::content("sys/fs/cgroup/**"),
     Reads::content("proc/sys/vm/overcommit_memory"),

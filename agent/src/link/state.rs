@@ -3,6 +3,7 @@
 //! ```text
 //! lock       held while an agent uses the directory
 //! sequence   number of the last report that was made, whether it arrived or not
+//! machine    fingerprint of the machine that was seen last (32 bytes), for check-ins before a look
 //! believed   the latest time that there was reason to believe, Unix milliseconds
 //! held/      see `held`       journal   see `journal`       key.pem ...   see `common::credentials`
 //! ```
@@ -13,9 +14,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use holdpoint_common::atomic_file::{self, Readable};
+use holdpoint_common::section::Digest;
 
 const LOCK: &str = "lock";
 const SEQUENCE: &str = "sequence";
+const MACHINE: &str = "machine";
 const BELIEVED: &str = "believed";
 
 /// The believed time is written again when it moved this far, in milliseconds: an hour.
@@ -27,6 +30,7 @@ pub struct State {
     dir: PathBuf,
     sequence: u64,
     believed_ms: i64,
+    machine: Option<Digest>,
     /// Released when the agent ends, however it ends.
     _lock: File,
 }
@@ -88,6 +92,7 @@ impl State {
         Ok(Self {
             sequence: number(&dir.join(SEQUENCE))?.unwrap_or(0),
             believed_ms: number(&dir.join(BELIEVED))?.unwrap_or(0),
+            machine: machine(&dir.join(MACHINE))?,
             dir: dir.to_owned(),
             _lock: lock,
         })
@@ -124,6 +129,23 @@ impl State {
         self.believed_ms
     }
 
+    /// Fingerprint of the machine that was seen last; `None` before the first look.
+    pub fn machine(&self) -> Option<Digest> {
+        self.machine
+    }
+
+    /// Writes down which machine was seen, when it is another one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_machine(&mut self, fingerprint: Digest) -> Result<(), StateError> {
+        if self.machine != Some(fingerprint) {
+            self.write(MACHINE, fingerprint.as_bytes())?;
+            self.machine = Some(fingerprint);
+        }
+        Ok(())
+    }
+
     /// Writes a time down when it moved far enough to matter after a restart.
     ///
     /// # Errors
@@ -132,20 +154,20 @@ impl State {
         if at_ms < self.believed_ms.saturating_add(BELIEVED_STEP_MS) {
             return Ok(());
         }
-        self.write(BELIEVED, &at_ms.to_string())?;
+        self.write(BELIEVED, at_ms.to_string().as_bytes())?;
         self.believed_ms = at_ms;
         Ok(())
     }
 
     fn write_sequence(&mut self, sequence: u64) -> Result<u64, StateError> {
-        self.write(SEQUENCE, &sequence.to_string())?;
+        self.write(SEQUENCE, sequence.to_string().as_bytes())?;
         self.sequence = sequence;
         Ok(sequence)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<(), StateError> {
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         let path = self.dir.join(name);
-        atomic_file::replace(&path, text.as_bytes(), Readable::Owner)
+        atomic_file::replace(&path, bytes, Readable::Owner)
             .map_err(|source| StateError::Write { path, source })
     }
 }
@@ -160,7 +182,20 @@ fn number<N: std::str::FromStr>(path: &Path) -> Result<Option<N>, StateError> {
     }
 }
 
-fn make(dir: &Path) -> io::Result<()> {
+/// A fingerprint in a file; one that is damaged counts as absent, because the next look finds it.
+fn machine(path: &Path) -> Result<Option<Digest>, StateError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Digest::try_from(bytes.as_slice()).ok()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StateError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Makes a state directory when it is not there.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -216,6 +251,19 @@ mod tests {
         assert_eq!(state.sequence(), 0);
         state.raise_sequence(7).unwrap();
         assert_eq!(state.next_sequence().unwrap(), 8);
+    }
+
+    #[test]
+    fn the_machine_is_known_after_a_restart_unless_its_file_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = Digest::of(b"this machine");
+        let mut state = State::open(dir.path()).unwrap();
+        assert_eq!(state.machine(), None);
+        state.keep_machine(seen).unwrap();
+        drop(state);
+        assert_eq!(State::open(dir.path()).unwrap().machine(), Some(seen));
+        fs::write(dir.path().join(MACHINE), b"short").unwrap();
+        assert_eq!(State::open(dir.path()).unwrap().machine(), None);
     }
 
     #[test]

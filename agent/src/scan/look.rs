@@ -6,6 +6,8 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use holdpoint_common::row::{Coverage, Row};
@@ -20,6 +22,7 @@ const MAX_FAULTS: usize = 16;
 pub struct Budget {
     limit: Duration,
     elapsed: Box<dyn Fn() -> Duration>,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Budget {
@@ -31,7 +34,17 @@ impl Budget {
 
     /// A budget over any measure of passed time.
     pub fn measured_by(limit: Duration, elapsed: impl Fn() -> Duration + 'static) -> Self {
-        Self { limit, elapsed: Box::new(elapsed) }
+        Self { limit, elapsed: Box::new(elapsed), stop: None }
+    }
+
+    /// The same budget, which also ends when somebody says so.
+    #[must_use]
+    pub fn until(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop: Some(stop), ..self }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|it| it.load(Ordering::Relaxed))
     }
 
     fn is_spent(&self) -> bool {
@@ -218,9 +231,11 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Fails when the scan's time is used up; long loops ask before each step.
+    /// Fails when the scan's time is used up or somebody stopped it; long loops ask before each step.
     pub fn in_time(&self) -> io::Result<()> {
-        if self.budget.is_spent() {
+        if self.budget.is_stopped() {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the scan was stopped"))
+        } else if self.budget.is_spent() {
             let limit = humantime::format_duration(self.budget.limit);
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("the scan's time of {limit} is used up")))
         } else {
@@ -321,6 +336,18 @@ pub(crate) mod tests {
         let (coverage, faults) = look.finish();
         assert_eq!(coverage.failed, 1);
         assert_eq!(faults, ["etc/hostname: the scan's time of 10s is used up"]);
+    }
+
+    #[test]
+    fn a_scan_that_is_stopped_reads_nothing_more() {
+        let (_dir, host) = host(&[("etc/hostname", "hmi-01")]);
+        let stop = Arc::new(AtomicBool::new(false));
+        let budget = ample().until(Arc::clone(&stop));
+        let mut look = Look::new(&host, &budget, "test");
+        assert!(look.value("etc/hostname").is_some());
+        stop.store(true, Ordering::Relaxed);
+        assert!(look.value("etc/hostname").is_none());
+        assert_eq!(look.finish().1, ["etc/hostname: the scan was stopped"]);
     }
 
     #[test]

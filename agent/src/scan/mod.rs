@@ -10,6 +10,7 @@ pub mod linux;
 pub(crate) mod look;
 mod own;
 mod probe;
+pub(crate) mod scanner;
 mod shared;
 mod snapshot;
 
@@ -20,7 +21,8 @@ use holdpoint_common::proto::v1::SectionStatus;
 use holdpoint_common::row::{MAX_ROW, REPORTED, SectionKind, section_name};
 use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section};
 
-use crate::host::{Host, RUNTIME, ReadList, lower_priority};
+use crate::cage::{self, Walls};
+use crate::host::{Host, RUNTIME, ReadList};
 
 pub use look::{Budget, Look, Outcome, Reading};
 pub use probe::Probe;
@@ -47,6 +49,11 @@ pub fn read_list() -> ReadList {
 
 /// Looks at the given sections of a host, within a time.
 pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
+    take_as(host, kinds, budget, None)
+}
+
+/// The same, in a program whose network half is walled in.
+fn take_as(host: &Host, kinds: &[SectionKind], budget: &Budget, walls: Option<&Walls>) -> Snapshot {
     let mut coverage = Vec::new();
     let mut sections = Vec::new();
     let shared = Rc::default();
@@ -66,12 +73,12 @@ pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
         sections.push(assemble(kind, parts));
     }
     if kinds.contains(&SectionKind::Self_) {
-        sections.push(own::section(host, &coverage));
+        sections.push(own::section(host, &coverage, walls));
     }
     Snapshot { sections, took: budget.elapsed() }
 }
 
-/// Looks at a whole host on a thread of the lowest priority, and waits for it.
+/// Looks at a host on a thread that is caged and yields to everything else, and waits for it.
 ///
 /// # Errors
 /// The system refused the thread, or a probe panicked.
@@ -81,7 +88,7 @@ pub fn take_gently(host: &Host, kinds: &[SectionKind]) -> Result<Snapshot, ScanE
             .name("scan".to_owned())
             .spawn_scoped(scope, || {
                 // A host that refuses is scanned all the same; the section `self` says which it was.
-                lower_priority();
+                let _ = cage::enter_scan();
                 take(host, kinds, &Budget::starting_now(TIME_LIMIT))
             })
             .map_err(ScanError::Thread)?;

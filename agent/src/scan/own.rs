@@ -1,26 +1,24 @@
 //! The section `self`: the agent about itself, and what its probes could see.
 //!
-//! Source of truth: the running program and the coverage of this very scan.
+//! Source of truth: the running program, the coverage of this very scan, and what the system answers
+//! about the cage of the thread that scans; of the network half's walls, what the system said when they
+//! were built.
 
 use holdpoint_common::proto::v1::SectionStatus;
 use holdpoint_common::row::{Coverage, SectionKind, SelfRow};
 use holdpoint_common::section::{Rows, Section};
 
-use crate::host::{Host, has_lowest_priority};
+use crate::cage::{self, Walls};
+use crate::host::Host;
 
-pub(super) fn section(host: &Host, coverage: &[Coverage]) -> Section {
+pub(super) fn section(host: &Host, coverage: &[Coverage], walls: Option<&Walls>) -> Section {
     let row = SelfRow {
         source: "agent".to_owned(),
         agent_version: host.agent.version.clone(),
         agent_digest: host.agent.digest.map(|it| it.to_string()),
         config_digest: host.agent.config_digest.map(|it| it.to_string()),
-        cage: cage(),
+        cage: cage::active(walls).into_iter().map(str::to_owned).collect(),
         coverage: coverage.to_vec(),
     };
     Section::new(SectionKind::Self_, SectionStatus::Complete, Vec::new(), Rows::encode(&[row]))
-}
-
-/// Restrictions that hold for the thread that scans.
-fn cage() -> Vec<String> {
-    has_lowest_priority().then(|| "nice".to_owned()).into_iter().collect()
 }

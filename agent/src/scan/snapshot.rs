@@ -30,6 +30,13 @@ pub struct HostIdentity {
     pub os_version: Option<String>,
 }
 
+impl HostIdentity {
+    /// A host of which nothing is known.
+    pub fn unknown() -> Self {
+        Snapshot { sections: Vec::new(), took: Duration::ZERO }.identity()
+    }
+}
+
 impl Snapshot {
     /// The section of that kind, when it was asked for.
     pub fn section(&self, kind: SectionKind) -> Option<&Section> {

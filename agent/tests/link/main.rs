@@ -4,7 +4,7 @@
 mod fake;
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fake::{Fake, Taken, install};
 use holdpoint_agent::host::{Agent, Host};
@@ -138,6 +138,129 @@ async fn a_challenge_is_answered_by_a_new_scan_that_names_every_section() {
     }
     stop.send(()).unwrap();
     agent.await.unwrap().unwrap();
+}
+
+/// Runs an agent until the collector has heard what a test waits for.
+fn serve(plant: &Plant, settings: Settings) -> tokio::task::JoinHandle<Result<(), RunError>> {
+    tokio::spawn(run(settings, plant.host(), std::future::pending()))
+}
+
+#[tokio::test]
+async fn a_challenge_is_declined_while_a_person_says_stop_and_answered_afterwards() {
+    let plant = Plant::start().await;
+    plant.enrol().await;
+    let kill = plant.dir.path().join("state/kill");
+    fs::write(&kill, "").unwrap();
+    let nonce = vec![7; 16];
+    plant.collector.memory().challenges = vec![nonce.clone()];
+    let agent = serve(&plant, plant.settings());
+    plant
+        .collector
+        .until("the challenge is declined", |it| it.check_ins.iter().any(|it| !it.declined.is_empty()))
+        .await;
+    {
+        let memory = plant.collector.memory();
+        let said = memory.check_ins.last().unwrap();
+        assert_eq!((said.declined[0].nonce.clone(), said.declined[0].reason.as_str()), (nonce, "kill-file"));
+        assert_eq!(said.declined[0].until_ms, None, "nobody can say");
+        assert_eq!(said.fingerprint.len(), 32);
+        assert_eq!(memory.check_ins[0].fingerprint, said.fingerprint, "it says which machine it is");
+        assert!(said.held.is_empty() && memory.reports.is_empty(), "no look, no report");
+    }
+    let calls = plant.collector.memory().check_ins.len();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let more = plant.collector.memory().check_ins.len() - calls;
+    assert!(more >= 1, "check-ins go on");
+    assert!(more <= 12, "every 300 ms, as the collector says, although it asks again: {more}");
+    assert!(plant.collector.memory().reports.is_empty());
+
+    fs::remove_file(&kill).unwrap();
+    let lifted = Instant::now();
+    plant.collector.until("the challenge is answered", |it| it.challenges.is_empty()).await;
+    assert!(lifted.elapsed() < Duration::from_secs(10), "by itself and soon: {:?}", lifted.elapsed());
+    {
+        let memory = plant.collector.memory();
+        assert!(memory.check_ins.last().unwrap().declined.is_empty());
+        assert_eq!(memory.reports.last().unwrap().forms.len(), REPORTED.len());
+    }
+    agent.abort();
+}
+
+#[tokio::test]
+async fn quiet_hours_say_when_they_end() {
+    let plant = Plant::start().await;
+    plant.enrol().await;
+    plant.report_once().await;
+    let reports = plant.collector.memory().reports.len();
+    let always = |hours: &[&str]| {
+        let hours: Vec<String> = hours.iter().map(|it| (*it).to_owned()).collect();
+        Settings { quiet_hours: hours.try_into().unwrap(), ..plant.settings() }
+    };
+    for (hours, ends) in [(["00:00-24:00"].as_slice(), false), (&today_and_tomorrow(), true)] {
+        plant.collector.memory().check_ins.clear();
+        plant.collector.memory().challenges = vec![vec![9; 16]];
+        let agent = serve(&plant, always(hours));
+        plant
+            .collector
+            .until("it is declined", |it| it.check_ins.iter().any(|it| !it.declined.is_empty()))
+            .await;
+        {
+            let memory = plant.collector.memory();
+            let declined = &memory.check_ins.last().unwrap().declined[0];
+            assert_eq!(declined.reason, "quiet-hours");
+            let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+            let left = declined.until_ms.map(|it| it - now);
+            assert_eq!(left.is_some(), ends, "{hours:?}");
+            assert!(left.is_none_or(|it| it > 0 && it <= 5 * 24 * 3_600 * 1_000), "{left:?}");
+            assert_eq!(memory.reports.len(), reports);
+        }
+        agent.abort();
+        // Its directory is free when it is gone.
+        let _ = agent.await;
+    }
+    let error = run_once(always(&["00:00-24:00"]), plant.host()).await.unwrap_err();
+    assert!(matches!(error, RunError::Held { .. }), "{error:?}");
+    assert!(error.to_string().contains("quiet hours"), "{error}");
+}
+
+/// Windows that cover now wherever the clock stands, and end: all days but the one before yesterday.
+fn today_and_tomorrow() -> [&'static str; 1] {
+    const BUT_THREE_DAYS_AGO: [&str; 7] = [
+        "Tue-Sun 00:00-24:00",
+        "Wed-Mon 00:00-24:00",
+        "Thu-Tue 00:00-24:00",
+        "Fri-Wed 00:00-24:00",
+        "Sat-Thu 00:00-24:00",
+        "Sun-Fri 00:00-24:00",
+        "Mon-Sat 00:00-24:00",
+    ];
+    // 1970-01-01 was a Thursday; a zone moves the day by one at most.
+    let days = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() / (24 * 3_600);
+    [BUT_THREE_DAYS_AGO[usize::try_from(days % 7).unwrap()]]
+}
+
+#[tokio::test]
+async fn a_kill_file_stops_a_scan_that_runs_and_nothing_of_it_is_told() {
+    let mut plant = Plant::start().await;
+    plant.enrol().await;
+    // Large enough to be looked at for longer than a second in a test's build.
+    plant.packages = (0..60_000_u32).map(|it| format!("package-number-{it}")).collect();
+    plant.install("last");
+    let kill = plant.dir.path().join("state/kill");
+    let agent = serve(&plant, plant.settings());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    fs::write(&kill, "").unwrap();
+    plant.collector.until("the agent calls", |it| !it.check_ins.is_empty()).await;
+    if plant.collector.memory().check_ins[0].held.is_empty() {
+        assert!(plant.collector.memory().reports.is_empty(), "nothing partial is told");
+        fs::remove_file(&kill).unwrap();
+    } else {
+        println!("left out: this machine had looked before the file was seen");
+    }
+    plant.collector.until("the look is made up for", |it| !it.reports.is_empty()).await;
+    let software = plant.collector.memory().sections[&SectionKind::Software.into()].len();
+    assert_eq!(software, plant.packages.len());
+    agent.abort();
 }
 
 #[tokio::test]

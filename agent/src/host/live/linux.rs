@@ -3,8 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
@@ -12,8 +11,22 @@ use super::Usage;
 pub(super) use super::ethtool::NicSocket;
 use crate::host::bus::Duplex;
 
+mod cage;
+mod calls;
+mod local_time;
+
+pub(in crate::host) use cage::{
+    has_idle_cpu, has_idle_io, has_limited_memory, has_no_new_privileges, has_refused_calls,
+    has_refused_changes, idle_cpu, idle_io, limit_memory, nice, no_core, no_new_privileges, refuse_calls,
+    wall_in,
+};
+pub(in crate::host) use local_time::local_time;
+
 /// The least favourable nice value.
 const LOWEST: i32 = 19;
+
+/// The root as process 1 sees it; the slash at the end makes the link a directory.
+const FIRST_ROOT: &str = "/proc/1/root/";
 
 /// Ticks of `/proc/PID/stat` per second; part of the kernel's interface on every architecture
 /// that Holdpoint is built for.
@@ -32,12 +45,20 @@ pub(super) fn executable() -> io::Result<File> {
     File::open("/proc/self/exe")
 }
 
-pub(super) fn lower_priority() {
-    // On Linux this is a property of the thread. Whether it worked is asked, not assumed.
-    let _ = rustix::process::setpriority_process(None, LOWEST);
+/// Where this program's view of the file system differs from the system's own, the latter: a
+/// service manager hides and empties directories for a service (`PrivateTmp=`, `ProtectHome=`), and what
+/// it hid would look absent. Needs the right to look at process 1; without it the own view remains.
+pub(super) fn root() -> PathBuf {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    let differs = match (namespace("self"), namespace("1")) {
+        (Some(own), Some(first)) => own != first,
+        _ => false,
+    };
+    let first = PathBuf::from(FIRST_ROOT);
+    if differs && fs::metadata(first.join("proc/self")).is_ok() { first } else { PathBuf::from("/") }
 }
 
-pub(super) fn has_lowest_priority() -> bool {
+pub(super) fn has_nice() -> bool {
     rustix::process::getpriority_process(None) == Ok(LOWEST)
 }
 
@@ -118,13 +139,6 @@ pub(super) fn connect_local(path: &Path) -> io::Result<Box<dyn Duplex>> {
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false)?;
     Ok(Box::new(stream))
-}
-
-impl Duplex for UnixStream {
-    fn take_at_most(&self, time: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(time))?;
-        self.set_write_timeout(Some(time))
-    }
 }
 
 #[cfg(test)]

@@ -23,11 +23,13 @@ use aws_lc_rs::digest::{Context, SHA256};
 use holdpoint_common::section::Digest;
 
 use super::bus::{Bus, TIME_LIMIT};
+use crate::cage::hours::LocalTime;
+use crate::cage::{Needs, Walls};
+use netfilter::PacketFilter;
+pub(crate) use netfilter::{Ask, messages};
 
 /// Where the message bus of a Linux system is, by the D-Bus specification.
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
-use netfilter::PacketFilter;
-pub(crate) use netfilter::{Ask, messages};
 
 /// Facts of the running system that are in no file below its root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,14 +121,96 @@ impl Usage {
     }
 }
 
-/// Gives this thread the lowest scheduling class, where the system allows it.
-pub(crate) fn lower_priority() {
-    os::lower_priority();
+/// Restrictions of the calling thread and, where it is said, of the process; and whether they hold.
+/// Each is tried alone, because an old system has some of them.
+pub(crate) mod restrict {
+    use super::{Needs, Walls, io, os};
+
+    /// The least favourable nice value for this thread and those that it starts.
+    pub(crate) fn nice() -> io::Result<()> {
+        os::nice()
+    }
+
+    /// Whether this thread has it.
+    pub(crate) fn has_nice() -> bool {
+        os::has_nice()
+    }
+
+    /// Processor time for this thread only when nobody else wants any.
+    pub(crate) fn idle_cpu() -> io::Result<()> {
+        os::idle_cpu()
+    }
+
+    /// Whether this thread waits so.
+    pub(crate) fn has_idle_cpu() -> bool {
+        os::has_idle_cpu()
+    }
+
+    /// Disk time for this thread only when nobody else wants any.
+    pub(crate) fn idle_io() -> io::Result<()> {
+        os::idle_io()
+    }
+
+    /// Whether this thread waits so.
+    pub(crate) fn has_idle_io() -> bool {
+        os::has_idle_io()
+    }
+
+    /// Ceilings for the process: private memory and address space, in bytes.
+    pub(crate) fn limit_memory(data: u64, addresses: u64) -> io::Result<()> {
+        os::limit_memory(data, addresses)
+    }
+
+    /// Whether private memory has such a ceiling or a lower one.
+    pub(crate) fn has_limited_memory(data: u64) -> bool {
+        os::has_limited_memory(data)
+    }
+
+    /// No image of the process's memory on disk when it crashes.
+    pub(crate) fn no_core() -> io::Result<()> {
+        os::no_core()
+    }
+
+    /// No way to more rights than this thread has.
+    pub(crate) fn no_new_privileges() -> io::Result<()> {
+        os::no_new_privileges()
+    }
+
+    /// Whether that holds.
+    pub(crate) fn has_no_new_privileges() -> bool {
+        os::has_no_new_privileges()
+    }
+
+    /// Refuses this thread and those that it starts what an agent never does, and, when
+    /// `changing`, also what changes a file.
+    pub(crate) fn refuse_calls(changing: bool) -> io::Result<()> {
+        os::refuse_calls(changing)
+    }
+
+    /// Whether what an agent never does is refused.
+    pub(crate) fn has_refused_calls() -> bool {
+        os::has_refused_calls()
+    }
+
+    /// Whether what changes a file is refused.
+    pub(crate) fn has_refused_changes() -> bool {
+        os::has_refused_changes()
+    }
+
+    /// Leaves this thread and those that it starts the given places and ports alone.
+    pub(crate) fn wall_in(needs: &Needs) -> io::Result<Walls> {
+        os::wall_in(needs)
+    }
 }
 
-/// Whether this thread has the lowest scheduling class now.
-pub(crate) fn has_lowest_priority() -> bool {
-    os::has_lowest_priority()
+/// The host's local time; `None` where the system does not say it.
+pub(crate) fn local_time(unix_ms: i64) -> Option<LocalTime> {
+    os::local_time(unix_ms)
+}
+
+/// The file system as the running system itself sees it.
+pub(super) fn root() -> PathBuf {
+    os::root()
 }
 
 /// Makes the whole process keep little memory between its work. For the agent's own program,

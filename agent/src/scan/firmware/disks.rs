@@ -3,7 +3,7 @@
 //! Source of truth: `sys/class/nvme` (one row for each controller, whatever namespaces it has) and
 //! `sys/block/*`: what `NVMe`, SCSI, SATA and eMMC devices said when they were found. World readable. A
 //! SCSI revision has only the first four of a SATA disk's eight characters, and its name 16 of 40; all
-//! of them are in a page of the disk's ([`vpd`]) that kernels since 5.18 keep. Disks behind a RAID
+//! of them are in a page of the disk's ([`vpd`]) that newer kernels keep. Disks behind a RAID
 //! controller show the controller's answer, not their own.
 
 use std::collections::BTreeSet;

@@ -182,18 +182,23 @@ fn a_captured_root_has_no_bus_and_a_socket_without_anybody_on_it_is_none() {
 #[cfg(target_family = "unix")]
 #[test]
 fn a_bus_that_is_somebody_elses_program_is_a_gap_within_its_time() {
-    use std::io::Write;
+    use std::io::{Read, Write};
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("bus");
     let listener = std::os::unix::net::UnixListener::bind(&place).unwrap();
     let table = format!("0: 00000003 00000000 00000000 0001 03 17003 {}\n", place.display());
     let (_root, mut host) = host(&[(SOCKETS, &table)]);
     host.live = Some(Live { system_bus: place.clone(), ..Live::default() });
-    let other = std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"220 mail\r\n"));
+    let other = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 mail\r\n").unwrap();
+        // Stays until the agent has hung up.
+        drop(stream.read_to_end(&mut Vec::new()));
+    });
     let budget = ample();
     let reading = probe(&mut Look::new(&host, &budget, "test"));
     assert_eq!(reading, Reading::Failed("the message bus: the bus does not greet as a bus does".into()));
-    other.join().unwrap().unwrap();
+    other.join().unwrap();
     // The socket stays behind, and nobody listens any more.
     assert_eq!(
         probe(&mut Look::new(&host, &budget, "test")),
