@@ -2,6 +2,7 @@
 
 use std::panic::catch_unwind;
 
+use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_collector::knowledge::read;
 use holdpoint_common::identity::Identity;
 use holdpoint_common::section::{InvalidSection, Rows, unpack_delta};
@@ -63,6 +64,7 @@ fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
     assert!(matches!(Rows::unpack(&bytes("section", "bomb")), Err(InvalidSection::TooLarge)));
     Leaf::read(&CertificateDer::from(bytes("certificate", "leaf"))).unwrap();
     Anchor::new(CertificateDer::from(bytes("certificate", "authority"))).unwrap();
+    assert_eq!(devices(&bytes("dbus", "devices")).unwrap().0.len(), 2);
     for (target, file, items) in
         [("csaf", "valid.json", 3), ("requirements", "valid.csv", 3), ("requirements", "valid.toml", 2)]
     {

@@ -7,6 +7,7 @@ mod corpus;
 mod crash;
 mod disk;
 mod disks;
+mod fwupd;
 mod hostile;
 mod ingest;
 mod looks_only;

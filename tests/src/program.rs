@@ -71,6 +71,11 @@ impl Running {
         Self(child.expect("the program starts"))
     }
 
+    /// Starts a program of the system and leaves it running; `None` where it is not.
+    pub fn tool(command: &mut Command) -> Option<Self> {
+        command.stdin(Stdio::null()).spawn().ok().map(Self)
+    }
+
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.0.id()

@@ -13,6 +13,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use holdpoint_agent::host::{Agent, Host};
+use holdpoint_agent::scan::firmware::fwupd::devices;
+use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
 use holdpoint_agent::scan::{Budget, take};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
@@ -36,6 +38,19 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dpkg", dpkg),
     ("unit", unit),
     ("sockets", sockets),
+    ("maps", maps),
+    ("smbios", smbios),
+    ("efivars", efivars),
+    ("vpd", vpd),
+    ("dbus", dbus),
+    ("nftables", nftables),
+    ("facts_d", facts_d),
+    ("mountinfo", mountinfo),
+    ("modprobe", modprobe),
+    ("sshd", sshd),
+    ("sudoers", sudoers),
+    ("pam", pam),
+    ("aptconf", aptconf),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -83,6 +98,111 @@ fn sockets(bytes: &[u8]) {
     scan_files(&["proc/net/tcp6", "proc/net/udp"], bytes, SectionKind::Listeners);
 }
 
+/// All that is read of a process and of the packages behind it; the process runs a program that is gone.
+fn maps(bytes: &[u8]) {
+    #[cfg(unix)]
+    ROOT.with(|root| {
+        let process = root.path().join("proc/7");
+        if !process.exists() {
+            fs::create_dir_all(&process).expect("a directory");
+            std::os::unix::fs::symlink("/usr/sbin/daemon (deleted)", process.join("exe")).expect("a link");
+        }
+    });
+    let paths = [
+        "proc/stat",
+        "proc/uptime",
+        "proc/7/maps",
+        "proc/7/stat",
+        "proc/7/cgroup",
+        "proc/7/mountinfo",
+        "proc/self/mountinfo",
+        "var/lib/dpkg/info/daemon.list",
+        "var/lib/dpkg/diversions",
+    ];
+    scan_files(&paths, bytes, SectionKind::Live);
+}
+
+/// Bytes of an entry point that stand before the tables in an input; version 2 has one less.
+const ENTRY_POINT: usize = 32;
+
+/// Takes the first bytes as the entry point and the rest as the tables.
+fn smbios(bytes: &[u8]) {
+    let (entry, tables) = bytes.split_at(bytes.len().min(ENTRY_POINT));
+    let dir = "sys/firmware/dmi/tables";
+    put(&[&format!("{dir}/smbios_entry_point")], entry);
+    scan_files(&[&format!("{dir}/DMI")], tables, SectionKind::Firmware);
+}
+
+fn efivars(bytes: &[u8]) {
+    let dir = "sys/firmware/efi/efivars";
+    let variables = [
+        format!("{dir}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"),
+        format!("{dir}/db-d719b2cb-3d3a-4596-a3bc-dad00e67656f"),
+        format!("{dir}/dbx-d719b2cb-3d3a-4596-a3bc-dad00e67656f"),
+    ];
+    scan_files(&variables.each_ref().map(String::as_str), bytes, SectionKind::Firmware);
+}
+
+fn vpd(bytes: &[u8]) {
+    let pages = ["sys/block/sda/device/vpd_pg89", "sys/block/sda/device/vpd_pg80"];
+    scan_files(&pages, bytes, SectionKind::Firmware);
+}
+
+fn dbus(bytes: &[u8]) {
+    if let Ok((rows, _)) = devices(bytes) {
+        for row in Rows::encode(&rows).as_slice() {
+            assert!(row.len() <= MAX_ROW, "a row over its limit");
+        }
+    }
+}
+
+/// Takes the bytes as an answer of the kernel, and everything that is said about it.
+fn nftables(bytes: &[u8]) {
+    let read = || {
+        let mut ruleset = Ruleset::default();
+        ruleset.add(bytes);
+        ruleset
+    };
+    let ruleset = read();
+    let lines =
+        [ruleset.tables(), ruleset.base_chains(), ruleset.other_chains(), ruleset.sets(), ruleset.rules()];
+    assert!(lines.iter().flatten().all(|it| !it.contains('\n')), "a fact is one line");
+    assert_eq!(ruleset.digest(), read().digest(), "a digest moves by itself");
+}
+
+fn facts_d(bytes: &[u8]) {
+    scan_files(&["etc/holdpoint-agent/facts.d/site.toml"], bytes, SectionKind::Hardening);
+}
+
+fn mountinfo(bytes: &[u8]) {
+    scan_files(&["proc/1/mountinfo", "etc/fstab"], bytes, SectionKind::Hardening);
+}
+
+fn modprobe(bytes: &[u8]) {
+    scan_files(&["etc/modprobe.d/site.conf"], bytes, SectionKind::Hardening);
+}
+
+fn sshd(bytes: &[u8]) {
+    // The program's version decides a default, and is found in the same damaged bytes.
+    let paths = ["etc/ssh/sshd_config", "etc/ssh/sshd_config.d/x.conf", "usr/sbin/sshd"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
+}
+
+fn sudoers(bytes: &[u8]) {
+    scan_files(&["etc/sudoers", "etc/sudoers.d/x", "usr/bin/sudo"], bytes, SectionKind::Hardening);
+}
+
+fn pam(bytes: &[u8]) {
+    let paths = ["etc/pam.d/sshd", "etc/pam.d/passwd", "etc/security/pwquality.conf", "etc/login.defs"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
+}
+
+fn aptconf(bytes: &[u8]) {
+    let paths =
+        ["etc/apt/apt.conf", "etc/apt/sources.list", "etc/apt/sources.list.d/x.sources", "usr/bin/apt-get"];
+    scan_files(&paths, bytes, SectionKind::Hardening);
+}
+
 thread_local! {
     /// The root of a host that each thread scans again and again, in memory where there is such a place.
     static ROOT: TempDir =
@@ -92,6 +212,11 @@ thread_local! {
 /// Scans a host of which these files are all that a section reads. The front door is slower than
 /// the parser alone, and covers everything between the file and the section that is sent.
 fn scan_files(paths: &[&str], bytes: &[u8], kind: SectionKind) {
+    put(paths, bytes);
+    ROOT.with(|root| scan(root.path(), kind));
+}
+
+fn put(paths: &[&str], bytes: &[u8]) {
     ROOT.with(|root| {
         for path in paths {
             let file = root.path().join(path);
@@ -100,7 +225,6 @@ fn scan_files(paths: &[&str], bytes: &[u8], kind: SectionKind) {
                 fs::write(&file, bytes).expect("a file");
             }
         }
-        scan(root.path(), kind);
     });
 }
 

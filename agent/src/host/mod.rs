@@ -4,6 +4,8 @@
 //! agent is mixed in: facts that only a running kernel knows are then absent, and kernel file
 //! systems that happen to be mounted inside the root are hidden.
 
+mod bus;
+pub mod dbus;
 mod live;
 mod open;
 mod reads;
@@ -13,7 +15,9 @@ use std::path::PathBuf;
 
 use holdpoint_common::section::Digest;
 
-pub use live::{Live, Usage};
+pub use bus::{Answer, Bus};
+pub(crate) use live::{Ask, messages};
+pub use live::{Live, NicDriver, Nics, Usage};
 pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict};
 pub use reads::{Access, RUNTIME, ReadList, Reads};
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};

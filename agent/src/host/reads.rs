@@ -39,6 +39,31 @@ impl Reads {
     pub const fn metadata(pattern: &'static str) -> Self {
         Self { pattern, access: Access::Look }
     }
+
+    /// How many patterns several lists have together, for [`Self::joined`].
+    pub const fn count(lists: &[&[Self]]) -> usize {
+        let (mut count, mut at) = (0, 0);
+        while at < lists.len() {
+            count += lists[at].len();
+            at += 1;
+        }
+        count
+    }
+
+    /// Several lists as one, where a source is made of others: `N` is [`Self::count`] of them.
+    pub const fn joined<const N: usize>(lists: &[&[Self]]) -> [Self; N] {
+        let mut all = [Self::metadata(""); N];
+        let (mut filled, mut list) = (0, 0);
+        while list < lists.len() {
+            let mut at = 0;
+            while at < lists[list].len() {
+                all[filled] = lists[list][at];
+                (filled, at) = (filled + 1, at + 1);
+            }
+            list += 1;
+        }
+        all
+    }
 }
 
 /// What the program itself reads beside its probes: the loader, threads, name look-up, clock and

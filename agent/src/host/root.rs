@@ -11,21 +11,25 @@
 //! component is opened without following links, and probes prefer paths that only
 //! administrators can write. Where reading a link is refused, the later open reports the true error.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::open;
-use super::reads::ReadList;
+use super::reads::{Access, ReadList};
 
 /// Most links that one path may cross; the kernel's own limit.
 const MAX_LINKS: usize = 40;
 
 /// Most components that one path may grow to while its links are resolved.
 const MAX_PARTS: usize = 512;
+
+/// Most directories that one probe's view remembers.
+const MAX_DIRECTORIES: usize = 4_096;
 
 /// Most bytes that the names of one listing may have: they are held in memory together.
 const MAX_NAMES: usize = 4 * 1024 * 1024;
@@ -35,7 +39,16 @@ const MAX_NAMES: usize = 4 * 1024 * 1024;
 pub struct HostRoot {
     dir: PathBuf,
     hidden: Vec<&'static str>,
-    reads: Option<Arc<ReadList>>,
+    reads: Option<Arc<Limits>>,
+}
+
+/// What a probe's view of a tree has besides the tree.
+#[derive(Debug)]
+struct Limits {
+    reads: ReadList,
+    /// Directories that were no links a moment ago: nearly every path of a probe shares its beginning
+    /// with others, and asking again is most of what a scan would do.
+    directories: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// What stands in a directory.
@@ -117,7 +130,20 @@ impl HostRoot {
     /// The same tree, of which only what is on a list can be touched.
     #[must_use]
     pub fn limited_to(&self, reads: ReadList) -> Self {
-        Self { reads: Some(Arc::new(reads)), ..self.clone() }
+        let limits = Limits { reads, directories: Mutex::default() };
+        Self { reads: Some(Arc::new(limits)), ..self.clone() }
+    }
+
+    /// The same tree, of which some more paths can be touched: those that the host's own administrator
+    /// named. For `facts.d` and for nothing else.
+    #[must_use]
+    pub(crate) fn also_allowing(&self, paths: impl IntoIterator<Item = (String, Access)>) -> Self {
+        let Some(limits) = &self.reads else { return self.clone() };
+        let mut reads = limits.reads.clone();
+        for (path, access) in paths {
+            reads.add(&path, access);
+        }
+        self.limited_to(reads)
     }
 
     /// The directory on the machine that runs the agent.
@@ -221,10 +247,24 @@ impl HostRoot {
 
     fn allowed(&self, inside: &Path, allows: fn(&ReadList, &Path) -> bool) -> io::Result<()> {
         match &self.reads {
-            Some(list) if !allows(list, inside) => {
+            Some(limits) if !allows(&limits.reads, inside) => {
                 Err(io::Error::other(format!("/{} is not on the agent's read list", inside.display())))
             }
             Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_known_directory(&self, inside: &Path) -> bool {
+        let known =
+            self.reads.as_ref().map(|it| it.directories.lock().unwrap_or_else(PoisonError::into_inner));
+        known.is_some_and(|it| it.contains(inside))
+    }
+
+    fn know_directory(&self, inside: &Path) {
+        let known =
+            self.reads.as_ref().map(|it| it.directories.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(mut known) = known.filter(|it| it.len() < MAX_DIRECTORIES) {
+            known.insert(inside.to_owned());
         }
     }
 
@@ -241,8 +281,18 @@ impl HostRoot {
             if self.hidden.iter().any(|it| inside == Path::new(it)) {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "belongs to the running system"));
             }
-            let Ok(target) = fs::read_link(self.dir.join(&inside)) else {
+            // What comes last is what the caller asks for, and is always asked anew.
+            if !rest.is_empty() && self.is_known_directory(&inside) {
                 continue;
+            }
+            let target = match fs::read_link(self.dir.join(&inside)) {
+                Ok(target) => target,
+                Err(cause) => {
+                    if cause.kind() == io::ErrorKind::InvalidInput && !rest.is_empty() {
+                        self.know_directory(&inside);
+                    }
+                    continue;
+                }
             };
             if links_left == 0 {
                 return Err(io::Error::other("too many symbolic links"));
@@ -309,6 +359,11 @@ impl Pieces {
     /// The file ends before the buffer is full, or cannot be read there.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         open::read_exact_at(&self.file, offset, buffer)
+    }
+
+    /// The file from its start to its end, for text that is not held as a whole.
+    pub fn into_reader(self) -> impl Read {
+        self.file
     }
 }
 

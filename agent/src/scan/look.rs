@@ -5,12 +5,14 @@
 //! do not move by themselves.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use holdpoint_common::row::{Coverage, Row};
 
+use super::shared::Shared;
 use crate::host::{Facts, Host, Listing, is_absent};
 
 /// Most reasons that one probe gives; the rest is counted.
@@ -55,6 +57,19 @@ impl Budget {
     }
 }
 
+/// What became of a source whose row has a state of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It was read.
+    Seen(T),
+    /// It is not there.
+    Absent,
+    /// Reading it needs more rights. No fault: the row says it.
+    Denied,
+    /// It is there and broken, or time is up; also recorded as a fault.
+    Failed(String),
+}
+
 /// What a probe found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
@@ -77,6 +92,8 @@ impl Reading {
 pub struct Look<'a> {
     /// The host. Probes that read through it directly report to [`Look::note`].
     pub host: &'a Host,
+    /// What other probes of the same scan read already.
+    pub(in crate::scan) shared: Rc<Shared>,
     budget: &'a Budget,
     coverage: Coverage,
     faults: Vec<String>,
@@ -87,7 +104,13 @@ impl<'a> Look<'a> {
     /// A view that has asked for nothing yet.
     pub fn new(host: &'a Host, budget: &'a Budget, probe: &str) -> Self {
         let coverage = Coverage { probe: probe.to_owned(), ..Coverage::default() };
-        Self { host, budget, coverage, faults: Vec::new(), more_faults: 0 }
+        Self { host, shared: Rc::default(), budget, coverage, faults: Vec::new(), more_faults: 0 }
+    }
+
+    /// The same view, which knows what other probes of this scan read already.
+    #[must_use]
+    pub(in crate::scan) fn sharing(self, shared: &Rc<Shared>) -> Self {
+        Self { shared: Rc::clone(shared), ..self }
     }
 
     /// Reads a source of at most `max_bytes`; `None` when it could not be read, for whatever reason.
@@ -153,6 +176,38 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Counts what became of a source whose row has a state of its own: that rights are missing is
+    /// then an answer and no gap of the section.
+    pub fn outcome<T>(&mut self, source: &str, result: io::Result<T>) -> Outcome<T> {
+        match result {
+            Ok(value) => {
+                self.coverage.read += 1;
+                Outcome::Seen(value)
+            }
+            Err(cause) if is_absent(&cause) => {
+                self.coverage.absent += 1;
+                Outcome::Absent
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                self.coverage.denied += 1;
+                Outcome::Denied
+            }
+            Err(cause) => {
+                self.coverage.failed += 1;
+                let why = plain(&cause);
+                self.fault(format!("{source}: {why}"));
+                Outcome::Failed(why)
+            }
+        }
+    }
+
+    /// Reads a source of one value, trimmed, whose row has a state of its own.
+    pub fn value_or_state(&mut self, path: &str) -> Outcome<String> {
+        const MAX_VALUE: usize = 4 * 1024;
+        let result = self.in_time().and_then(|()| self.host.root.read(path, MAX_VALUE));
+        self.outcome(path, result.map(|it| said(&String::from_utf8_lossy(&it)).unwrap_or_default()))
+    }
+
     /// Records that something could not be read, so that the section is not complete.
     pub fn fault(&mut self, reason: impl Into<String>) {
         if self.faults.len() < MAX_FAULTS {
@@ -160,6 +215,11 @@ impl<'a> Look<'a> {
         } else {
             self.more_faults += 1;
         }
+    }
+
+    /// How many gaps are on record.
+    pub(in crate::scan) fn gaps(&self) -> usize {
+        self.faults.len() + self.more_faults
     }
 
     /// The reading of a probe whose only source gave nothing: absent when it is not there, failed

@@ -11,8 +11,10 @@ pub(crate) mod look;
 mod own;
 mod probe;
 pub(crate) mod scanner;
+mod shared;
 mod snapshot;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use holdpoint_common::proto::v1::SectionStatus;
@@ -22,7 +24,7 @@ use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section
 use crate::cage::{self, Walls};
 use crate::host::{Host, RUNTIME, ReadList};
 
-pub use look::{Budget, Look, Reading};
+pub use look::{Budget, Look, Outcome, Reading};
 pub use probe::Probe;
 pub use snapshot::{HostIdentity, Snapshot};
 
@@ -54,12 +56,16 @@ pub fn take(host: &Host, kinds: &[SectionKind], budget: &Budget) -> Snapshot {
 fn take_as(host: &Host, kinds: &[SectionKind], budget: &Budget, walls: Option<&Walls>) -> Snapshot {
     let mut coverage = Vec::new();
     let mut sections = Vec::new();
+    let shared = Rc::default();
     for kind in REPORTED.into_iter().filter(|it| *it != SectionKind::Self_ && kinds.contains(it)) {
         let mut parts = Vec::new();
         for probe in probes().filter(|it| it.kind == kind) {
             let host = host.limited_to(probe.read_list());
-            let mut look = Look::new(&host, budget, probe.name);
-            let reading = (probe.run)(&mut look);
+            let mut look = Look::new(&host, budget, probe.name).sharing(&shared);
+            let reading = match look.in_time() {
+                Ok(()) => (probe.run)(&mut look),
+                Err(late) => Reading::Failed(late.to_string()),
+            };
             let (counted, faults) = look.finish();
             coverage.push(counted);
             parts.push((probe.name, reading, faults));
@@ -139,6 +145,7 @@ fn assemble(kind: SectionKind, parts: Vec<(&str, Reading, Vec<String>)>) -> Sect
     };
     // What is absent explains a section without rows; beside rows it is coverage.
     if !anything_read {
+        absent.dedup();
         faults.append(&mut absent);
     }
     Section::new(kind, status, bounded(faults), rows)

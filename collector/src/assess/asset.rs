@@ -89,6 +89,8 @@ pub struct AssetFacts {
     pub software: Held,
     /// The platform section.
     pub platform: Held,
+    /// The section on what is in effect.
+    pub live: Held,
 }
 
 impl AssetFacts {
@@ -103,6 +105,7 @@ impl AssetFacts {
             role: record.role.as_deref().map(Into::into),
             software: Held::of(record, SectionKind::Software),
             platform: Held::of(record, SectionKind::Platform),
+            live: Held::of(record, SectionKind::Live),
         })
     }
 }

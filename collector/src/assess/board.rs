@@ -11,6 +11,7 @@ use std::thread;
 
 use holdpoint_common::proto::store::AssetRecord;
 use holdpoint_common::proto::v1::{SectionKind, SoftwareRow};
+use holdpoint_common::section::Digest;
 use prost::Message;
 use tracing::warn;
 
@@ -21,6 +22,7 @@ use crate::knowledge::{AllowedAges, Knowledge};
 use super::asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 use super::chain;
 use super::explain::Explanation;
+use super::in_effect::NotInEffect;
 use super::index::Index;
 use super::judge::{self, Image, Judged, Remembered};
 use super::page::{self, Filter, Page, Weather};
@@ -88,6 +90,7 @@ struct Work {
     generation: u64,
     images: HashMap<Image, Arc<Judged>>,
     memory: Remembered,
+    not_in_effect: HashMap<Option<Digest>, Arc<NotInEffect>>,
 }
 
 /// Wakes the thread that judges.
@@ -357,7 +360,7 @@ impl Board {
         if work.generation != generation {
             *work = Work { generation, ..Work::default() };
         }
-        let image = self.image(&index, &facts);
+        let image = self.image(work, &index, &facts);
         let judged = match work.images.get(&image) {
             Some(judged) => Arc::clone(judged),
             None => {
@@ -379,14 +382,17 @@ impl Board {
             on_board.judged = Some((generation, judged));
         }
         drop(state);
+        if work.not_in_effect.len() > limit {
+            work.not_in_effect.clear();
+        }
         if work.images.len() > limit {
             work.images.retain(|_, judged| Arc::strong_count(judged) > 1);
         }
     }
 
-    fn image(&self, index: &Index, facts: &AssetFacts) -> Image {
+    fn image(&self, work: &mut Work, index: &Index, facts: &AssetFacts) -> Image {
         let platform = if index.platform.is_empty() { None } else { self.platform(&facts.platform) };
-        let AssetFacts { role, software, .. } = facts;
+        let AssetFacts { role, software, live, .. } = facts;
         Image {
             software: software.digest,
             coverage: software.coverage,
@@ -397,7 +403,15 @@ impl Board {
                 facts.platform.coverage
             },
             role: role.clone(),
+            not_in_effect: Arc::clone(
+                work.not_in_effect.entry(live.digest).or_insert_with(|| Arc::new(self.not_in_effect(live))),
+            ),
         }
+    }
+
+    pub(super) fn not_in_effect(&self, live: &Held) -> NotInEffect {
+        let rows = live.digest.and_then(|it| self.section_rows(SectionKind::Live, &it));
+        rows.map(|it| NotInEffect::read(&it)).unwrap_or_default()
     }
 
     pub(super) fn platform(&self, held: &Held) -> Option<PlatformFacts> {

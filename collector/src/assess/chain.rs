@@ -60,9 +60,17 @@ impl Board {
             chain.extend(trace.take());
         } else if applies {
             let rows = held.digest.and_then(|it| self.software_rows(&it)).unwrap_or_default();
-            for (found, steps) in rows.iter().filter_map(|it| row::explain(index, it, number)) {
+            let not_in_effect = self.not_in_effect(&facts.live);
+            for row::Explained { name, outcome: on_disk, steps } in
+                rows.iter().filter_map(|it| row::explain(index, it, number))
+            {
+                let found = not_in_effect.over(&name, on_disk);
                 outcome = Some(outcome.map_or(found, |it| it.worse(found)));
                 chain.extend(steps);
+                if found != on_disk {
+                    chain.push(section_step(&facts.live, "live"));
+                    chain.extend(not_in_effect.step(&name));
+                }
             }
             outcome = outcome.map(|it| judge::covered(it, held.coverage));
         }

@@ -5,7 +5,8 @@ use super::verdict::Outcome;
 /// One step of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// `row`, `section`, `requirement`, `document`, `map`, `range`, `comparison`, `siblings`, `feed`, `verdict`.
+    /// `row`, `section`, `requirement`, `document`, `map`, `range`, `comparison`,
+    /// `siblings`, `live`, `feed`, `verdict`.
     pub step: &'static str,
     /// A sentence.
     pub text: String,

@@ -12,6 +12,7 @@ use crate::knowledge::Wanted;
 
 use super::asset::{Coverage, PlatformFacts};
 use super::explain::Trace;
+use super::in_effect::NotInEffect;
 use super::index::{Index, Of, SubjectId, at};
 use super::requirement::judge_platform;
 use super::row::{self, Match, RowResult};
@@ -31,6 +32,7 @@ pub(super) struct Image {
     pub(super) platform: Option<Arc<PlatformFacts>>,
     pub(super) platform_coverage: Coverage,
     pub(super) role: Option<Arc<str>>,
+    pub(super) not_in_effect: Arc<NotInEffect>,
 }
 
 /// A finding as it is kept.
@@ -124,7 +126,8 @@ pub(super) fn judge(
         .iter()
         .enumerate()
         .flat_map(|(at, result)| {
-            result.outcomes.iter().map(move |&(subject, outcome)| (subject, outcome, at))
+            let in_effect = |outcome| image.not_in_effect.over(&result.name, outcome);
+            result.outcomes.iter().map(move |&(subject, outcome)| (subject, in_effect(outcome), at))
         })
         .filter(|it| applies(it.0))
         .collect();

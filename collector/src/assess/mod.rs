@@ -10,6 +10,7 @@ pub mod board;
 mod chain;
 mod compare;
 mod explain;
+mod in_effect;
 mod index;
 mod judge;
 mod page;

@@ -87,8 +87,18 @@ fn installed(row: &SoftwareRow) -> String {
     }
 }
 
+/// A row retold for one subject.
+pub(super) struct Explained {
+    /// The installed name.
+    pub(super) name: String,
+    /// What follows from the row alone.
+    pub(super) outcome: Outcome,
+    /// How.
+    pub(super) steps: Vec<Step>,
+}
+
 /// Explains a row for one subject; `None` when the row has nothing to do with it.
-pub(super) fn explain(index: &Index, encoded: &[u8], subject: SubjectId) -> Option<(Outcome, Vec<Step>)> {
+pub(super) fn explain(index: &Index, encoded: &[u8], subject: SubjectId) -> Option<Explained> {
     let row = SoftwareRow::decode(encoded).ok().filter(|it| it.source != LEFTOVER)?;
     let mut trace = Trace::on();
     let (_, outcomes) = outcomes(index, &row, Some(subject), &mut trace);
@@ -99,7 +109,7 @@ pub(super) fn explain(index: &Index, encoded: &[u8], subject: SubjectId) -> Opti
     let digest = holdpoint_common::section::Digest::of(encoded).to_string();
     let mut steps = vec![Step::new("row", text).resting_on(digest)];
     steps.extend(trace.take());
-    Some((outcome, steps))
+    Some(Explained { name: shown(name, 120), outcome, steps })
 }
 
 /// The outcomes of a row, ascending by subject and each subject once. With `only`, the trace is about that one.

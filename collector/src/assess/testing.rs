@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use holdpoint_common::proto::store::{AssetRecord, HeldRecord, MapRuleRecord, SectionState};
 use holdpoint_common::proto::v1::{SectionKind, SectionStatus, SoftwareRow};
-use holdpoint_common::row::PlatformRow;
+use holdpoint_common::row::{LiveRow, PlatformRow};
 use holdpoint_common::section::{Digest, Rows};
 
 use super::RowSource;
@@ -65,6 +65,13 @@ pub(super) fn with_platform(mut record: AssetRecord, shelf: &Shelf, row: Platfor
     let digest = shelf.keep(&Rows::encode(&[row]));
     let shown = Some(state(SectionStatus::Complete, digest, 1));
     record.sections.push(HeldRecord { kind: SectionKind::Platform.into(), shown, attempt: None });
+    record
+}
+
+pub(super) fn with_live(mut record: AssetRecord, shelf: &Shelf, rows: &[LiveRow]) -> AssetRecord {
+    let digest = shelf.keep(&Rows::encode(rows));
+    let shown = Some(state(SectionStatus::Complete, digest, rows.len()));
+    record.sections.push(HeldRecord { kind: SectionKind::Live.into(), shown, attempt: None });
     record
 }
 

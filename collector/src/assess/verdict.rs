@@ -178,6 +178,8 @@ impl Outcome {
     pub const NOT_AFFECTED: Self = Self { verdict: Verdict::NotAffected, reason: None };
     /// The product is not there.
     pub const NO_PRODUCT: Self = Self { verdict: Verdict::NoProduct, reason: None };
+    /// The fix is on disk, and something that was started before it still runs.
+    pub const OLD_CODE: Self = Self { verdict: Verdict::InstalledNotLive, reason: None };
     /// The fix is on disk and waits for a restart.
     pub const RESTART_PENDING: Self =
         Self { verdict: Verdict::InstalledNotLive, reason: Some(Reason::RestartPending) };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use holdpoint_common::proto::store::MapRuleRecord;
 use holdpoint_common::proto::v1::{SectionStatus, SoftwareRow};
-use holdpoint_common::row::PlatformRow;
+use holdpoint_common::row::{LiveRow, PlatformRow};
 use proptest::prelude::*;
 
-use super::testing::{Shelf, asset, knowledge, rule, software, with_platform};
+use super::testing::{Shelf, asset, knowledge, rule, software, with_live, with_platform};
 use super::{Board, Filter, Verdict};
 use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::{AllowedAges, Knowledge};
@@ -85,6 +85,36 @@ fn an_advisory_is_judged_as_the_table_says() {
             "{product} {version:?}: {found:?}"
         );
     }
+}
+
+#[test]
+fn a_fix_of_which_the_old_code_still_runs_is_not_in_effect() {
+    let shelf = Arc::new(Shelf::default());
+    let record = asset("hmi", &shelf, &[software("Studio", Some("9.0"))], SectionStatus::Complete);
+    let live = LiveRow {
+        kind: "mapped-file".into(),
+        state: "deleted".into(),
+        package: Some("Studio".into()),
+        program: Some("/opt/studio/run".into()),
+        ..LiveRow::default()
+    };
+    let record = with_live(record, &shelf, &[live]);
+    let restarted = with_live(
+        asset("hmi", &shelf, &[software("Studio", Some("9.0"))], SectionStatus::Complete),
+        &shelf,
+        &[],
+    );
+    let board = Board::open(shelf, AllowedAges::default());
+    let confirmed = vec![rule(CONFIRMED, VENDOR, "Mixer Studio", "Studio", "natural")];
+    board.knowledge_changed(&Arc::new(mixer(confirmed)), NOW);
+    board.asset_changed(&record);
+    assert_eq!(findings(&board, NOW, None)[&entry("P1")], "INSTALLED_NOT_LIVE");
+    let told = board.explain("hmi", &entry("P1"), NOW, &|_| None).unwrap();
+    let steps: Vec<&str> = told.chain.iter().map(|it| it.step).collect();
+    assert!(steps.contains(&"live"), "{steps:?}");
+    assert_eq!(told.outcome.verdict(), Verdict::InstalledNotLive);
+    board.asset_changed(&restarted);
+    assert_eq!(findings(&board, NOW, None)[&entry("P1")], "NOT_AFFECTED");
 }
 
 #[test]

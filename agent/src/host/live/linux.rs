@@ -2,9 +2,14 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
 use super::Usage;
+pub(super) use super::ethtool::NicSocket;
+use crate::host::bus::Duplex;
 
 mod cage;
 mod calls;
@@ -124,6 +129,16 @@ fn cpu_ms(stat: &str) -> Option<u64> {
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some((user + system) * 1_000 / TICKS_PER_SECOND)
+}
+
+pub(super) fn connect_local(path: &Path) -> io::Result<Box<dyn Duplex>> {
+    // Without blocking: a bus that accepts nobody would hold the agent up here already.
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(Box::new(stream))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Everything here is cheap, reads only, and has an answer of "not known".
 
 #[cfg(target_os = "linux")]
+mod ethtool;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 use linux as os;
@@ -12,14 +14,22 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 use other as os;
 
+mod netfilter;
+
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use holdpoint_common::section::Digest;
 
+use super::bus::{Bus, TIME_LIMIT};
 use crate::cage::hours::LocalTime;
 use crate::cage::{Needs, Walls};
+use netfilter::PacketFilter;
+pub(crate) use netfilter::{Ask, messages};
+
+/// Where the message bus of a Linux system is, by the D-Bus specification.
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
 /// Facts of the running system that are in no file below its root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,13 +38,68 @@ pub struct Live {
     pub architecture: Option<String>,
     /// The name that the running system has now.
     pub hostname: Option<String>,
+    /// Socket of the system's message bus, if it has one.
+    pub system_bus: PathBuf,
 }
 
 impl Live {
     /// Asks the running system.
     pub fn look() -> Self {
         let hostname = hostname::get().ok().and_then(|it| it.into_string().ok());
-        Self { architecture: os::architecture(), hostname: hostname.filter(|it| !it.is_empty()) }
+        Self {
+            architecture: os::architecture(),
+            hostname: hostname.filter(|it| !it.is_empty()),
+            system_bus: SYSTEM_BUS.into(),
+        }
+    }
+
+    /// Connects to the system's message bus. Where a service manager listens in its place, that starts
+    /// the bus: whoever asks makes sure before that it runs.
+    ///
+    /// # Errors
+    /// Nothing listens there, or what does is no bus or does not answer within a few seconds.
+    pub fn bus(&self) -> io::Result<Bus> {
+        Bus::greet(os::connect_local(&self.system_bus)?, TIME_LIMIT)
+    }
+
+    /// A way to ask the drivers of network cards.
+    ///
+    /// # Errors
+    /// The system refuses it or has none.
+    pub fn nics(&self) -> io::Result<Nics> {
+        os::NicSocket::open().map(Nics)
+    }
+
+    /// Opens a conversation with the running packet filter. Only where `nf_tables` is loaded: the
+    /// kernel would load it.
+    ///
+    /// # Errors
+    /// The system has none or refuses the socket.
+    #[expect(clippy::unused_self, reason = "only who has a running system may ask it")]
+    pub(crate) fn packet_filter(&self) -> io::Result<PacketFilter> {
+        PacketFilter::open()
+    }
+}
+
+/// What the driver of a network card says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NicDriver {
+    /// Its own name.
+    pub driver: Option<String>,
+    /// Revision of the card's firmware, as the driver writes it.
+    pub firmware: Option<String>,
+}
+
+/// A way to ask the drivers of network cards.
+pub struct Nics(os::NicSocket);
+
+impl Nics {
+    /// Asks the driver of one card, which may wake it.
+    ///
+    /// # Errors
+    /// There is no such card, or its driver does not answer.
+    pub fn driver(&self, nic: &str) -> io::Result<NicDriver> {
+        self.0.driver(nic)
     }
 }
 

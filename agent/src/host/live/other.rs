@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Usage;
+use super::{NicDriver, Usage};
 use crate::cage::hours::LocalTime;
 use crate::cage::{Needs, Walls};
+use crate::host::bus::Duplex;
 
 pub(super) fn architecture() -> Option<String> {
     None
@@ -98,4 +99,21 @@ pub(super) fn kernel_mounts(_: &Path) -> Vec<&'static str> {
 
 pub(super) fn usage() -> Usage {
     Usage::default()
+}
+
+/// Nobody to ask.
+pub(super) struct NicSocket;
+
+impl NicSocket {
+    pub(super) fn open() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn driver(&self, _: &str) -> io::Result<NicDriver> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+pub(super) fn connect_local(_: &Path) -> io::Result<Box<dyn Duplex>> {
+    Err(io::ErrorKind::NotFound.into())
 }

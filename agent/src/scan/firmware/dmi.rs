@@ -1,11 +1,18 @@
-//! BIOS or UEFI, system, board and chassis.
+//! BIOS or UEFI, system, boards, chassis, and the parts that firmware itself lists.
 //!
-//! Source of truth: `sys/class/dmi/id`, the kernel's copy of the SMBIOS tables. Serial numbers
-//! need root. Absent on machines without SMBIOS (many ARM boards, some hypervisors). Known lie:
-//! vendors ship placeholders instead of values; those are left out.
+//! Source of truth: the SMBIOS tables ([`smbios`]), for root; where they may not be read, are not
+//! there or are broken from the start, `sys/class/dmi/id`, the kernel's excerpt of them, whose serial
+//! numbers need root too. Never both. Absent on machines without SMBIOS (many ARM boards, some
+//! hypervisors). The excerpt knows one board and one chassis, and neither the parts that newer firmware
+//! lists (type 45) nor where a board sits.
+//!
+//! Known lies: vendors ship placeholders instead of values; those are left out. A BIOS says twice which
+//! release it is, as a text and as numbers, and the numbers are often never counted up; both are told.
 
 use holdpoint_common::row::FirmwareRow;
 
+pub use super::placeholder::is_placeholder;
+use super::smbios::{self, EntryPoint, Structure, Structures};
 use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
@@ -18,26 +25,124 @@ pub const READS: &[Reads] = &[
     Reads::content("sys/devices/virtual/dmi/id/*"),
 ];
 
-/// Reads the four tables.
+/// Reads the tables, or what the kernel kept of them.
 pub fn probe(look: &mut Look<'_>) -> Reading {
     let uefi = look.exists("sys/firmware/efi");
+    let rows = from_tables(look, uefi);
+    if !rows.is_empty() {
+        return Reading::of(&rows);
+    }
     if !look.exists(DIRECTORY) {
         return look.missing(format!("{DIRECTORY} is not there"));
     }
-    let mut value = |name: &str| look.value(&format!("{DIRECTORY}/{name}")).filter(|it| !is_placeholder(it));
-    let row = |kind: &str| FirmwareRow {
-        source: "firmware/dmi".to_owned(),
-        kind: kind.to_owned(),
-        ..FirmwareRow::default()
+    Reading::of(&from_excerpt(look, uefi))
+}
+
+fn row(kind: &str) -> FirmwareRow {
+    FirmwareRow { source: "firmware/dmi".to_owned(), kind: kind.to_owned(), ..FirmwareRow::default() }
+}
+
+fn bios(uefi: bool) -> FirmwareRow {
+    FirmwareRow { name: Some(if uefi { "uefi" } else { "legacy" }.to_owned()), ..row("bios") }
+}
+
+/// A release that is told in numbers.
+fn release(name: &str, version: Option<String>) -> FirmwareRow {
+    let version = version.filter(|it| !matches!(it.as_str(), "0.0" | "255.255"));
+    FirmwareRow { name: version.as_ref().map(|_| name.to_owned()), version, ..row("device") }
+}
+
+const BIOS_RELEASE: &str = "bios-release";
+const CONTROLLER_RELEASE: &str = "embedded-controller";
+
+/// A table without one value says nothing.
+fn says(it: &FirmwareRow) -> bool {
+    it.vendor.is_some() || it.model.is_some() || it.version.is_some() || it.serial.is_some()
+}
+
+fn from_tables(look: &mut Look<'_>, uefi: bool) -> Vec<FirmwareRow> {
+    let Some(entry) = look.bytes(smbios::ENTRY_POINT, smbios::MAX_ENTRY_POINT) else { return Vec::new() };
+    let Some(tables) = look.bytes(smbios::TABLES, smbios::MAX_TABLES) else { return Vec::new() };
+    let found = match EntryPoint::parse(&entry) {
+        Ok(entry) => Structures::read(entry, &tables),
+        Err(why) => {
+            look.fault(format!("{}: {why}", smbios::ENTRY_POINT));
+            return Vec::new();
+        }
     };
+    if let Some(why) = found.fault {
+        look.fault(format!("{}: {why}", smbios::TABLES));
+    }
+    found.all.iter().flat_map(|it| describe(it, uefi)).filter(says).collect()
+}
+
+fn describe(it: &Structure<'_>, uefi: bool) -> Vec<FirmwareRow> {
+    let value = |at: usize| it.text(at).filter(|it| !is_placeholder(it));
+    match it.kind {
+        0 => vec![
+            FirmwareRow { vendor: value(4), version: value(5), date: value(8), ..bios(uefi) },
+            release(BIOS_RELEASE, pair(it, 0x14)),
+            release(CONTROLLER_RELEASE, pair(it, 0x16)),
+        ],
+        1 => vec![FirmwareRow {
+            vendor: value(4),
+            model: value(5),
+            version: value(6),
+            serial: value(7),
+            ..row("system")
+        }],
+        2 => vec![FirmwareRow {
+            name: value(0x0a),
+            vendor: value(4),
+            model: value(5),
+            version: value(6),
+            serial: value(7),
+            ..row("board")
+        }],
+        3 => vec![FirmwareRow { vendor: value(4), version: value(6), serial: value(7), ..row("chassis") }],
+        45 => vec![FirmwareRow {
+            name: value(4),
+            vendor: value(0x0a),
+            version: value(5),
+            date: value(9),
+            state: part_state(it.byte(0x16)).map(str::to_owned),
+            guid: value(7).filter(|_| it.byte(8) == Some(1)).map(|it| it.to_lowercase()),
+            ..row("device")
+        }],
+        _ => Vec::new(),
+    }
+}
+
+/// Two bytes that are a release; all ones where there is none.
+fn pair(it: &Structure<'_>, at: usize) -> Option<String> {
+    let (major, minor) = (it.byte(at)?, it.byte(at + 1)?);
+    (major != u8::MAX || minor != u8::MAX).then(|| format!("{major}.{minor}"))
+}
+
+/// `State` of a firmware inventory structure.
+fn part_state(state: Option<u8>) -> Option<&'static str> {
+    match state? {
+        3 => Some("disabled"),
+        4 => Some("enabled"),
+        5 => Some("absent"),
+        6 => Some("standby-offline"),
+        7 => Some("standby-spare"),
+        8 => Some("unavailable-offline"),
+        _ => None,
+    }
+}
+
+fn from_excerpt(look: &mut Look<'_>, uefi: bool) -> Vec<FirmwareRow> {
+    let mut value = |name: &str| look.value(&format!("{DIRECTORY}/{name}")).filter(|it| !is_placeholder(it));
     let rows = vec![
         FirmwareRow {
-            name: Some(if uefi { "uefi" } else { "legacy" }.to_owned()),
             vendor: value("bios_vendor"),
             version: value("bios_version"),
             date: value("bios_date"),
-            ..row("bios")
+            ..bios(uefi)
         },
+        release(BIOS_RELEASE, value("bios_release")),
+        release(CONTROLLER_RELEASE, value("ec_firmware_release")),
         FirmwareRow {
             vendor: value("sys_vendor"),
             model: value("product_name"),
@@ -59,100 +164,9 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
             ..row("chassis")
         },
     ];
-    // A table without one value says nothing.
-    let says = |it: &FirmwareRow| {
-        it.vendor.is_some() || it.model.is_some() || it.version.is_some() || it.serial.is_some()
-    };
-    Reading::of(&rows.into_iter().filter(says).collect::<Vec<_>>())
-}
-
-/// Texts that vendors leave where a value belongs; lower case.
-const PLACEHOLDERS: [&str; 20] = [
-    "to be filled by o.e.m.",
-    "to be filled by oem",
-    "default string",
-    "default_string",
-    "system serial number",
-    "system product name",
-    "system manufacturer",
-    "system version",
-    "base board serial number",
-    "chassis serial number",
-    "serial number",
-    "not specified",
-    "not applicable",
-    "not available",
-    "none",
-    "n/a",
-    "unknown",
-    "invalid",
-    "oem",
-    "0123456789",
-];
-
-/// Identifiers that are the same on many boards; lower case, without dashes.
-const SHARED_UUIDS: [&str; 3] = [
-    // Boards whose vendor never set one.
-    "03000200040005000006000700080009",
-    "03020100050407060809101112131415",
-    "fefefefefefefefefefefefefefefefe",
-];
-
-/// Whether a value says nothing about this one machine.
-pub fn is_placeholder(value: &str) -> bool {
-    let value = value.trim().to_lowercase();
-    let compact: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
-    let first = compact.chars().next();
-    let one_character = compact.chars().all(|it| Some(it) == first);
-    compact.is_empty()
-        || (one_character && matches!(first, Some('0' | 'f' | 'x')))
-        || PLACEHOLDERS.contains(&value.as_str())
-        || SHARED_UUIDS.contains(&compact.as_str())
-        || "123456789012345678901234567890".starts_with(&compact) && compact.len() >= 6
+    rows.into_iter().filter(says).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scan::look::tests::{host, rows_of};
-
-    #[test]
-    fn known_placeholders_are_recognised_and_serials_are_not() {
-        for text in [
-            "",
-            " ",
-            "0",
-            "00000000-0000-0000-0000-000000000000",
-            "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
-            "03000200-0400-0500-0006-000700080009",
-            "To Be Filled By O.E.M.",
-            "Default string",
-            "None",
-            "123456789",
-            "...........",
-            "xxxxxx",
-        ] {
-            assert!(is_placeholder(text), "{text:?}");
-        }
-        for text in ["VMware-56 4d 2c", "SVPK1234567", "4C4C4544-0042-3510-8051-B4C04F313232", "1.0", "A"] {
-            assert!(!is_placeholder(text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_value_that_is_missing_leaves_a_field_open() {
-        let (_dir, host) = host(&[
-            ("sys/firmware/efi/fw_platform_size", "64"),
-            ("sys/class/dmi/id/bios_version", "V21.01.10\n"),
-            ("sys/class/dmi/id/bios_vendor", "Default string\n"),
-            ("sys/class/dmi/id/product_name", "SIMATIC IPC427E\n"),
-        ]);
-        let (rows, faults, coverage) = rows_of::<FirmwareRow>(&host, probe);
-        assert_eq!(rows[0].name.as_deref(), Some("uefi"));
-        assert_eq!(rows[0].version.as_deref(), Some("V21.01.10"));
-        assert_eq!(rows[0].vendor, None);
-        assert_eq!(rows[1].model.as_deref(), Some("SIMATIC IPC427E"));
-        assert!(faults.is_empty());
-        assert!(coverage.absent > 0);
-    }
-}
+#[path = "dmi_tests.rs"]
+pub(super) mod tests;

@@ -15,7 +15,8 @@ use crate::scan::{Look, Reading};
 pub const READS: &[Reads] =
     &[Reads::content("etc/passwd"), Reads::content("etc/group"), Reads::content("etc/shadow")];
 
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Largest file of users, groups or passwords.
+pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Groups whose members can become root or read what only root should.
 const PRIVILEGED: [&str; 17] = [
@@ -122,7 +123,7 @@ fn passwords(shadow: &str) -> BTreeMap<String, &'static str> {
 }
 
 /// What a password field says, without saying it.
-fn state_of(field: &str) -> &'static str {
+pub(super) fn state_of(field: &str) -> &'static str {
     match field {
         "" => "none",
         "*" | "!" | "!!" | "!*" | "x" => "no-login",

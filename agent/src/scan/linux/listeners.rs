@@ -1,7 +1,7 @@
 //! Sockets that accept traffic, and the program, service and package behind each.
 //!
 //! Sources of truth: `proc/net/{tcp,tcp6,udp,udp6}`, the open files of each process, its
-//! executable and its control group; dpkg's file lists for the package. Whose socket it is needs
+//! executable and its control group; the lists of packages' files for the package. Whose socket it is needs
 //! root; without it those fields are absent and the section is partial. Only the network
 //! namespace of the agent is seen. UDP sockets on ports that the kernel hands out to clients are
 //! left out: they come and go with every lookup and would move by themselves.
@@ -14,6 +14,7 @@ use std::ops::RangeInclusive;
 use holdpoint_common::row::ListenerRow;
 
 use super::packages::owner;
+use super::processes::{self, Process, is_denial};
 use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
@@ -27,15 +28,11 @@ pub const READS: &[Reads] = &[
     Reads::content("proc/net/*"),
     Reads::content("proc/*/fd"),
     Reads::metadata("proc/*/fd/*"),
-    Reads::metadata("proc/*/exe"),
-    Reads::content("proc/*/cgroup"),
 ];
 
 const TABLES: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
 const MAX_TABLE: usize = 16 * 1024 * 1024;
-const MAX_PROCESSES: usize = 65_536;
 const MAX_OPEN_FILES: usize = 65_536;
-const MAX_CGROUP: usize = 64 * 1024;
 /// The kernel's own default.
 const EPHEMERAL: RangeInclusive<u16> = 32_768..=60_999;
 
@@ -62,9 +59,7 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         return look.missing("proc/net is not there: this is no running system");
     }
     let owners = owners(look, sockets.iter().map(|it| it.inode).filter(|it| *it != 0).collect());
-    let mut programs: Vec<String> = owners.values().filter_map(|it| it.program.clone()).collect();
-    programs.sort_unstable();
-    programs.dedup();
+    let programs = owners.values().filter_map(|it| it.program.clone()).collect();
     let packages = owner::packages(look, &programs);
     let rows: Vec<ListenerRow> = sockets
         .into_iter()
@@ -96,6 +91,13 @@ struct Socket {
 struct Owner {
     program: Option<String>,
     service: Option<String>,
+}
+
+impl Owner {
+    fn of(process: &Process) -> Self {
+        let program = process.path().map(str::to_owned);
+        Self { program, service: process.service_name().map(str::to_owned) }
+    }
 }
 
 fn range(text: &str) -> Option<RangeInclusive<u16>> {
@@ -156,15 +158,15 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
     if wanted.is_empty() {
         return owners;
     }
-    let Some(processes) = look.list("proc", MAX_PROCESSES) else { return owners };
+    let Some(processes) = processes::read(look) else { return owners };
     let (mut is_denied, mut is_nameless) = (false, false);
-    for process in processes.entries.iter().filter(|it| it.name.bytes().all(|it| it.is_ascii_digit())) {
+    for process in &processes.list {
         if let Err(late) = look.in_time() {
             look.fault(format!("owners of sockets: {late}"));
             break;
         }
         let root = &look.host.root;
-        let files = match root.list(&format!("proc/{}/fd", process.name), MAX_OPEN_FILES) {
+        let files = match root.list(&process.file("fd"), MAX_OPEN_FILES) {
             Ok(files) => files,
             // A process may end while it is looked at.
             Err(cause) => {
@@ -186,17 +188,8 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
         if held.is_empty() {
             continue;
         }
-        let program = root.read_link(&format!("proc/{}/exe", process.name));
-        is_nameless |= program.as_ref().is_err_and(is_denial);
-        let owner = Owner {
-            program: program
-                .ok()
-                .and_then(|it| it.to_str().map(|it| it.trim_end_matches(" (deleted)").to_owned())),
-            service: root
-                .read(&format!("proc/{}/cgroup", process.name), MAX_CGROUP)
-                .ok()
-                .and_then(|it| service_of(&String::from_utf8_lossy(&it))),
-        };
+        is_nameless |= process.program.is_none();
+        let owner = Owner::of(process);
         for inode in held {
             let known = owners.entry(inode).or_insert_with(|| owner.clone());
             if (&owner.program, &owner.service) < (&known.program, &known.service) {
@@ -210,20 +203,6 @@ fn owners(look: &mut Look<'_>, mut wanted: BTreeSet<u64>) -> BTreeMap<u64, Owner
         look.note("open files of other processes", Err::<(), _>(io::ErrorKind::PermissionDenied.into()));
     }
     owners
-}
-
-fn is_denial(cause: &io::Error) -> bool {
-    cause.kind() == io::ErrorKind::PermissionDenied
-}
-
-/// The service in a process's control groups: the last component that names one.
-fn service_of(cgroup: &str) -> Option<String> {
-    cgroup
-        .lines()
-        .filter_map(|line| line.splitn(3, ':').nth(2))
-        .flat_map(|path| path.rsplit('/'))
-        .find_map(|it| it.strip_suffix(".service"))
-        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -289,15 +268,5 @@ mod tests {
         write(dir.path(), "proc/8", b"no process");
         let (rows, _, _) = rows_of::<ListenerRow>(&host, probe);
         assert_eq!((rows.len(), rows[0].program.clone()), (1, None));
-    }
-
-    #[test]
-    fn the_service_is_the_innermost_one() {
-        assert_eq!(service_of("0::/system.slice/a.service/inner\n").as_deref(), Some("a"));
-        assert_eq!(
-            service_of("1:name=systemd:/user.slice/user@0.service/app.slice/b.service\n").as_deref(),
-            Some("b")
-        );
-        assert_eq!(service_of("0::/\n"), None);
     }
 }

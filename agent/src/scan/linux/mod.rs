@@ -11,6 +11,7 @@ pub mod listeners;
 pub mod live;
 pub mod packages;
 pub mod platform;
+pub(in crate::scan) mod processes;
 mod release;
 pub mod systemd;
 pub mod sysv;
@@ -40,7 +41,7 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe {
         name: "linux/sockets",
         kind: SectionKind::Listeners,
-        reads: &[listeners::READS, packages::owner::READS],
+        reads: &[listeners::READS, processes::READS, packages::owner::READS],
         run: listeners::probe,
     },
     Probe {

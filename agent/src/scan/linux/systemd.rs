@@ -80,6 +80,15 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     Reading::of(&rows)
 }
 
+/// The row of one service, by its name without the suffix; `None` without such a unit.
+pub(super) fn of_name(look: &mut Look<'_>, service: &str) -> Option<ServiceRow> {
+    let name = format!("{service}{SUFFIX}");
+    let found = Found::read(look);
+    let place = found.units.get(&name).or_else(|| found.units.get(&template_of(&name)?))?.clone();
+    let running = running(look);
+    Some(row(look, &found, &name, &place, running.as_ref()))
+}
+
 /// Where a unit is and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {

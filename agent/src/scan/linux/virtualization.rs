@@ -33,7 +33,7 @@ const KNOWN: [(&str, &str); 11] = [
 
 /// Names what runs below; `None` when nothing says it.
 pub(super) fn detect(look: &mut Look<'_>, cpuinfo: Option<&str>) -> Option<String> {
-    if look.exists("run/systemd/container") || look.exists(".dockerenv") || look.exists("run/.containerenv") {
+    if is_container(look) {
         return Some("container".to_owned());
     }
     let fields = ["sys_vendor", "product_name", "bios_vendor"]
@@ -43,6 +43,11 @@ pub(super) fn detect(look: &mut Look<'_>, cpuinfo: Option<&str>) -> Option<Strin
             .any(|line| line.starts_with("flags") && line.split_whitespace().any(|it| it == "hypervisor"))
     });
     judge(&fields, flagged).map(str::to_owned)
+}
+
+/// Whether a container engine left its mark.
+pub(super) fn is_container(look: &mut Look<'_>) -> bool {
+    ["run/systemd/container", ".dockerenv", "run/.containerenv"].iter().any(|it| look.exists(it))
 }
 
 fn judge(fields: &[Option<String>; 3], flagged: bool) -> Option<&'static str> {

@@ -4,18 +4,21 @@
 //! without dpkg itself. World readable. A package is installed exactly when the third word of
 //! its `Status` is `installed`, whatever is wanted for it (a held package is installed); every
 //! other state but `not-installed` is a leftover with its state. Files of `status.d` have no
-//! `Status`: being there is being installed.
+//! `Status`: being there is being installed. What dpkg has done and not yet written into `status`
+//! lies in its journal and counts as done (see `dpkg_journal.rs`).
 //!
 //! Known lies: the day of installation is the day on which `info/NAME.list` was last written, so
 //! an upgrade moves it, and a rebuilt image can set it to anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use holdpoint_common::row::SoftwareRow;
 use prost::Message;
 
 use super::super::release;
+use super::lines::{Line, each_line};
 use crate::host::{EntryKind, Reads};
 use crate::scan::{Look, Reading};
 
@@ -27,12 +30,13 @@ pub(super) const INFO: &str = "var/lib/dpkg/info";
 pub const READS: &[Reads] = &[
     Reads::content("var/lib/dpkg/status"),
     Reads::content("var/lib/dpkg/status.d/*"),
+    Reads::content("var/lib/dpkg/updates/*"),
     Reads::content("var/lib/dpkg/info"),
     Reads::metadata("var/lib/dpkg/info/*"),
 ];
 
-/// Largest status file: some 15,000 packages.
-const MAX_STATUS: usize = 16 * 1024 * 1024;
+/// Largest status file: some 60,000 packages. It is read in pieces.
+const MAX_STATUS: u64 = 64 * 1024 * 1024;
 const MAX_STATUS_PART: usize = 1024 * 1024;
 /// Most files that packages keep in `info`.
 pub(super) const MAX_INFO: usize = 65_536;
@@ -40,7 +44,7 @@ const MAX_PARTS: usize = 16_384;
 
 /// Reads the installed packages and what removed ones left behind.
 pub fn probe(look: &mut Look<'_>) -> Reading {
-    let status = look.bytes(STATUS, MAX_STATUS);
+    let status = database(look);
     let parts = status_parts(look);
     if status.is_none() && parts.is_none() {
         return look.missing(format!("{STATUS} is not there"));
@@ -48,22 +52,61 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     let namespace = release::read(look).and_then(|it| it.id).and_then(|it| Namespace::of(&it));
     let days = install_days(look);
     let mut rows = Vec::new();
-    let mut take = |look: &mut Look<'_>, bytes: &[u8], source: &str, form: Form| {
-        let (packages, faults) = parse(bytes, form);
-        for fault in faults {
-            look.fault(format!("{source}: {fault}"));
-        }
-        for package in packages {
-            rows.push(row(&package, namespace.as_ref(), &days).encode_to_vec());
-        }
+    let mut take = |packages: Vec<Package>| {
+        rows.extend(packages.iter().map(|it| row(it, namespace.as_ref(), &days).encode_to_vec()));
     };
-    if let Some(bytes) = status {
-        take(look, &bytes, STATUS, Form::Database);
-    }
+    take(status.unwrap_or_default());
     for (name, bytes) in parts.unwrap_or_default() {
-        take(look, &bytes, &format!("{STATUS_DIR}/{name}"), Form::Part);
+        let (packages, faults) = parse(&bytes, Form::Part);
+        for fault in faults {
+            look.fault(format!("{STATUS_DIR}/{name}: {fault}"));
+        }
+        take(packages);
     }
     Reading::Rows(rows)
+}
+
+/// The database with its journal, as of one moment; `None` when there is none.
+fn database(look: &mut Look<'_>) -> Option<Vec<Package>> {
+    // A dpkg that works may merge its journal between the two reads: then both are read again.
+    const ATTEMPTS: usize = 3;
+    let mut read = None;
+    for attempt in 1..=ATTEMPTS {
+        let before = look.host.root.facts(STATUS).ok();
+        let status = read_status(look);
+        let journal = dpkg_journal::read(look);
+        let is_still = before == look.host.root.facts(STATUS).ok();
+        if is_still || attempt == ATTEMPTS {
+            if !is_still {
+                look.fault(format!("{STATUS} changes while it is read"));
+            }
+            read = Some((status, journal));
+            break;
+        }
+    }
+    let (status, journal) = read?;
+    let (mut packages, faults) = look.note(STATUS, status)?;
+    for fault in faults {
+        look.fault(format!("{STATUS}: {fault}"));
+    }
+    dpkg_journal::apply(look, &mut packages, journal);
+    Some(packages)
+}
+
+fn read_status(look: &Look<'_>) -> io::Result<(Vec<Package>, Vec<String>)> {
+    look.in_time()?;
+    let mut parser = Parser::new(Form::Database);
+    let file = look.host.root.pieces(STATUS)?;
+    each_line(
+        &file,
+        MAX_STATUS,
+        || look.in_time(),
+        |line| {
+            parser.line(line);
+            true
+        },
+    )?;
+    Ok(parser.finish())
 }
 
 fn status_parts(look: &mut Look<'_>) -> Option<Vec<(String, Vec<u8>)>> {
@@ -89,6 +132,8 @@ enum Form {
     Database,
     /// A file of `status.d`: one package, installed.
     Part,
+    /// A file of `updates`: one package with its state, which may be that it is gone.
+    Update,
 }
 
 /// One stanza.
@@ -101,6 +146,8 @@ struct Package {
     state: Option<String>,
     source: Option<String>,
     maintainer: Option<String>,
+    /// `Multi-Arch: same`: packages of this name live beside each other.
+    has_twins: bool,
 }
 
 const INSTALLED: &str = "installed";
@@ -108,29 +155,55 @@ const NOT_INSTALLED: &str = "not-installed";
 
 /// Reads every stanza that can be read, and says what is wrong with the others.
 fn parse(bytes: &[u8], form: Form) -> (Vec<Package>, Vec<String>) {
-    let mut packages = Vec::new();
-    let mut faults = Vec::new();
-    let mut stanza = Stanza::default();
-    let mut number = 0_usize;
+    let mut parser = Parser::new(form);
     let mut lines = bytes.split(|it| *it == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        number += 1;
-        let is_last = lines.peek().is_none();
-        if line.iter().all(u8::is_ascii_whitespace) {
-            stanza.close(form, &mut packages, &mut faults);
-            continue;
+    while let Some(bytes) = lines.next() {
+        let is_whole = lines.peek().is_some();
+        if is_whole || !bytes.is_empty() {
+            parser.line(Line { bytes, is_whole });
         }
-        if is_last && form == Form::Database {
-            // No newline after it: the line itself may be half a line.
-            stanza.cut = true;
+    }
+    parser.finish()
+}
+
+/// A file that is being read, line by line.
+#[derive(Debug)]
+struct Parser {
+    form: Form,
+    packages: Vec<Package>,
+    faults: Vec<String>,
+    stanza: Stanza,
+    number: usize,
+    /// Whether the last line so far ends a stanza. An empty file ends well.
+    ends_well: bool,
+}
+
+impl Parser {
+    fn new(form: Form) -> Self {
+        let stanza = Stanza::default();
+        Self { form, packages: Vec::new(), faults: Vec::new(), stanza, number: 0, ends_well: true }
+    }
+
+    fn line(&mut self, line: Line<'_>) {
+        self.number += 1;
+        let is_empty = line.bytes.iter().all(u8::is_ascii_whitespace);
+        self.ends_well = is_empty && line.is_whole;
+        if is_empty {
+            self.stanza.close(self.form, &mut self.packages, &mut self.faults);
+            return;
         }
-        stanza.add(line, number);
+        // No line end after it: the line itself may be half a line.
+        self.stanza.cut |= !line.is_whole && self.form != Form::Part;
+        self.stanza.add(line.bytes, self.number);
     }
-    if form == Form::Database && !bytes.is_empty() && !bytes.ends_with(b"\n\n") {
-        faults.push("the file does not end with an empty line: it may be cut off".to_owned());
+
+    fn finish(mut self) -> (Vec<Package>, Vec<String>) {
+        if self.form == Form::Database && !self.ends_well {
+            self.faults.push("the file does not end with an empty line: it may be cut off".to_owned());
+        }
+        self.stanza.close(self.form, &mut self.packages, &mut self.faults);
+        (self.packages, self.faults)
     }
-    stanza.close(form, &mut packages, &mut faults);
-    (packages, faults)
 }
 
 /// A stanza that is being read.
@@ -160,10 +233,14 @@ impl Stanza {
             }
             name if name.eq_ignore_ascii_case(b"Status") => {
                 self.package.state =
-                    text(value).and_then(|it| it.split_whitespace().nth(2).map(str::to_owned));
+                    text(value).and_then(|it| it.split_whitespace().nth(2).map(str::to_lowercase));
                 if self.package.state.is_none() {
                     self.wrong.get_or_insert_with(|| format!("line {number} has a status without a state"));
                 }
+                return;
+            }
+            name if name.eq_ignore_ascii_case(b"Multi-Arch") => {
+                self.package.has_twins = value.trim_ascii().eq_ignore_ascii_case(b"same");
                 return;
             }
             name if name.eq_ignore_ascii_case(b"Version") => &mut self.package.version,
@@ -187,14 +264,15 @@ impl Stanza {
             fault("it names no package");
         } else if cut {
             fault("the file ends inside it; it is left out");
-        } else if form == Form::Database && package.state.is_none() {
+        } else if form != Form::Part && package.state.is_none() {
             fault("it has no state; it is left out");
         } else {
             let is_installed = package.state.as_deref().is_none_or(|it| it == INSTALLED);
             if is_installed && package.version.is_none() {
                 fault("it has no version");
             }
-            if package.state.as_deref() != Some(NOT_INSTALLED) {
+            // In the journal, that a package is gone is news.
+            if form == Form::Update || package.state.as_deref() != Some(NOT_INSTALLED) {
                 packages.push(package);
             }
         }
@@ -272,7 +350,7 @@ impl Namespace {
 }
 
 /// Percent-encodes as package URLs want it.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -301,10 +379,43 @@ fn install_days(look: &mut Look<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn day_of(time: SystemTime) -> Option<String> {
-    let seconds = i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
+/// When each of these packages last changed on disk, in seconds since 1970: the time at which its
+/// file list was written, the latest one where several architectures have it. A package that is
+/// not installed is missing in the answer.
+pub fn changed(look: &mut Look<'_>, packages: &BTreeSet<String>) -> BTreeMap<String, i64> {
+    let mut times: BTreeMap<String, i64> = BTreeMap::new();
+    if packages.is_empty() {
+        return times;
+    }
+    let Some(listing) = look.list(INFO, MAX_INFO) else { return times };
+    for entry in &listing.entries {
+        let Some(qualified) = entry.name.strip_suffix(".list") else { continue };
+        let name = qualified.split(':').next().unwrap_or(qualified);
+        if packages.contains(name)
+            && let Some(time) = listing.facts(entry).ok().and_then(|it| it.modified).and_then(seconds_of)
+        {
+            times.entry(name.to_owned()).and_modify(|it| *it = time.max(*it)).or_insert(time);
+        }
+    }
+    times
+}
+
+fn seconds_of(time: SystemTime) -> Option<i64> {
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+}
+
+/// The day of a time, in UTC.
+pub(super) fn day_of(time: SystemTime) -> Option<String> {
+    day_of_seconds(seconds_of(time)?)
+}
+
+/// The day of a number of seconds since 1970, in UTC.
+pub(super) fn day_of_seconds(seconds: i64) -> Option<String> {
     Some(time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.date().to_string())
 }
+
+#[path = "dpkg_journal.rs"]
+mod dpkg_journal;
 
 #[cfg(test)]
 #[path = "dpkg_tests.rs"]

@@ -164,6 +164,64 @@ fn an_empty_database_is_complete_and_has_no_package() {
     assert!(rows.is_empty() && faults.is_empty());
 }
 
+#[test]
+fn every_state_but_gone_is_a_row_and_only_installed_is_software() {
+    let states = [
+        "not-installed",
+        "config-files",
+        "half-installed",
+        "unpacked",
+        "half-configured",
+        "triggers-awaited",
+        "triggers-pending",
+        "installed",
+    ];
+    let stanza =
+        |it: &str| format!("Package: p-{it}\nEssential: yes\nStatus: hold reinstreq {it}\nVersion: 1\n\n");
+    let text = states.map(stanza).concat();
+    // A virtual package that somebody asked for has an entry without a version or an architecture.
+    let text = text + "Package: mail-transport-agent\nStatus: unknown ok not-installed\n\n";
+    let (_dir, host) = host(&[(STATUS, &text)]);
+    let (rows, faults, _) = rows_of::<SoftwareRow>(&host, probe);
+    assert!(faults.is_empty(), "{faults:?}");
+    let said: Vec<_> =
+        rows.iter().map(|it| (it.source.as_str(), it.state.as_deref().unwrap_or("-"))).collect();
+    let mut expected: Vec<_> = states[1..7].iter().map(|it| ("leftover-dpkg", *it)).collect();
+    expected.push(("dpkg", "-"));
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_file_with_line_ends_of_another_system_reads_the_same() {
+    let (packages, faults) = packages(STATUS_TEXT.replace('\n', "\r\n").as_bytes());
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(packages, super::parse(STATUS_TEXT.as_bytes(), Form::Database).0);
+}
+
+#[test]
+fn a_giant_field_does_not_take_its_package_along() {
+    let conffiles = format!("Conffiles:\n /etc/{}\n", "x".repeat(300_000));
+    let text = STATUS_TEXT.replace("Source: glibc\n", &format!("{conffiles}Source: glibc\n"));
+    let (_dir, host) = host(&[(STATUS, &text)]);
+    let (rows, faults, _) = rows_of::<SoftwareRow>(&host, probe);
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!((rows.len(), rows[1].source_package.as_deref()), (4, Some("glibc")));
+}
+
+#[test]
+fn the_time_of_change_is_that_of_the_latest_list() {
+    let lists = ["a:amd64.list", "a:i386.list", "b.list"].map(|it| format!("{INFO}/{it}"));
+    let (dir, host) = host(&[(&lists[0], ""), (&lists[1], ""), (&lists[2], "")]);
+    for (list, seconds) in lists.iter().zip([10, 30, 20]) {
+        let file = File::options().write(true).open(dir.path().join(list)).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    }
+    let budget = crate::scan::look::tests::ample();
+    let mut look = Look::new(&host, &budget, "test");
+    let wanted = ["a", "gone"].map(str::to_owned).into();
+    assert_eq!(changed(&mut look, &wanted), BTreeMap::from([("a".to_owned(), 30)]));
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {

@@ -7,13 +7,16 @@ use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
 /// What these probes may touch.
-pub const READS: &[Reads] = &[
-    Reads::metadata("usr/lib/sysimage/rpm/*"),
-    Reads::metadata("var/lib/rpm/*"),
-    Reads::metadata("lib/apk/db/installed"),
-    Reads::metadata("usr/lib/apk/db/installed"),
-    Reads::metadata("var/lib/pacman/local/ALPM_DB_VERSION"),
-    Reads::content("var/lib/snapd/snaps"),
+pub const READS: &[Reads] = &[Reads::metadata("usr/lib/sysimage/rpm/*"), Reads::metadata("var/lib/rpm/*")];
+/// What the probe of rarer ones may touch: their places are what it looks for.
+pub const OTHERS: &[Reads] = &[
+    Reads::metadata("usr/lib/opkg/status"),
+    Reads::metadata("var/lib/opkg/status"),
+    Reads::metadata("var/db/pkg"),
+    Reads::metadata("var/db/xbps"),
+    Reads::metadata("var/lib/pkgtools/packages"),
+    Reads::metadata("nix/store"),
+    Reads::metadata("gnu/store"),
 ];
 
 /// Red Hat's and SUSE's database, in each place and form it has had.
@@ -31,26 +34,14 @@ pub fn rpm(look: &mut Look<'_>) -> Reading {
     )
 }
 
-/// Alpine's database.
-pub fn apk(look: &mut Look<'_>) -> Reading {
-    found(look, "apk", &["lib/apk/db/installed", "usr/lib/apk/db/installed"])
-}
-
-/// Arch Linux's database.
-pub fn pacman(look: &mut Look<'_>) -> Reading {
-    found(look, "pacman", &["var/lib/pacman/local/ALPM_DB_VERSION"])
-}
-
-/// Snaps. An installed `snapd` without snaps is no gap.
-pub fn snap(look: &mut Look<'_>) -> Reading {
-    const DIRECTORY: &str = "var/lib/snapd/snaps";
-    const MAX_SNAPS: usize = 4_096;
-    match look.list(DIRECTORY, MAX_SNAPS) {
-        None => look.missing("no snaps: var/lib/snapd/snaps is not there"),
-        Some(it) if it.entries.iter().any(|it| it.name.ends_with(".snap")) => {
-            Reading::Failed("snaps found; this version cannot read them".to_owned())
+/// Databases of rarer distributions: opkg (embedded Linux), Gentoo, Void, Slackware, Nix, Guix.
+pub fn others(look: &mut Look<'_>) -> Reading {
+    let is_there = |it: &&Reads| look.host.root.exists(it.pattern);
+    match OTHERS.iter().find(is_there) {
+        Some(it) => {
+            Reading::Failed(format!("packages in {} found; this version cannot read them", it.pattern))
         }
-        Some(_) => Reading::Absent("no snaps are installed".to_owned()),
+        None => look.missing("no database of another kind"),
     }
 }
 
@@ -78,13 +69,12 @@ mod tests {
         for (file, probe) in [
             ("var/lib/rpm/rpmdb.sqlite", rpm as fn(&mut Look<'_>) -> Reading),
             ("usr/lib/sysimage/rpm/Packages.db", rpm),
-            ("lib/apk/db/installed", apk),
-            ("var/lib/pacman/local/ALPM_DB_VERSION", pacman),
-            ("var/lib/snapd/snaps/core20_2318.snap", snap),
+            ("usr/lib/opkg/status", others),
+            ("var/db/pkg/sys-apps/x", others),
+            ("nix/store/x", others),
         ] {
             assert!(matches!(read(&[(file, "")], probe), Reading::Failed(_)), "{file}");
             assert!(matches!(read(&[], probe), Reading::Absent(_)), "{file}");
         }
-        assert!(matches!(read(&[("var/lib/snapd/snaps/partial", "")], snap), Reading::Absent(_)));
     }
 }

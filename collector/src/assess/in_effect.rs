@@ -1,0 +1,116 @@
+//! What an asset's `live` section takes away from good news: installed is not in effect.
+//!
+//! A package whose old code is still mapped, whose service was not started again, or for which the
+//! package manager asks for a restart, is fixed on disk only. A section that is missing or not
+//! complete takes nothing away: it is the rows that speak.
+
+use std::collections::BTreeMap;
+
+use holdpoint_common::row::LiveRow;
+use prost::Message;
+
+use super::explain::Step;
+use super::verdict::Outcome;
+
+/// Most packages that are remembered of one asset.
+const MAX_PACKAGES: usize = 4_096;
+
+/// Packages of which something older than what is installed still runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct NotInEffect(BTreeMap<Box<str>, Waits>);
+
+/// What the asset waits for until a package is in effect.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Waits {
+    outcome: Outcome,
+    /// In words, for a person.
+    because: Box<str>,
+}
+
+impl NotInEffect {
+    /// Reads the rows of a `live` section.
+    pub(super) fn read(rows: &[Vec<u8>]) -> Self {
+        let mut found: BTreeMap<Box<str>, Waits> = BTreeMap::new();
+        for row in rows.iter().filter_map(|it| LiveRow::decode(it.as_slice()).ok()) {
+            let (LiveRow { package: Some(package), .. }, Some(waits)) = (&row, waits(&row)) else { continue };
+            if found.len() == MAX_PACKAGES {
+                break;
+            }
+            // Of several reasons the first in order speaks, whatever the order of rows.
+            let known = found.entry(package.as_str().into()).or_insert_with(|| waits.clone());
+            if waits < *known {
+                *known = waits;
+            }
+        }
+        Self(found)
+    }
+
+    /// The outcome of an installed package, with what is in effect laid over it.
+    pub(super) fn over(&self, package: &str, outcome: Outcome) -> Outcome {
+        self.0.get(package).filter(|_| outcome.verdict().is_good()).map_or(outcome, |it| it.outcome)
+    }
+
+    /// Why a package is not in effect.
+    pub(super) fn step(&self, package: &str) -> Option<Step> {
+        self.0.get(package).map(|it| Step::new("live", it.because.to_string()))
+    }
+}
+
+fn waits(row: &LiveRow) -> Option<Waits> {
+    let LiveRow { kind, state, program, service, file, .. } = row;
+    let who = match (service, program) {
+        (Some(service), _) => format!("service {service}"),
+        (None, Some(program)) => program.clone(),
+        (None, None) => "a process".to_owned(),
+    };
+    let (outcome, because) = match (kind.as_str(), state.as_str()) {
+        ("mapped-file", "deleted" | "replaced") => {
+            let file = file.as_deref().unwrap_or("a file");
+            (Outcome::OLD_CODE, format!("{who} still runs code of {file}, which was {state} since"))
+        }
+        ("service", "stale") => {
+            (Outcome::OLD_CODE, format!("{who} was started before its package last changed"))
+        }
+        ("restart-mark", "pending") => {
+            (Outcome::RESTART_PENDING, "the package manager asks for a restart".to_owned())
+        }
+        _ => return None,
+    };
+    Some(Waits { outcome, because: because.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::verdict::Reason;
+    use holdpoint_common::section::Rows;
+
+    fn row(kind: &str, state: &str, package: &str) -> LiveRow {
+        LiveRow {
+            kind: kind.into(),
+            state: state.into(),
+            package: Some(package.into()),
+            program: Some("/usr/sbin/sshd".into()),
+            file: Some("/usr/lib/libssl.so.3".into()),
+            ..LiveRow::default()
+        }
+    }
+
+    #[test]
+    fn old_code_takes_good_news_and_leaves_the_rest() {
+        let rows = Rows::encode(&[
+            row("mapped-file", "deleted", "libssl3"),
+            row("restart-mark", "pending", "libc6"),
+            row("kernel", "current", "linux-image"),
+        ]);
+        let live = NotInEffect::read(rows.as_slice());
+        assert_eq!(live.over("libssl3", Outcome::FIXED), Outcome::OLD_CODE);
+        assert_eq!(live.over("libssl3", Outcome::NOT_AFFECTED), Outcome::OLD_CODE);
+        assert_eq!(live.over("libc6", Outcome::FIXED), Outcome::RESTART_PENDING);
+        assert_eq!(live.over("linux-image", Outcome::FIXED), Outcome::FIXED);
+        let doubt = Outcome::unknown(Reason::VersionMissing);
+        assert_eq!(live.over("libssl3", doubt), doubt);
+        assert_eq!(live.over("libssl3", Outcome::AFFECTED), Outcome::AFFECTED);
+        assert!(live.step("libssl3").unwrap().text.contains("still runs code of /usr/lib/libssl.so.3"));
+    }
+}
