@@ -12,7 +12,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
-use libc::c_long;
+use libc::{c_int, c_long, c_ulong};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{LOWEST, calls};
@@ -25,8 +25,11 @@ const SCHED_IDLE: c_long = 5;
 const IO_IDLE: c_long = 3 << 13;
 const IO_CLASS_SHIFT: u32 = 13;
 const IOPRIO_WHO_PROCESS: c_long = 1;
-/// `SECCOMP_MODE_FILTER`.
-const FILTERED: i32 = 2;
+/// What prctl(2) says of a thread with a filter, and how it is asked for one.
+const FILTERED: c_int = 2;
+const BY_FILTER: c_ulong = 2;
+/// An argument that is not used.
+const NONE: c_ulong = 0;
 
 /// The newest Landlock that this version knows how to use.
 const LANDLOCK: ABI = ABI::V7;
@@ -36,9 +39,10 @@ pub(in crate::host) fn nice() -> io::Result<()> {
 }
 
 pub(in crate::host) fn idle_cpu() -> io::Result<()> {
-    let parameter = libc::sched_param { sched_priority: 0 };
+    // The kernel's `struct sched_param` is one number: the priority, of which this class has none.
+    let parameter: c_int = 0;
     // SAFETY: the parameter lives over the call, which only reads it. The C library's own function
-    // is not used because one of them (musl) refuses it for threads.
+    // is not used because one of them (musl) refuses it.
     answer(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, SCHED_IDLE, &raw const parameter) })
 }
 
@@ -103,7 +107,7 @@ pub(in crate::host) fn has_refused_changes() -> bool {
 
 fn is_filtered() -> bool {
     // SAFETY: takes numbers and gives one.
-    (unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) }) == FILTERED
+    (unsafe { libc::prctl(libc::PR_GET_SECCOMP, NONE, NONE, NONE, NONE) }) == FILTERED
 }
 
 fn is_refused(result: c_long) -> bool {
@@ -120,7 +124,7 @@ fn install(program: &[Instruction]) -> io::Result<()> {
     // SAFETY: the kernel copies `len` instructions from `filter` during the call; both live until
     // after it. It checks the program itself and refuses one that could leave its bounds.
     answer(c_long::from(unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0)
+        libc::prctl(libc::PR_SET_SECCOMP, BY_FILTER, &raw const program, NONE, NONE)
     }))
 }
 

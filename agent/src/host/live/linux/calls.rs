@@ -20,7 +20,13 @@ const UNKNOWN_FROM: u32 = 463;
 const FCHMODAT2: c_long = 452;
 const LSM_SET_SELF_ATTR: c_long = 460;
 const MEMFD_SECRET: c_long = 447;
-const KEXEC_FILE_LOAD: c_long = if cfg!(target_arch = "x86_64") { 320 } else { 294 };
+const KEXEC_FILE_LOAD: c_long = by_machine(320, 294);
+const SETRLIMIT: c_long = by_machine(160, 164);
+const RENAMEAT: c_long = by_machine(264, 38);
+
+const fn by_machine(x86_64: c_long, aarch64: c_long) -> c_long {
+    if cfg!(target_arch = "x86_64") { x86_64 } else { aarch64 }
+}
 
 /// Bits of the flags of open(2): anything but reading, and what makes or cuts a file.
 const CHANGES: i32 = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | UNNAMED_FILE;
@@ -116,7 +122,7 @@ const NEVER: &[c_long] = &[
     libc::SYS_clock_adjtime,
     libc::SYS_adjtimex,
     // Its own ceilings.
-    libc::SYS_setrlimit,
+    SETRLIMIT,
     // What outlives the process.
     libc::SYS_shmget,
     libc::SYS_msgget,
@@ -160,7 +166,7 @@ const CHANGING: &[c_long] = &[
     libc::SYS_truncate,
     libc::SYS_ftruncate,
     libc::SYS_fallocate,
-    libc::SYS_renameat,
+    RENAMEAT,
     libc::SYS_renameat2,
     libc::SYS_mkdirat,
     libc::SYS_mknodat,

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use crate::cage::hours::LocalTime;
 
 pub(in crate::host) fn local_time(unix_ms: i64) -> Option<LocalTime> {
-    let seconds = libc::time_t::from(unix_ms.div_euclid(1_000));
+    let seconds: i64 = unix_ms.div_euclid(1_000);
     let mut parts = MaybeUninit::<libc::tm>::uninit();
     // SAFETY: both read the environment, which no part of this program ever changes, and the time zone's
     // files. `seconds` is read and `parts` is written during the call alone; what was written is
