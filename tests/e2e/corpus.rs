@@ -1,6 +1,7 @@
 //! Replays the corpus of every fuzz target, and a little real fuzzing around each seed.
 
 use std::panic::catch_unwind;
+use std::time::{Duration, Instant};
 
 use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_collector::knowledge::read;
@@ -13,7 +14,9 @@ use holdpoint_tests::targets::{TARGETS, Target, corpus};
 use rustls::pki_types::CertificateDer;
 
 /// Inputs that are made of each seed.
-const MUTATIONS: u64 = 60;
+const MUTATIONS: u64 = 300;
+/// What the inputs of one target may take together: some are whole scans of a debug build.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Largest seed, in bytes: a corpus is read by people.
 const MAX_SEED: usize = 4 * 1024;
 
@@ -22,6 +25,7 @@ fn every_target_survives_its_corpus_and_the_neighbours_of_each_seed() {
     let mut faults = Vec::new();
     for (name, target) in TARGETS {
         let seeds = corpus(name).unwrap_or_default();
+        let begun = Instant::now();
         if seeds.is_empty() {
             faults.push(format!("{name} has no corpus"));
         }
@@ -32,7 +36,9 @@ fn every_target_survives_its_corpus_and_the_neighbours_of_each_seed() {
             }
             faults.extend(fault(*target, seed, &place));
             let other = &seeds[(at + 1) % seeds.len()].1;
-            faults.extend((0..MUTATIONS).find_map(|number| {
+            let share = PATIENCE * u32::try_from(at + 1).unwrap() / u32::try_from(seeds.len()).unwrap();
+            let mut numbers = (0..MUTATIONS).take_while(|_| begun.elapsed() < share);
+            faults.extend(numbers.find_map(|number| {
                 let input = mutate(seed, other, &mut Numbers::from_seed(number));
                 fault(*target, &input, &format!("{place}, mutation {number}"))
             }));
