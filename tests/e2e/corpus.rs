@@ -13,7 +13,7 @@ use holdpoint_tests::targets::{TARGETS, Target, corpus};
 use rustls::pki_types::CertificateDer;
 
 /// Inputs that are made of each seed.
-const MUTATIONS: u64 = 300;
+const MUTATIONS: u64 = 60;
 /// Largest seed, in bytes: a corpus is read by people.
 const MAX_SEED: usize = 4 * 1024;
 

@@ -11,6 +11,7 @@ mod fwupd;
 mod hostile;
 mod ingest;
 mod looks_only;
+mod old_kernel;
 mod roots;
 mod tidy;
 mod tour;

@@ -5,8 +5,11 @@
 //! target asserts it. Replayed by `e2e/corpus.rs`, driven for longer by `fuzz`; the corpus is
 //! `fuzz/corpus/TARGET`. Nothing here knows how inputs are made.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -15,7 +18,7 @@ use std::time::Duration;
 use holdpoint_agent::host::{Agent, Host};
 use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
-use holdpoint_agent::scan::{Budget, take};
+use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
 use holdpoint_common::proto::v1::report_part::Part;
@@ -36,6 +39,12 @@ pub type Target = fn(&[u8]);
 /// Every target by its name, which is also the name of its corpus.
 pub const TARGETS: &[(&str, Target)] = &[
     ("dpkg", dpkg),
+    ("apk", apk),
+    ("pacman", pacman),
+    ("snap", snap),
+    ("flatpak", flatpak),
+    ("product", product),
+    ("elf", elf),
     ("unit", unit),
     ("sockets", sockets),
     ("maps", maps),
@@ -51,6 +60,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sudoers", sudoers),
     ("pam", pam),
     ("aptconf", aptconf),
+    ("rpm_sqlite", rpm_sqlite),
+    ("rpm_ndb", rpm_ndb),
+    ("rpm_bdb", rpm_bdb),
+    ("rpm_header", rpm_header),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -87,7 +100,50 @@ pub fn corpus(target: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn dpkg(bytes: &[u8]) {
-    scan_files(&["var/lib/dpkg/status", "var/lib/dpkg/status.d/part"], bytes, SectionKind::Software);
+    let places = ["var/lib/dpkg/status", "var/lib/dpkg/status.d/part", "var/lib/dpkg/updates/0000"];
+    scan_files(&places, bytes, SectionKind::Software);
+}
+
+fn apk(bytes: &[u8]) {
+    scan_files(&["lib/apk/db/installed"], bytes, SectionKind::Software);
+}
+
+fn pacman(bytes: &[u8]) {
+    scan_files(&["var/lib/pacman/local/seen-1-1/desc"], bytes, SectionKind::Software);
+}
+
+fn snap(bytes: &[u8]) {
+    link("snap/seen/current", "1");
+    scan_files(
+        &["var/lib/snapd/snaps/seen_1.snap", "snap/seen/1/meta/snap.yaml"],
+        bytes,
+        SectionKind::Software,
+    );
+}
+
+fn flatpak(bytes: &[u8]) {
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let place = "var/lib/flatpak/app/org.example.Seen/x86_64/stable";
+    link(&format!("{place}/active"), COMMIT);
+    scan_files(&[&format!("{place}/{COMMIT}/deploy")], bytes, SectionKind::Software);
+}
+
+/// What products say of themselves, in each form.
+fn product(bytes: &[u8]) {
+    let places = [
+        "opt/a/release",
+        "opt/b/package.json",
+        "opt/c/application.ini",
+        "opt/d/VERSION",
+        "usr/local/lib/pkgconfig/seen.pc",
+        "usr/local/lib/python3/dist-packages/seen.dist-info/METADATA",
+    ];
+    scan_files(&places, bytes, SectionKind::Software);
+}
+
+/// A library, because it needs no permission to count as a program.
+fn elf(bytes: &[u8]) {
+    scan_files(&["usr/local/lib/libseen.so"], bytes, SectionKind::Software);
 }
 
 fn unit(bytes: &[u8]) {
@@ -203,6 +259,102 @@ fn aptconf(bytes: &[u8]) {
     scan_files(&paths, bytes, SectionKind::Hardening);
 }
 
+/// A database, and behind the pages that it claims its write-ahead log. Damage to the log ends it at
+/// the first wrong checksum, so that it is read once more with right ones.
+fn rpm_sqlite(bytes: &[u8]) {
+    let field = |at: usize, len: usize| {
+        bytes.get(at..at + len).map_or(0, |it| it.iter().fold(0, |sum, it| sum << 8 | usize::from(*it)))
+    };
+    let end = field(28, 4).saturating_mul(field(16, 2)).min(bytes.len());
+    let (main, log) = bytes.split_at(end);
+    let mut sealed = log.to_vec();
+    seal(&mut sealed);
+    for log in [log, &sealed] {
+        let files = [("var/lib/rpm/rpmdb.sqlite", main), ("var/lib/rpm/rpmdb.sqlite-wal", log)];
+        scan_only("rpm_sqlite", &files);
+    }
+}
+
+/// Writes the checksums and salts that SQLite would have written.
+fn seal(log: &mut [u8]) {
+    const HEADER: usize = 32;
+    let Some((header, frames)) = log.split_at_mut_checked(HEADER) else { return };
+    let word = |it: &[u8]| it.try_into().map_or(0, u32::from_be_bytes);
+    let read = if header[3] & 1 == 1 { u32::from_be_bytes } else { u32::from_le_bytes };
+    let add = |mut sums: (u32, u32), bytes: &[u8]| {
+        for pair in bytes.chunks_exact(8) {
+            let half = |at: usize| pair[at..at + 4].try_into().map_or(0, read);
+            sums.0 = sums.0.wrapping_add(half(0)).wrapping_add(sums.1);
+            sums.1 = sums.1.wrapping_add(half(4)).wrapping_add(sums.0);
+        }
+        sums
+    };
+    let page = usize::try_from(word(&header[8..12])).unwrap_or(0).clamp(512, 65_536);
+    let mut sums = add((0, 0), &header[..24]);
+    header[24..28].copy_from_slice(&sums.0.to_be_bytes());
+    header[28..].copy_from_slice(&sums.1.to_be_bytes());
+    for frame in frames.chunks_exact_mut(24 + page) {
+        sums = add(add(sums, &frame[..8]), &frame[24..]);
+        frame[8..16].copy_from_slice(&header[16..24]);
+        frame[16..20].copy_from_slice(&sums.0.to_be_bytes());
+        frame[20..24].copy_from_slice(&sums.1.to_be_bytes());
+    }
+}
+
+/// Slots of a database of rpm's own format that a seed has, in bytes.
+const SEED_SLOTS: usize = 128;
+/// Slots that such a database has, in bytes.
+const ALL_SLOTS: usize = 4096;
+
+/// The first slots of a database, and what follows the last one; the empty ones between are added.
+fn rpm_ndb(bytes: &[u8]) {
+    let (slots, blobs) = bytes.split_at(SEED_SLOTS.min(bytes.len()));
+    let empty = b"Slot\0\0\0\0\0\0\0\0\0\0\0\0".repeat((ALL_SLOTS - SEED_SLOTS) / 16);
+    scan_only("rpm_ndb", &[("var/lib/rpm/Packages.db", &[slots, &empty, blobs].concat())]);
+}
+
+fn rpm_bdb(bytes: &[u8]) {
+    scan_only("rpm_bdb", &[("var/lib/rpm/Packages", bytes)]);
+}
+
+/// A header in a sound database.
+fn rpm_header(bytes: &[u8]) {
+    let Ok(len) = u32::try_from(bytes.len()) else { return };
+    let blocks = (16 + len + 12).div_ceil(16);
+    let words = |words: &[u32]| words.iter().flat_map(|it| it.to_le_bytes()).collect::<Vec<u8>>();
+    let mut file =
+        [&b"RpmP"[..], &words(&[0, 1, 1, 2, 0, 0, 0]), b"Slot", &words(&[1, 256, blocks])].concat();
+    while file.len() < ALL_SLOTS {
+        file.extend_from_slice(b"Slot\0\0\0\0\0\0\0\0\0\0\0\0");
+    }
+    let mut blob = [&b"BlbS"[..], &words(&[1, 1, len]), bytes].concat();
+    blob.resize(usize::try_from(blocks).unwrap_or(0) * 16 - 12, 0);
+    let sum = blob.iter().fold((1_u32, 0_u32), |(plain, weighed), it| {
+        let plain = (plain + u32::from(*it)) % 65_521;
+        (plain, (weighed + plain) % 65_521)
+    });
+    file.extend(blob);
+    file.extend(words(&[sum.1 << 16 | sum.0, len]));
+    file.extend_from_slice(b"BlbE");
+    scan_only("rpm_header", &[("usr/lib/sysimage/rpm/Packages.db", &file)]);
+}
+
+/// Scans the software of a host that has these files and no others.
+fn scan_only(name: &str, files: &[(&str, &[u8])]) {
+    ROOT.with(|root| {
+        let root = root.path().join(name);
+        for (path, bytes) in files {
+            let file = root.join(path);
+            if fs::write(&file, bytes).is_err() {
+                fs::create_dir_all(file.parent().unwrap_or(&root)).expect("a directory");
+                fs::write(&file, bytes).expect("a file");
+            }
+        }
+        let rpm: Vec<&Probe> = probes().filter(|it| it.name == "linux/rpm").collect();
+        scan(&root, SectionKind::Software, &rpm);
+    });
+}
+
 thread_local! {
     /// The root of a host that each thread scans again and again, in memory where there is such a place.
     static ROOT: TempDir =
@@ -213,7 +365,22 @@ thread_local! {
 /// the parser alone, and covers everything between the file and the section that is sent.
 fn scan_files(paths: &[&str], bytes: &[u8], kind: SectionKind) {
     put(paths, bytes);
-    ROOT.with(|root| scan(root.path(), kind));
+    let readers = readers(paths, kind);
+    ROOT.with(|root| scan(root.path(), kind, &readers));
+}
+
+/// The probes that read any of these files; the others of the section would only take time.
+fn readers(paths: &[&str], kind: SectionKind) -> Vec<&'static Probe> {
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<String, Vec<&'static Probe>>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let reads = |it: &&Probe| {
+            let list = it.read_list();
+            it.kind == kind && paths.iter().any(|path| list.may_read(Path::new(path)))
+        };
+        known.entry(paths.join(" ")).or_insert_with(|| probes().filter(reads).collect()).clone()
+    })
 }
 
 fn put(paths: &[&str], bytes: &[u8]) {
@@ -228,18 +395,28 @@ fn put(paths: &[&str], bytes: &[u8]) {
     });
 }
 
-fn scan(root: &Path, kind: SectionKind) {
+/// Makes a link in the root, where there is none yet.
+fn link(path: &str, target: &str) {
+    ROOT.with(|root| {
+        let path = root.path().join(path);
+        if path.symlink_metadata().is_err() {
+            fs::create_dir_all(path.parent().unwrap_or(root.path())).expect("a directory");
+            symlink(target, path).expect("a link");
+        }
+    });
+}
+
+fn scan(root: &Path, kind: SectionKind, readers: &[&'static Probe]) {
+    assert!(!readers.is_empty(), "no probe reads what this target writes");
     let agent = Agent { version: "0.0.0".to_owned(), digest: None, config_digest: None };
     let budget = Budget::measured_by(Duration::MAX, || Duration::ZERO);
-    let snapshot = take(&Host::captured(root, agent), &[kind], &budget);
-    for section in snapshot.sections {
-        assert!(section.reasons.len() <= MAX_REASONS, "more reasons than a section may carry");
-        assert!(section.reasons.iter().all(|it| it.len() <= MAX_REASON), "a reason over its limit");
-        assert!(section.rows.len() <= MAX_ROWS, "more rows than a section may have");
-        for row in section.rows.as_slice() {
-            assert!(row.len() <= MAX_ROW, "a row over its limit");
-            to_json(kind, row).expect("the agent's own row can be shown");
-        }
+    let section = take_of(kind, readers.iter().copied(), &Host::captured(root, agent), &budget);
+    assert!(section.reasons.len() <= MAX_REASONS, "more reasons than a section may carry");
+    assert!(section.reasons.iter().all(|it| it.len() <= MAX_REASON), "a reason over its limit");
+    assert!(section.rows.len() <= MAX_ROWS, "more rows than a section may have");
+    for row in section.rows.as_slice() {
+        assert!(row.len() <= MAX_ROW, "a row over its limit");
+        to_json(kind, row).expect("the agent's own row can be shown");
     }
 }
 

@@ -83,7 +83,7 @@ pub const RUNTIME: &[Reads] = &[
     // Whether a service manager hides a part of the system from this program.
     Reads::metadata("proc/self/ns/mnt"),
     Reads::metadata("proc/1/ns/mnt"),
-    Reads::metadata("proc/1/root/proc/self"),
+    Reads::metadata("proc/1/root"),
     Reads::content("sys/devices/system/cpu/online"),
     Reads::content("sys/fs/cgroup/**"),
     Reads::content("proc/sys/vm/overcommit_memory"),

@@ -18,11 +18,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use holdpoint_common::proto::v1::SectionStatus;
-use holdpoint_common::row::{MAX_ROW, REPORTED, SectionKind, section_name};
+use holdpoint_common::row::{Coverage, MAX_ROW, REPORTED, SectionKind, section_name};
 use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section};
 
 use crate::cage::{self, Walls};
 use crate::host::{Host, RUNTIME, ReadList};
+use shared::Shared;
 
 pub use look::{Budget, Look, Outcome, Reading};
 pub use probe::Probe;
@@ -58,24 +59,46 @@ fn take_as(host: &Host, kinds: &[SectionKind], budget: &Budget, walls: Option<&W
     let mut sections = Vec::new();
     let shared = Rc::default();
     for kind in REPORTED.into_iter().filter(|it| *it != SectionKind::Self_ && kinds.contains(it)) {
-        let mut parts = Vec::new();
-        for probe in probes().filter(|it| it.kind == kind) {
-            let host = host.limited_to(probe.read_list());
-            let mut look = Look::new(&host, budget, probe.name).sharing(&shared);
-            let reading = match look.in_time() {
-                Ok(()) => (probe.run)(&mut look),
-                Err(late) => Reading::Failed(late.to_string()),
-            };
-            let (counted, faults) = look.finish();
-            coverage.push(counted);
-            parts.push((probe.name, reading, faults));
-        }
-        sections.push(assemble(kind, parts));
+        let probes = probes().filter(|it| it.kind == kind);
+        sections.push(run(kind, probes, host, budget, &shared, &mut coverage));
     }
     if kinds.contains(&SectionKind::Self_) {
         sections.push(own::section(host, &coverage, walls));
     }
     Snapshot { sections, took: budget.elapsed() }
+}
+
+/// Runs some probes of one section, and no others: what a parser's own test wants.
+pub fn take_of<'a>(
+    kind: SectionKind,
+    probes: impl Iterator<Item = &'a Probe>,
+    host: &Host,
+    budget: &Budget,
+) -> Section {
+    run(kind, probes, host, budget, &Rc::default(), &mut Vec::new())
+}
+
+fn run<'a>(
+    kind: SectionKind,
+    probes: impl Iterator<Item = &'a Probe>,
+    host: &Host,
+    budget: &Budget,
+    shared: &Rc<Shared>,
+    coverage: &mut Vec<Coverage>,
+) -> Section {
+    let mut parts = Vec::new();
+    for probe in probes {
+        let host = host.limited_to(probe.read_list());
+        let mut look = Look::new(&host, budget, probe.name).sharing(shared);
+        let reading = match look.in_time() {
+            Ok(()) => (probe.run)(&mut look),
+            Err(late) => Reading::Failed(late.to_string()),
+        };
+        let (counted, faults) = look.finish();
+        coverage.push(counted);
+        parts.push((probe.name, reading, faults));
+    }
+    assemble(kind, parts)
 }
 
 /// Looks at a host on a thread that is caged and yields to everything else, and waits for it.

@@ -20,7 +20,7 @@ pub struct Probe {
 
 impl Probe {
     /// Its patterns as the host's root asks them.
-    pub(super) fn read_list(&self) -> ReadList {
+    pub fn read_list(&self) -> ReadList {
         ReadList::new(self.reads.iter().copied().flatten())
     }
 }

@@ -114,9 +114,14 @@ fn debian() -> Result<PathBuf, String> {
     // Only a whole root gets the name.
     let part = roots.join(format!("debian-live.part-{}", std::process::id()));
     fs::create_dir_all(&roots).map_err(|cause| cause.to_string())?;
-    let made =
-        command("debootstrap").arg("--variant=minbase").arg(source[1]).arg(&part).arg(source[2]).output();
-    let made = made.map_err(|cause| cause.to_string())?;
+    // It mounts inside the root, and a test can be stopped: nothing may stay mounted or go on.
+    let made = command("unshare")
+        .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["debootstrap", "--variant=minbase", source[1]])
+        .arg(&part)
+        .arg(source[2])
+        .output()
+        .map_err(|cause| cause.to_string())?;
     if made.status.success() && fs::rename(&part, &root).is_ok() {
         return Ok(root);
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -47,15 +48,17 @@ pub(super) fn executable() -> io::Result<File> {
 
 /// Where this program's view of the file system differs from the system's own, the latter: a
 /// service manager hides and empties directories for a service (`PrivateTmp=`, `ProtectHome=`), and what
-/// it hid would look absent. Needs the right to look at process 1; without it the own view remains.
+/// it hid would look absent. Where the roots themselves are two (a container, a chroot), the own one is what
+/// was asked for. Needs the right to look at process 1; without it the own view remains.
 pub(super) fn root() -> PathBuf {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
     let differs = match (namespace("self"), namespace("1")) {
         (Some(own), Some(first)) => own != first,
         _ => false,
     };
-    let first = PathBuf::from(FIRST_ROOT);
-    if differs && fs::metadata(first.join("proc/self")).is_ok() { first } else { PathBuf::from("/") }
+    let place = |root: &str| fs::metadata(root).ok().map(|it| (it.dev(), it.ino()));
+    let is_one = place("/").is_some() && place("/") == place(FIRST_ROOT);
+    PathBuf::from(if differs && is_one { FIRST_ROOT } else { "/" })
 }
 
 pub(super) fn has_nice() -> bool {

@@ -9,7 +9,7 @@ use holdpoint_common::row::HardeningRow;
 
 use super::fact::Fact;
 use super::layers::{assignments, digest, drop_ins, number_or_text, tell};
-use super::modules::Kernel;
+use super::modules::CommandLine;
 use crate::host::Reads;
 use crate::scan::{Look, Outcome, Reading};
 
@@ -51,8 +51,8 @@ const VALUES: [(&str, &str); 6] = [
 /// Reads what confines programs.
 pub fn probe(look: &mut Look<'_>) -> Reading {
     let mut rows = Vec::new();
-    let kernel = Kernel::read(look);
-    let runs = kernel.command_line.is_some();
+    let command_line = CommandLine::read(look);
+    let runs = command_line.is_some();
     for (path, id) in VALUES {
         let outcome = look.value_or_state(path);
         if outcome == Outcome::Absent && !runs {
@@ -100,9 +100,9 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
             rows.push(tell(fact, outcome, "needs root", |fact, bytes| fact.text(&digest(&bytes))));
         }
     }
-    if runs {
+    if let Some(line) = command_line {
         let fact = Fact::new("security_modules.kernel_command_line", CHECKS, "proc/cmdline");
-        let words = WORDS.iter().flat_map(|key| kernel.words(key).map(move |value| format!("{key}={value}")));
+        let words = WORDS.iter().flat_map(|key| line.words(key).map(move |value| format!("{key}={value}")));
         rows.push(fact.list(words));
     }
     if rows.is_empty() {

@@ -9,7 +9,7 @@ use holdpoint_common::row::HardeningRow;
 
 use super::fact::Fact;
 use super::layers::{assignments, digest, drop_ins, enabled, number_or_text, tell};
-use super::modules::Kernel;
+use super::modules::CommandLine;
 use crate::host::Reads;
 use crate::scan::{Look, Outcome, Reading};
 
@@ -57,12 +57,11 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         let is_enabled = enabled(look).contains("auditd.service");
         rows.push(Fact::new("audit.enabled", CHECKS, "etc/systemd/system/*.wants").flag(is_enabled));
     }
-    let kernel = Kernel::read(look);
-    if kernel.command_line.is_some() {
+    if let Some(line) = CommandLine::read(look) {
         let fact = Fact::new("audit.kernel_command_line", CHECKS, "proc/cmdline");
         let words: Vec<String> = ["audit", "audit_backlog_limit"]
             .iter()
-            .flat_map(|key| kernel.words(key).map(move |value| format!("{key}={value}")))
+            .flat_map(|key| line.words(key).map(move |value| format!("{key}={value}")))
             .collect();
         rows.push(if words.is_empty() { fact.absent() } else { fact.list(words) });
     }

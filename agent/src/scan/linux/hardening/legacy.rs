@@ -15,7 +15,7 @@ use holdpoint_common::row::HardeningRow;
 
 use super::fact::Fact;
 use super::files::{self, Found};
-use crate::host::{EntryKind, Reads};
+use crate::host::{EntryKind, Reads, is_absent};
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.
@@ -135,34 +135,49 @@ fn units(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     let mut present = BTreeSet::new();
     let mut started = BTreeSet::new();
     let mut seen = BTreeSet::new();
+    let mut gap = None;
     for directory in [UNITS, "usr/lib/systemd/system", "lib/systemd/system", "etc/init.d"] {
         // With a merged /usr two names lead to one directory.
         if look.host.root.canonical(directory).is_ok_and(|it| !seen.insert(it)) {
             continue;
         }
-        let Some(listing) = look.list(directory, MAX_UNITS) else { continue };
+        let result = look.in_time().and_then(|()| look.host.root.list(directory, MAX_UNITS));
+        if result.as_ref().is_err_and(|it| !is_absent(it)) {
+            gap.get_or_insert(directory);
+        }
+        let Some(listing) = look.note(directory, result) else { continue };
         for entry in &listing.entries {
             if directory == UNITS && (entry.name.ends_with(".wants") || entry.name.ends_with(".requires")) {
                 // Enabled is what is linked; the content of a link does not matter here.
-                let names = files::names(look, &format!("{directory}/{}", entry.name), is_daemon);
-                started.extend(names.unwrap_or_default());
+                match files::names(look, &format!("{directory}/{}", entry.name), is_daemon) {
+                    Ok(names) => started.extend(names),
+                    Err(_) => gap = Some(directory),
+                }
             } else if entry.kind != EntryKind::Directory && is_daemon(&entry.name) {
                 present.insert(entry.name.clone());
             }
         }
     }
     for directory in ["etc/rc3.d", "etc/rc.d/rc3.d"] {
-        let is_start = |it: &str| {
-            it.strip_prefix('S')
-                .is_some_and(|it| is_daemon(it.trim_start_matches(|it: char| it.is_ascii_digit())))
-        };
-        let names = files::names(look, directory, is_start).unwrap_or_default();
-        started.extend(
-            names.iter().map(|it| it[1..].trim_start_matches(|it: char| it.is_ascii_digit()).to_owned()),
-        );
+        match files::names(look, directory, |it| script_of(it).is_some_and(is_daemon)) {
+            Ok(names) => started.extend(names.iter().filter_map(|it| script_of(it)).map(str::to_owned)),
+            Err(_) => gap = Some(directory),
+        }
     }
-    rows.push(fact("daemons", UNITS).list(present));
-    rows.push(fact("daemons_enabled", UNITS).list(started));
+    for (id, names) in [("daemons", present), ("daemons_enabled", started)] {
+        let fact = fact(id, UNITS);
+        rows.push(match gap {
+            // An empty list would be a claim.
+            Some(gap) if names.is_empty() => fact.because(format!("{gap} could not be listed")).error(),
+            Some(gap) => fact.because(format!("there may be more: {gap} could not be listed")).list(names),
+            None => fact.list(names),
+        });
+    }
+}
+
+/// The script that a link of a runlevel starts: "S20snmpd".
+fn script_of(link: &str) -> Option<&str> {
+    link.strip_prefix('S').map(|it| it.trim_start_matches(|it: char| it.is_ascii_digit()))
 }
 
 /// Services of xinetd that are not disabled: `service NAME { ... disable = no ... }`.

@@ -65,7 +65,7 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe {
         name: "linux/audit",
         kind: SectionKind::Hardening,
-        reads: &[audit::READS, layers::ENABLED_READS, modules::KERNEL_READS],
+        reads: &[audit::READS, layers::ENABLED_READS, modules::COMMAND_LINE_READS],
         run: audit::probe,
     },
     Probe {
@@ -83,7 +83,7 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe {
         name: "linux/access-control",
         kind: SectionKind::Hardening,
-        reads: &[access_control::READS, modules::KERNEL_READS],
+        reads: &[access_control::READS, modules::COMMAND_LINE_READS],
         run: access_control::probe,
     },
     Probe {

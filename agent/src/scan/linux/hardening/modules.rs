@@ -32,12 +32,15 @@ pub(super) const KERNEL_READS: &[Reads] = &[
     Reads::content("lib/modules/*/modules.builtin"),
     Reads::content("usr/lib/modules/*/modules.builtin"),
 ];
+/// What [`CommandLine::read`] may touch.
+pub(super) const COMMAND_LINE_READS: &[Reads] = &[Reads::content("proc/cmdline")];
 
 const DIRECTORIES: [&str; 5] =
     ["etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d"];
 const MAX_BYTES: usize = 256 * 1024;
 const MAX_MODULES: usize = 4 * 1024 * 1024;
 
+const NF_TABLES: &str = "nf_tables";
 /// Media and buses, file systems, protocols, radio: the names that hardening guides keep out.
 const OF_INTEREST: [&str; 30] = [
     "usb_storage",
@@ -72,46 +75,59 @@ const OF_INTEREST: [&str; 30] = [
     "vivid",
 ];
 
-/// What the running kernel says about its modules.
+/// The command line of the running kernel.
+#[derive(Debug)]
+pub(super) struct CommandLine(String);
+
+impl CommandLine {
+    /// Reads it; `None` where no kernel runs.
+    pub(super) fn read(look: &mut Look<'_>) -> Option<Self> {
+        look.text("proc/cmdline", MAX_BYTES).map(Self)
+    }
+
+    /// The values of a word, in order.
+    pub(super) fn words<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        // What follows two dashes is for init.
+        let words = self.0.split_whitespace().take_while(|it| *it != "--");
+        words.filter_map(move |it| it.split_once('=')).filter(move |it| it.0 == key).map(|it| it.1)
+    }
+}
+
+/// What the running kernel says about the modules that matter here.
 #[derive(Debug, Default)]
 pub(super) struct Kernel {
-    /// Names of loaded modules; `None` for a kernel without modules, or none that runs.
-    pub(super) loaded: Option<BTreeSet<String>>,
-    /// Names of built-in modules; `None` where no file says it.
-    pub(super) built_in: Option<BTreeSet<String>>,
-    /// The kernel's command line; `None` where none runs.
-    pub(super) command_line: Option<String>,
+    /// Those that are loaded; `None` for a kernel without modules, or none that runs.
+    loaded: Option<BTreeSet<String>>,
+    /// Those that are built in; `None` where no file says it.
+    built_in: Option<BTreeSet<String>>,
+    /// `None` where none runs.
+    command_line: Option<CommandLine>,
 }
 
 impl Kernel {
     /// Reads it.
     pub(super) fn read(look: &mut Look<'_>) -> Self {
-        let command_line = look.text("proc/cmdline", MAX_BYTES);
+        let command_line = CommandLine::read(look);
+        let matters = |it: &String| it == NF_TABLES || OF_INTEREST.contains(&it.as_str());
         let loaded = look.text("proc/modules", MAX_MODULES).map(|text| {
-            text.lines().filter_map(|it| it.split_whitespace().next()).map(str::to_owned).collect()
+            let names = text.lines().filter_map(|it| it.split_whitespace().next());
+            names.map(str::to_owned).filter(matters).collect()
         });
         let built_in = look.value("proc/sys/kernel/osrelease").and_then(|release| {
             let path = format!("lib/modules/{release}/modules.builtin");
             let text = look.text(&path, MAX_MODULES)?;
-            Some(text.lines().filter_map(module_of).collect())
+            Some(text.lines().filter_map(module_of).filter(matters).collect())
         });
         Self { loaded, built_in, command_line }
     }
 
-    /// Whether a part of the kernel is there without loading anything. A kernel that runs and has no
+    /// Whether the packet filter is there without loading anything. A kernel that runs and has no
     /// modules at all can load nothing, so whatever it answers is safe to ask.
-    pub(super) fn has(&self, module: &str) -> bool {
-        let among = |names: &Option<BTreeSet<String>>| names.as_ref().is_some_and(|it| it.contains(module));
+    pub(super) fn has_nf_tables(&self) -> bool {
+        let among =
+            |names: &Option<BTreeSet<String>>| names.as_ref().is_some_and(|it| it.contains(NF_TABLES));
         let has_no_modules = self.loaded.is_none() && self.command_line.is_some();
         has_no_modules || among(&self.loaded) || among(&self.built_in)
-    }
-
-    /// The values of a word of the command line, in order.
-    pub(super) fn words<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        let line = self.command_line.as_deref().unwrap_or_default();
-        // What follows two dashes is for init.
-        let words = line.split_whitespace().take_while(|it| *it != "--");
-        words.filter_map(move |it| it.split_once('=')).filter(move |it| it.0 == key).map(|it| it.1)
     }
 }
 
@@ -135,11 +151,13 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
             settings.add(&text, &file);
         }
     }
-    for module in kernel.words("modprobe.blacklist").flat_map(|it| it.split(',')) {
-        settings.add_blacklist(module, "proc/cmdline");
+    let mut refused: BTreeSet<String> = BTreeSet::new();
+    if let Some(line) = &kernel.command_line {
+        for module in line.words("modprobe.blacklist").flat_map(|it| it.split(',')) {
+            settings.add_blacklist(module, "proc/cmdline");
+        }
+        refused.extend(line.words("module_blacklist").flat_map(|it| it.split(',')).map(normal));
     }
-    let refused: BTreeSet<String> =
-        kernel.words("module_blacklist").flat_map(|it| it.split(',')).map(normal).collect();
 
     let mut rows = Vec::new();
     let listed = |names: &BTreeSet<String>| {
@@ -220,10 +238,10 @@ mod tests {
 
     #[test]
     fn a_kernel_without_modules_can_load_nothing() {
-        let running = Kernel { command_line: Some(String::new()), ..Kernel::default() };
-        assert!(running.has("nf_tables"));
-        assert!(!Kernel::default().has("nf_tables"));
+        let running = Kernel { command_line: Some(CommandLine(String::new())), ..Kernel::default() };
+        assert!(running.has_nf_tables());
+        assert!(!Kernel::default().has_nf_tables());
         let loads = Kernel { loaded: Some(BTreeSet::new()), ..running };
-        assert!(!loads.has("nf_tables"));
+        assert!(!loads.has_nf_tables());
     }
 }

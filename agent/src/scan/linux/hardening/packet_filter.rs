@@ -7,7 +7,7 @@
 //!
 //! The digest leaves out all that moves: counters, quotas used, handles, and what sets hold that packets
 //! or time change. It compares a host with itself and with its twin on the same kernel. Known lies: a
-//! saved file is not what is loaded; only the agent's network namespace is seen; a comment does not count.
+//! saved file is not what is loaded; `iif` and `oif` say an interface's number; only the agent's network namespace is seen; a comment does not count.
 
 use std::io;
 
@@ -91,7 +91,7 @@ fn nft(name: &str) -> Fact {
 }
 
 fn in_effect(look: &mut Look<'_>, live: &Live, rows: &mut Vec<HardeningRow>) {
-    let is_loaded = look.exists("sys/module/nf_tables") || Kernel::read(look).has("nf_tables");
+    let is_loaded = look.exists("sys/module/nf_tables") || Kernel::read(look).has_nf_tables();
     if !is_loaded {
         rows.push(nft("digest").because("nf_tables is not loaded").absent());
         return;

@@ -18,8 +18,8 @@ use holdpoint_common::row::SoftwareRow;
 use prost::Message;
 
 use super::super::release;
-use super::dpkg::encoded;
 use super::lines::{Line, each_line};
+use super::purl::encoded;
 use crate::host::Reads;
 use crate::scan::{Look, Reading};
 

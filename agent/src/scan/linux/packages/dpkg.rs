@@ -10,7 +10,7 @@
 //! Known lies: the day of installation is the day on which `info/NAME.list` was last written, so
 //! an upgrade moves it, and a rebuilt image can set it to anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +19,7 @@ use prost::Message;
 
 use super::super::release;
 use super::lines::{Line, each_line};
+use super::purl::encoded;
 use crate::host::{EntryKind, Reads};
 use crate::scan::{Look, Reading};
 
@@ -349,22 +350,6 @@ impl Namespace {
     }
 }
 
-/// Percent-encodes as package URLs want it.
-pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-    out
-}
-
 /// The day on which each package's file list was written, by `NAME` or `NAME:ARCH`.
 fn install_days(look: &mut Look<'_>) -> BTreeMap<String, String> {
     let Some(listing) = look.list(INFO, MAX_INFO) else { return BTreeMap::new() };
@@ -377,27 +362,6 @@ fn install_days(look: &mut Look<'_>) -> BTreeMap<String, String> {
             Some((name.to_owned(), day))
         })
         .collect()
-}
-
-/// When each of these packages last changed on disk, in seconds since 1970: the time at which its
-/// file list was written, the latest one where several architectures have it. A package that is
-/// not installed is missing in the answer.
-pub fn changed(look: &mut Look<'_>, packages: &BTreeSet<String>) -> BTreeMap<String, i64> {
-    let mut times: BTreeMap<String, i64> = BTreeMap::new();
-    if packages.is_empty() {
-        return times;
-    }
-    let Some(listing) = look.list(INFO, MAX_INFO) else { return times };
-    for entry in &listing.entries {
-        let Some(qualified) = entry.name.strip_suffix(".list") else { continue };
-        let name = qualified.split(':').next().unwrap_or(qualified);
-        if packages.contains(name)
-            && let Some(time) = listing.facts(entry).ok().and_then(|it| it.modified).and_then(seconds_of)
-        {
-            times.entry(name.to_owned()).and_modify(|it| *it = time.max(*it)).or_insert(time);
-        }
-    }
-    times
 }
 
 fn seconds_of(time: SystemTime) -> Option<i64> {

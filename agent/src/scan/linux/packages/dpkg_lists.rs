@@ -7,6 +7,7 @@
 //! makes when it is configured is on no list, and an image builder can set any time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufRead;
 use std::time::UNIX_EPOCH;
 
 use super::dpkg::{INFO, MAX_INFO};
@@ -48,13 +49,22 @@ pub(super) fn owners(
             }
         };
         let package = package.split(':').next().unwrap_or(package);
-        // As text, because the standard library finds the ends of lines faster there.
-        for line in String::from_utf8_lossy(&list).split('\n').filter(|it| sought.may_be(it.as_bytes())) {
-            if let Some(name) = names.get(diversions.place(line, package).as_bytes()) {
+        for line in lines(&list).filter(|it| sought.may_be(it)) {
+            if let Some(name) = names.get(diversions.place(line, package)) {
                 found.entry((*name).clone()).or_insert_with(|| package.to_owned());
             }
         }
     }
+}
+
+/// Lines by the C library's search for a byte: this is most of the work of a scan that needs an owner.
+fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let text = rest;
+        let length = rest.skip_until(b'\n').ok().filter(|it| *it > 0)?;
+        let line = &text[..length];
+        Some(line.strip_suffix(b"\n").unwrap_or(line))
+    })
 }
 
 /// When packages last changed, in seconds since 1970. Of a package with several architectures only
@@ -96,7 +106,7 @@ fn architecture(machine: &str) -> Option<&'static str> {
 #[derive(Debug, Default)]
 struct Diversions<'a> {
     /// By the shipped path: where it is now, and whose own file has that path.
-    moved: BTreeMap<&'a str, (&'a str, &'a str)>,
+    moved: BTreeMap<&'a [u8], (&'a str, &'a str)>,
 }
 
 impl<'a> Diversions<'a> {
@@ -105,23 +115,23 @@ impl<'a> Diversions<'a> {
         let mut lines = text.lines();
         while let (Some(shipped), Some(to), Some(by)) = (lines.next(), lines.next(), lines.next()) {
             if [shipped, to].iter().any(|it| names.contains_key(it.as_bytes())) {
-                moved.insert(shipped, (to, by));
+                moved.insert(shipped.as_bytes(), (to, by));
             }
         }
         Self { moved }
     }
 
     fn shipped(&self) -> impl Iterator<Item = &[u8]> {
-        self.moved.keys().map(|it| it.as_bytes())
+        self.moved.keys().copied()
     }
 
     /// Where the file is that a package ships under a path.
-    fn place<'b>(&self, path: &'b str, package: &str) -> &'b str
+    fn place<'b>(&self, path: &'b [u8], package: &str) -> &'b [u8]
     where
         'a: 'b,
     {
         match self.moved.get(path) {
-            Some((to, by)) if *by != package => to,
+            Some((to, by)) if *by != package => to.as_bytes(),
             Some(_) | None => path,
         }
     }

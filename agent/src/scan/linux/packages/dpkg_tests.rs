@@ -208,20 +208,6 @@ fn a_giant_field_does_not_take_its_package_along() {
     assert_eq!((rows.len(), rows[1].source_package.as_deref()), (4, Some("glibc")));
 }
 
-#[test]
-fn the_time_of_change_is_that_of_the_latest_list() {
-    let lists = ["a:amd64.list", "a:i386.list", "b.list"].map(|it| format!("{INFO}/{it}"));
-    let (dir, host) = host(&[(&lists[0], ""), (&lists[1], ""), (&lists[2], "")]);
-    for (list, seconds) in lists.iter().zip([10, 30, 20]) {
-        let file = File::options().write(true).open(dir.path().join(list)).unwrap();
-        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
-    }
-    let budget = crate::scan::look::tests::ample();
-    let mut look = Look::new(&host, &budget, "test");
-    let wanted = ["a", "gone"].map(str::to_owned).into();
-    assert_eq!(changed(&mut look, &wanted), BTreeMap::from([("a".to_owned(), 30)]));
-}
-
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {

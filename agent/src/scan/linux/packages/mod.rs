@@ -9,6 +9,8 @@ mod gvariant;
 mod lines;
 pub(super) mod owner;
 pub mod pacman;
+mod purl;
+pub mod rpm;
 pub mod snap;
 pub mod unowned;
 pub mod unread;
@@ -26,7 +28,12 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
         reads: &[dpkg::READS, release::READS],
         run: dpkg::probe,
     },
-    Probe { name: "linux/rpm", kind: SectionKind::Software, reads: &[unread::READS], run: unread::rpm },
+    Probe {
+        name: "linux/rpm",
+        kind: SectionKind::Software,
+        reads: &[rpm::READS, release::READS],
+        run: rpm::probe,
+    },
     Probe {
         name: "linux/apk",
         kind: SectionKind::Software,
@@ -52,5 +59,5 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
         reads: &[unowned::READS, owner::READS],
         run: unowned::probe,
     },
-    Probe { name: "linux/other", kind: SectionKind::Software, reads: &[unread::OTHERS], run: unread::others },
+    Probe { name: "linux/other", kind: SectionKind::Software, reads: &[unread::READS], run: unread::others },
 ];

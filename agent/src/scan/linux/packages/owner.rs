@@ -11,14 +11,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::{apk, dpkg_lists, pacman};
+use super::{apk, dpkg_lists, pacman, rpm};
 use crate::host::Reads;
 use crate::scan::Look;
 
 /// What this source may touch.
 pub(in crate::scan::linux) const READS: &[Reads] = &Reads::joined::<{ Reads::count(LISTS) }>(LISTS);
 
-const LISTS: &[&[Reads]] = &[dpkg_lists::READS, apk::OWNER_READS, pacman::OWNER_READS];
+const LISTS: &[&[Reads]] = &[dpkg_lists::READS, rpm::READS, apk::OWNER_READS, pacman::OWNER_READS];
 
 /// Directories that became links into `/usr`.
 const MERGED: [&str; 5] = ["/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/"];
@@ -56,7 +56,10 @@ pub(in crate::scan::linux) fn changed(
     look: &mut Look<'_>,
     packages: &BTreeSet<String>,
 ) -> BTreeMap<String, i64> {
-    dpkg_lists::changed(look, packages)
+    let mut changed = dpkg_lists::changed(look, packages);
+    let others = packages.iter().filter(|it| !changed.contains_key(*it)).cloned().collect();
+    changed.extend(rpm::changed(look, &others));
+    changed
 }
 
 fn search(look: &mut Look<'_>, wanted: &BTreeSet<String>) -> BTreeMap<String, String> {
@@ -64,6 +67,7 @@ fn search(look: &mut Look<'_>, wanted: &BTreeSet<String>) -> BTreeMap<String, St
     let asked: BTreeMap<Vec<u8>, &String> = texts.iter().map(|it| (it.as_bytes().to_vec(), it)).collect();
     let mut found = BTreeMap::new();
     dpkg_lists::owners(look, &asked, &mut found);
+    rpm::owners(look, &asked, &mut found);
     apk::owners(look, &asked, &mut found);
     pacman::owners(look, &asked, &mut found);
     wanted

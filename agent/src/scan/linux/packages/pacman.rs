@@ -16,8 +16,9 @@ use holdpoint_common::row::SoftwareRow;
 use prost::Message;
 
 use super::super::release;
-use super::dpkg::{day_of_seconds, encoded};
+use super::dpkg::day_of_seconds;
 use super::lines::each_line;
+use super::purl::encoded;
 use crate::host::{EntryKind, Reads};
 use crate::scan::{Look, Reading};
 

@@ -6,10 +6,8 @@
 use crate::host::Reads;
 use crate::scan::{Look, Reading};
 
-/// What these probes may touch.
-pub const READS: &[Reads] = &[Reads::metadata("usr/lib/sysimage/rpm/*"), Reads::metadata("var/lib/rpm/*")];
-/// What the probe of rarer ones may touch: their places are what it looks for.
-pub const OTHERS: &[Reads] = &[
+/// What this probe may touch: their places are what it looks for.
+pub const READS: &[Reads] = &[
     Reads::metadata("usr/lib/opkg/status"),
     Reads::metadata("var/lib/opkg/status"),
     Reads::metadata("var/db/pkg"),
@@ -19,37 +17,14 @@ pub const OTHERS: &[Reads] = &[
     Reads::metadata("gnu/store"),
 ];
 
-/// Red Hat's and SUSE's database, in each place and form it has had.
-pub fn rpm(look: &mut Look<'_>) -> Reading {
-    found(
-        look,
-        "rpm",
-        &[
-            "usr/lib/sysimage/rpm/rpmdb.sqlite",
-            "usr/lib/sysimage/rpm/Packages.db",
-            "var/lib/rpm/rpmdb.sqlite",
-            "var/lib/rpm/Packages.db",
-            "var/lib/rpm/Packages",
-        ],
-    )
-}
-
 /// Databases of rarer distributions: opkg (embedded Linux), Gentoo, Void, Slackware, Nix, Guix.
 pub fn others(look: &mut Look<'_>) -> Reading {
     let is_there = |it: &&Reads| look.host.root.exists(it.pattern);
-    match OTHERS.iter().find(is_there) {
+    match READS.iter().find(is_there) {
         Some(it) => {
             Reading::Failed(format!("packages in {} found; this version cannot read them", it.pattern))
         }
         None => look.missing("no database of another kind"),
-    }
-}
-
-fn found(look: &mut Look<'_>, format: &str, places: &[&str]) -> Reading {
-    if places.iter().any(|it| look.exists(it)) {
-        Reading::Failed(format!("{format} database found; this version cannot read it"))
-    } else {
-        look.missing(format!("no {format} database"))
     }
 }
 
@@ -67,9 +42,7 @@ mod tests {
     #[test]
     fn every_database_is_recognised_and_never_silent() {
         for (file, probe) in [
-            ("var/lib/rpm/rpmdb.sqlite", rpm as fn(&mut Look<'_>) -> Reading),
-            ("usr/lib/sysimage/rpm/Packages.db", rpm),
-            ("usr/lib/opkg/status", others),
+            ("usr/lib/opkg/status", others as fn(&mut Look<'_>) -> Reading),
             ("var/db/pkg/sys-apps/x", others),
             ("nix/store/x", others),
         ] {

@@ -10,6 +10,7 @@ use crate::scan::Look;
 
 /// What is read of them.
 pub(super) const READS: &[Reads] = &[
+    Reads::metadata("usr/bin/pacman"),
     Reads::content("etc/pacman.conf"),
     Reads::content("etc/pacman.d/*"),
     Reads::content("etc/apk/repositories"),
@@ -21,6 +22,10 @@ pub(super) const READS: &[Reads] = &[
 pub(super) fn pacman(look: &mut Look<'_>, rows: &mut Vec<HardeningRow>) {
     const CONFIG: &str = "etc/pacman.conf";
     const DEFAULT: &str = "Required DatabaseOptional";
+    // Other distributions have its library, and with it the file.
+    if files::exists(look, "usr/bin/pacman") != Some(true) {
+        return;
+    }
     let text = match files::read(look, CONFIG) {
         Found::Text(text) => text,
         Found::Absent => return,

@@ -136,6 +136,7 @@ fn pacman_and_apk_have_theirs() {
             "[options]\nSigLevel = Required DatabaseOptional\nColor\n[core]\nInclude = /etc/pacman.d/mirrorlist\n\
              [own]\nSigLevel = Never\nServer = http://u:p@own/$repo\n",
         ),
+        ("usr/bin/pacman", ""),
         ("etc/pacman.d/mirrorlist", "# x\nServer = https://m/$repo\n"),
         ("etc/apk/repositories", "http://alpine/main\n@edge http://alpine/edge\n#x\n"),
         ("etc/apk/keys/a.pub", "k"),

@@ -100,11 +100,10 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     walk.local();
     let found = walk.found;
     let owned = owned(look, &found);
-    let rows: Vec<SoftwareRow> = found
-        .into_iter()
-        .filter(|it| !it.claims.iter().any(|claim| owned.contains(claim)))
-        .map(|it| it.row)
-        .collect();
+    let is_owned = |it: &&Found| it.claims.iter().any(|claim| owned.contains(claim));
+    let owned: BTreeSet<usize> = found.iter().filter(is_owned).map(|it| it.product).collect();
+    let rows: Vec<SoftwareRow> =
+        found.into_iter().filter(|it| !owned.contains(&it.product)).map(|it| it.row).collect();
     if rows.is_empty() {
         return look.missing("nothing in /opt and /usr/local that no package owns");
     }
@@ -124,8 +123,10 @@ fn owned(look: &mut Look<'_>, found: &[Found]) -> BTreeSet<String> {
 #[derive(Debug)]
 struct Found {
     row: SoftwareRow,
-    /// Absolute paths; a package that owns one of them owns the whole.
+    /// Absolute paths; a package that owns one of them owns the whole product.
     claims: Vec<String>,
+    /// The number of the finding that is the product; of a thing by itself its own.
+    product: usize,
 }
 
 /// A walk over the directories, with what it found and what it may still do.
@@ -233,13 +234,19 @@ impl<'l, 'h> Walk<'l, 'h> {
         }
     }
 
-    fn push(&mut self, row: SoftwareRow, mut claims: Vec<String>) {
+    /// Keeps a product, or a thing by itself.
+    fn push(&mut self, row: SoftwareRow, claims: Vec<String>) {
+        self.push_part(row, claims, self.found.len());
+    }
+
+    /// Keeps a part of a product.
+    fn push_part(&mut self, row: SoftwareRow, mut claims: Vec<String>, product: usize) {
         if self.found.len() >= MAX_FOUND {
             self.full(&format!("more than {MAX_FOUND} things that may have no owner"));
             return;
         }
         claims.truncate(MAX_CLAIMS);
-        self.found.push(Found { row, claims });
+        self.found.push(Found { row, claims, product });
     }
 
     /// The names of a directory; `None`, with the reason kept, when it cannot be listed.

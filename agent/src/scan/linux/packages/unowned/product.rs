@@ -148,13 +148,12 @@ impl Walk<'_, '_> {
             row.name = name;
         }
         let has_main = main.is_some();
-        self.push(row, claims.clone());
+        let product = self.found.len();
+        self.push(row, claims);
         if !has_main {
             for Part { path, build_id } in programs.into_iter().filter(|it| it.build_id.is_some()) {
-                // It belongs to whom the product belongs to.
-                let mut claims = claims.clone();
-                claims.insert(0, absolute(&path));
-                self.push(SoftwareRow { build_id, ..unowned(last_part(&path), &path) }, claims);
+                let row = SoftwareRow { build_id, ..unowned(last_part(&path), &path) };
+                self.push_part(row, vec![absolute(&path)], product);
             }
         }
     }
