@@ -16,7 +16,7 @@ use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use serde_json::Value;
 
 /// Longest that a scan of such a root may take: a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The contract: resident memory at the peak of a scan, KiB.
 const MOST_MEMORY_KIB: u64 = 24 * 1024;
 /// The size that no file of a host has.
