@@ -156,7 +156,9 @@ impl HostRoot {
     /// # Errors
     /// The path leads nowhere, to something that is no regular file, or to more than the bound.
     pub fn read(&self, path: &str, max_bytes: usize) -> io::Result<Vec<u8>> {
-        read_bounded(&self.to_read(Path::new(path))?, max_bytes)
+        let mut bytes = Vec::new();
+        read_bounded(&self.to_read(Path::new(path))?, max_bytes, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// Opens a file to be read in pieces.
@@ -317,7 +319,17 @@ impl Listing<'_> {
     /// # Errors
     /// As for [`HostRoot::read`].
     pub fn read(&self, entry: &Entry, max_bytes: usize) -> io::Result<Vec<u8>> {
-        read_bounded(&self.path_of(entry, ReadList::may_read)?, max_bytes)
+        let mut bytes = Vec::new();
+        self.read_into(entry, max_bytes, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The same, in place of what a buffer holds: for many files of one directory.
+    ///
+    /// # Errors
+    /// As for [`HostRoot::read`].
+    pub fn read_into(&self, entry: &Entry, max_bytes: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        read_bounded(&self.path_of(entry, ReadList::may_read)?, max_bytes, bytes)
     }
 
     /// Says what one name leads to.
@@ -372,7 +384,12 @@ pub fn is_absent(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+/// What a file is expected to hold that claims nothing, as those of the kernel do. Each further read
+/// of such a file can make the kernel walk all its connections once more.
+const UNCLAIMED: u64 = 8 * 1024;
+
+fn read_bounded(path: &Path, max_bytes: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.clear();
     let (file, claimed) = open::regular(path)?;
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {max_bytes} bytes"));
@@ -380,9 +397,10 @@ fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
         return Err(too_large());
     }
     // Files of the kernel claim 0 or a page whatever they hold, so the claim is not the bound.
-    let mut bytes = Vec::with_capacity(usize::try_from(claimed).unwrap_or(0));
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() > max_bytes { Err(too_large()) } else { Ok(bytes) }
+    let expected = if claimed == 0 { UNCLAIMED.min(limit) } else { claimed };
+    bytes.reserve(usize::try_from(expected).unwrap_or(0));
+    file.take(limit.saturating_add(1)).read_to_end(bytes)?;
+    if bytes.len() > max_bytes { Err(too_large()) } else { Ok(()) }
 }
 
 fn facts_of(path: &Path) -> io::Result<Facts> {

@@ -5,7 +5,7 @@ use holdpoint_common::row::{HardeningRow, TextList, hardening_row::Value};
 /// Longest text of a value, in characters; the rest is cut and the row says so.
 const MAX_TEXT: usize = 2_048;
 /// Most items of a list; the rest is counted in the row's reason.
-const MAX_ITEMS: usize = 128;
+pub(super) const MAX_ITEMS: usize = 128;
 
 /// A fact before its outcome is known: its name, the checks that use it, and where it comes from.
 #[derive(Debug, Clone)]
@@ -58,8 +58,13 @@ impl Fact {
 
     /// It is a list; order is kept, because for some facts it counts.
     pub(super) fn list(self, items: impl IntoIterator<Item = String>) -> HardeningRow {
+        self.list_and_more(items, 0)
+    }
+
+    /// It is a list of which some items are only counted.
+    pub(super) fn list_and_more(self, items: impl IntoIterator<Item = String>, more: usize) -> HardeningRow {
         let mut items: Vec<String> = items.into_iter().map(|it| cut(&it)).collect();
-        let more = items.len().saturating_sub(MAX_ITEMS);
+        let more = more + items.len().saturating_sub(MAX_ITEMS);
         items.truncate(MAX_ITEMS);
         let row = self.observed(Value::List(TextList { items }));
         if more > 0 { noted(row, format!("and {more} more")) } else { row }

@@ -32,6 +32,7 @@ pub(super) fn owners(
     let text = look.text(DIVERSIONS, MAX_DIVERSIONS).unwrap_or_default();
     let diversions = Diversions::of(&text, names);
     let sought = Sought::new(names.keys().map(Vec::as_slice).chain(diversions.shipped()));
+    let mut list = Vec::new();
     for entry in &listing.entries {
         let package = entry.name.strip_suffix(".list").filter(|it| !it.is_empty());
         let Some(package) = package else { continue };
@@ -39,15 +40,15 @@ pub(super) fn owners(
             look.fault(format!("packages of files: {late}"));
             return;
         }
-        let list = match listing.read(entry, MAX_LIST) {
-            Ok(list) => list,
+        match listing.read_into(entry, MAX_LIST, &mut list) {
+            Ok(()) => {}
             // Removed since it was listed.
             Err(cause) if is_absent(&cause) => continue,
             Err(cause) => {
                 look.fault(format!("{INFO}/{}: {cause}", entry.name));
                 continue;
             }
-        };
+        }
         let package = package.split(':').next().unwrap_or(package);
         for line in lines(&list).filter(|it| sought.may_be(it)) {
             if let Some(name) = names.get(diversions.place(line, package)) {

@@ -111,16 +111,21 @@ type Parsed<T> = Result<T, &'static str>;
 pub(super) fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut goes_on = false;
+    // Whether the line is a comment, as soon as it says anything.
+    let mut comment: Option<bool> = None;
     for (index, line) in text.lines().enumerate() {
         let backslashes = line.bytes().rev().take_while(|it| *it == b'\\').count();
         let ends = if backslashes % 2 == 1 { &line[..line.len() - 1] } else { line };
         match lines.last_mut() {
             Some((_, last)) if goes_on => last.push_str(ends),
-            _ => lines.push((index + 1, ends.to_owned())),
+            _ => {
+                lines.push((index + 1, ends.to_owned()));
+                comment = None;
+            }
         }
+        comment = comment.or_else(|| (!ends.trim_start().is_empty()).then(|| is_comment(ends)));
         // A comment does not go on.
-        let is_comment = lines.last().is_some_and(|it| is_comment(&it.1));
-        goes_on = backslashes % 2 == 1 && !is_comment;
+        goes_on = backslashes % 2 == 1 && comment != Some(true);
     }
     lines
 }
@@ -480,8 +485,9 @@ impl Words<'_> {
 
 /// An address of IPv6 has colons of its own.
 fn is_address(before: &str, after: &str) -> bool {
+    const LONGEST: usize = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".len();
     let is_hex = |it: char| it.is_ascii_hexdigit() || it == ':';
-    before.chars().all(is_hex) && after.starts_with(is_hex)
+    before.len() <= LONGEST && before.chars().all(is_hex) && after.starts_with(is_hex)
 }
 
 /// The file after `@include`: quoted, or with backslashes before blanks.

@@ -20,7 +20,7 @@ use holdpoint_common::row::HardeningRow;
 
 use self::grammar::{Command, Item, Kind, Runas};
 use self::policy::{Policy, Rule};
-use super::fact::Fact;
+use super::fact::{self, Fact};
 use super::files::{self, Found};
 use crate::host::Reads;
 use crate::scan::{Look, Reading};
@@ -124,6 +124,43 @@ enum Show {
     Everything,
 }
 
+/// Most members of aliases that the items of one fact are made of. A few lines can stand for more
+/// items than there are users on earth.
+const MAX_WRITTEN_OUT: usize = 16_384;
+
+/// What the rules come to: the items that a fact shows, and how many there are besides.
+#[derive(Debug, Default)]
+struct Items {
+    kept: Vec<String>,
+    more: usize,
+    written_out: usize,
+}
+
+impl Items {
+    /// A list with its aliases written out; empty when that would be too much for one fact.
+    fn written_out(&mut self, policy: &Policy, kind: Kind, items: &[Item]) -> Vec<Item> {
+        if self.are_cut() {
+            return Vec::new();
+        }
+        let members = policy.written_out(kind, items);
+        self.written_out += members.len();
+        members
+    }
+
+    fn are_cut(&self) -> bool {
+        self.written_out >= MAX_WRITTEN_OUT
+    }
+
+    fn count(&self) -> usize {
+        self.kept.len() + self.more
+    }
+
+    /// Adds what no fact shows as a number alone.
+    fn push(&mut self, item: impl FnOnce() -> String) {
+        if self.kept.len() < fact::MAX_ITEMS { self.kept.push(item()) } else { self.more += 1 }
+    }
+}
+
 /// The rules with a command that is meant, one item for each user.
 fn listed(
     policy: &Policy,
@@ -132,66 +169,79 @@ fn listed(
     is_meant: impl Fn(&Command) -> bool,
     show: Show,
 ) -> HardeningRow {
-    let mut items: Vec<String> = Vec::new();
+    let mut items = Items::default();
     let mut source: Option<&str> = None;
     for rule in &policy.rules {
-        let found = of_rule(policy, rule, &is_meant, show);
-        if found.is_empty() {
-            continue;
+        let before = items.count();
+        add_rule(policy, rule, &is_meant, show, &mut items);
+        if items.count() > before {
+            // Where several files say something, it is the policy as a whole.
+            source = Some(if source.is_none_or(|it| it == &*rule.file) { &rule.file } else { path });
         }
-        // Where several files say something, it is the policy as a whole.
-        source = Some(if source.is_none_or(|it| it == &*rule.file) { &rule.file } else { path });
-        items.extend(found);
     }
     let mut fact = Fact::new(id, CHECKS, source.unwrap_or(path));
     if let Some((file, found)) = &policy.gap {
-        if items.is_empty() {
+        if items.count() == 0 {
             return found.unanswered(fact);
         }
         fact = fact.because(format!("there may be more: {file} could not be read as a whole"));
     }
-    fact.list(items)
+    if items.are_cut() {
+        fact = fact.because(format!("cut: the aliases stand for more than {MAX_WRITTEN_OUT} members"));
+    }
+    fact.list_and_more(items.kept, items.more)
 }
 
-fn of_rule(policy: &Policy, rule: &Rule, is_meant: &impl Fn(&Command) -> bool, show: Show) -> Vec<String> {
-    let mut items = Vec::new();
+fn add_rule(
+    policy: &Policy,
+    rule: &Rule,
+    is_meant: &impl Fn(&Command) -> bool,
+    show: Show,
+    items: &mut Items,
+) {
+    let users = items.written_out(policy, Kind::User, &rule.users);
     for privilege in &rule.privileges {
-        let hosts = grammar::joined(&policy.written_out(Kind::Host, &privilege.hosts));
+        let hosts = grammar::joined(&items.written_out(policy, Kind::Host, &privilege.hosts));
         let hosts = if hosts == "ALL" { String::new() } else { format!(" on {hosts}") };
         // Commands for which other users are named are items of their own.
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for command in &privilege.commands {
-            let members = policy.written_out(Kind::Command, std::slice::from_ref(&command.item));
+            let members = items.written_out(policy, Kind::Command, std::slice::from_ref(&command.item));
+            let runas = command.runas.as_ref().map(|it| as_whom(policy, it, items)).unwrap_or_default();
             for item in members {
                 let whole = Command { item, ..command.clone() };
                 if !is_meant(&whole) {
                     continue;
                 }
-                let runas = command.runas.as_ref().map(|it| as_whom(policy, it)).unwrap_or_default();
                 let said = said(&whole, show);
                 match groups.last_mut().filter(|it| it.0 == runas) {
                     Some((_, commands)) => commands.push(said),
-                    None => groups.push((runas, vec![said])),
+                    None => groups.push((runas.clone(), vec![said])),
                 }
             }
         }
-        for user in policy.written_out(Kind::User, &rule.users).iter().filter(|it| !it.is_negative) {
-            for (runas, commands) in &groups {
-                items.push(match show {
-                    Show::Who => format!("{user}{hosts}{runas}"),
-                    Show::Commands | Show::Everything => {
-                        format!("{user}{hosts}{runas}: {}", commands.join(", "))
-                    }
-                });
+        if items.are_cut() {
+            // Half a list of commands would say something else.
+            return;
+        }
+        let groups: Vec<String> = groups
+            .into_iter()
+            .map(|(runas, commands)| match show {
+                Show::Who => format!("{hosts}{runas}"),
+                Show::Commands | Show::Everything => format!("{hosts}{runas}: {}", commands.join(", ")),
+            })
+            .collect();
+        for user in users.iter().filter(|it| !it.is_negative) {
+            for group in &groups {
+                items.push(|| format!("{user}{group}"));
             }
         }
     }
-    items
 }
 
-fn as_whom(policy: &Policy, runas: &Runas) -> String {
-    let users = grammar::joined(&policy.written_out(Kind::Runas, &runas.users));
-    let groups = grammar::joined(&policy.written_out(Kind::Runas, &runas.groups));
+fn as_whom(policy: &Policy, runas: &Runas, items: &mut Items) -> String {
+    let users = grammar::joined(&items.written_out(policy, Kind::Runas, &runas.users));
+    let groups = grammar::joined(&items.written_out(policy, Kind::Runas, &runas.groups));
     if groups.is_empty() { format!(" as ({users})") } else { format!(" as ({users}:{groups})") }
 }
 

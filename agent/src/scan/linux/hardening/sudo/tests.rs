@@ -139,6 +139,45 @@ fn files_that_include_each_other_end() {
 }
 
 #[test]
+fn a_few_lines_that_stand_for_everybody_and_everything_are_cut() {
+    let alias = |kind: &str, name: String, members: Vec<String>| {
+        format!("{kind}_Alias {name} = {}\n", members.join(","))
+    };
+    let mut lines = vec![
+        alias("User", "U0".to_owned(), (0..9).map(|it| format!("u{it}")).collect()),
+        alias("Cmnd", "C0".to_owned(), (0..9).map(|it| format!("/c{it}")).collect()),
+    ];
+    for n in 1..6 {
+        for (kind, letter) in [("User", 'U'), ("Cmnd", 'C')] {
+            lines.push(alias(kind, format!("{letter}{n}"), vec![format!("{letter}{}", n - 1); 9]));
+        }
+    }
+    lines.push(format!("U5 ALL = {}\n", vec!["(x) C5, (y) C5"; 40].join(", ")));
+    let text = lines.concat();
+    let (rows, _) = facts(&[("etc/sudoers", &text.repeat(20))]);
+    let row = rows.iter().find(|it| it.id == "sudo.rules").unwrap();
+    let reason = row.reason.as_deref().unwrap();
+    assert!(reason.starts_with("cut: the aliases stand for more than 16384 members"), "{reason}");
+    // One rule of two users and a few commands is not touched by the bound.
+    let (rows, _) = facts(&[("etc/sudoers", "a, b ALL = (x) /bin/c, (y) /bin/d\n")]);
+    assert_eq!(
+        list(&rows, "sudo.rules"),
+        ["a as (x): /bin/c", "a as (y): /bin/d", "b as (x): /bin/c", "b as (y): /bin/d"]
+    );
+}
+
+#[test]
+fn lines_of_one_character_are_read_in_no_time() {
+    let blanks = " \\\n".repeat(60_000);
+    let colons = format!("Host_Alias A = {}\n", ":".repeat(200_000));
+    for text in [blanks, colons] {
+        let start = std::time::Instant::now();
+        let _ = facts(&[("etc/sudoers", &text)]);
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
 fn without_sudo_one_fact_says_so_and_doas_is_read() {
     let (_dir, host) = host(&[
         ("usr/bin/doas", ""),
