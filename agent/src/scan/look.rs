@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use holdpoint_common::row::{Coverage, Row};
 
 use super::shared::Shared;
+use crate::host::registry::{Data, Registry, Value};
 use crate::host::{Facts, Host, Listing, is_absent};
 
 /// Most reasons that one probe gives; the rest is counted.
@@ -152,6 +153,35 @@ impl<'a> Look<'a> {
         self.facts(path).is_some()
     }
 
+    /// One value of a key of the registry; `None` when it could not be read, for whatever reason.
+    pub fn registry_value(&mut self, key: &str, name: &str) -> Option<Data> {
+        let result = self.registry(|it| it.value(key, name));
+        self.note(&value_name(key, name), result)
+    }
+
+    /// One value of a key whose row has a state of its own.
+    pub fn registry_outcome(&mut self, key: &str, name: &str) -> Outcome<Data> {
+        let result = self.registry(|it| it.value(key, name));
+        self.outcome(&value_name(key, name), result)
+    }
+
+    /// The values of a key.
+    pub fn registry_values(&mut self, key: &str) -> Option<Vec<Value>> {
+        let result = self.registry(|it| it.values(key));
+        self.note(key, result)
+    }
+
+    /// Names of the keys directly below a key.
+    pub fn registry_keys(&mut self, key: &str) -> Option<Vec<String>> {
+        let result = self.registry(|it| it.keys(key));
+        self.note(key, result)
+    }
+
+    fn registry<T>(&self, ask: impl FnOnce(&Registry) -> io::Result<T>) -> io::Result<T> {
+        self.in_time()?;
+        self.host.registry.as_ref().map_or_else(|| Err(io::ErrorKind::NotFound.into()), ask)
+    }
+
     /// Counts what became of a source and keeps the reason of a gap.
     pub fn note<T>(&mut self, source: &str, result: io::Result<T>) -> Option<T> {
         match result {
@@ -250,6 +280,10 @@ impl<'a> Look<'a> {
         }
         (self.coverage, self.faults)
     }
+}
+
+fn value_name(key: &str, name: &str) -> String {
+    format!("{key}\\{name}")
 }
 
 /// Text that says something: trimmed, `None` when nothing is left.
