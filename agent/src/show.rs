@@ -80,12 +80,12 @@ fn line(section: &Section, row: Value) -> String {
         SectionKind::Accounts => &["kind", "group", "name"],
         SectionKind::Firmware => &["kind", "name"],
         SectionKind::Software => &["name", "version", "architecture", "source"],
+        SectionKind::Updates => &["kb", "name", "version", "state"],
         SectionKind::Services => &["name", "state", "start_mode"],
         SectionKind::Live => &["kind", "state", "program", "file", "package"],
         SectionKind::Hardening => &["id", "subject", "value"],
         SectionKind::Unspecified
         | SectionKind::Platform
-        | SectionKind::Updates
         | SectionKind::Devices
         | SectionKind::Self_ => &[],
     };

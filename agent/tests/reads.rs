@@ -19,6 +19,7 @@ Made from the code by a test; do not edit. A probe that asks for anything else i
 agent itself, judged after links are followed, so a link cannot lead it to another file. `*` stands
 for any text within a part of a path, `**` for any number of parts. \"Only looked at\" means kind, size,
 times, owner and where a link leads, never the content. With `--root DIR` every path is below `DIR`.
+`HKLM` and `HKU` begin keys of the Windows registry, of which the values and the names below are read.
 
 Beyond this list the agent reads its state directory (identity, settings, journal) and what the host's own
 administrator names in `/etc/holdpoint-agent/facts.d/*.toml`. It writes to its state directory alone.
@@ -43,11 +44,12 @@ fn list<'a>(page: &mut String, reads: impl IntoIterator<Item = &'a Reads>) {
         *access = (*access).max(it.access);
     }
     for (pattern, access) in once {
-        let how = match access {
-            Access::Read => "",
-            Access::Look => ": only looked at",
-        };
-        writeln!(page, "- `/{pattern}`{how}").unwrap();
+        match access {
+            Access::Read => writeln!(page, "- `/{pattern}`"),
+            Access::Look => writeln!(page, "- `/{pattern}`: only looked at"),
+            Access::Key => writeln!(page, "- `{pattern}`"),
+        }
+        .unwrap();
     }
 }
 
@@ -65,8 +67,8 @@ fn the_published_list_is_what_the_code_says() {
 fn no_pattern_is_wider_than_a_directory_with_a_purpose() {
     for probe in probes() {
         for it in probe.reads.iter().copied().flatten() {
-            let first = it.pattern.split('/').next().unwrap();
-            let is_wide = first.contains('*') && it.access == Access::Read;
+            let first = it.pattern.split(['/', '\\']).next().unwrap();
+            let is_wide = first.contains('*') && it.access != Access::Look;
             assert!(!is_wide, "{}: {} would read anything", probe.name, it.pattern);
             assert!(!it.pattern.starts_with('/') && !it.pattern.is_empty(), "{}", it.pattern);
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::proto::v1;
 pub use crate::proto::v1::{
     AccountRow, Coverage, FirmwareRow, HardeningRow, IdentityPart, ListenerRow, LiveRow, PlatformRow,
-    SectionKind, SelfRow, ServiceRow, SoftwareRow, TextList, hardening_row,
+    SectionKind, SelfRow, ServiceRow, SoftwareRow, TextList, UpdateRow, hardening_row,
 };
 
 /// Largest encoded row, in bytes.
@@ -32,7 +32,7 @@ macro_rules! rows {
         pub fn to_json(kind: SectionKind, row: &[u8]) -> Result<Value, InvalidRow> {
             match kind {
                 $(SectionKind::$kind => json::<$row>(row),)+
-                SectionKind::Unspecified | SectionKind::Updates | SectionKind::Devices => Err(InvalidRow::UnknownKind),
+                SectionKind::Unspecified | SectionKind::Devices => Err(InvalidRow::UnknownKind),
             }
         }
     };
@@ -42,6 +42,7 @@ rows! {
     PlatformRow => Platform,
     FirmwareRow => Firmware,
     SoftwareRow => Software,
+    UpdateRow => Updates,
     ServiceRow => Services,
     ListenerRow => Listeners,
     AccountRow => Accounts,
@@ -69,10 +70,11 @@ fn json<R: Row>(row: &[u8]) -> Result<Value, InvalidRow> {
 }
 
 /// Every section that this version reports, in the order in which it is shown.
-pub const REPORTED: [SectionKind; 9] = [
+pub const REPORTED: [SectionKind; 10] = [
     SectionKind::Platform,
     SectionKind::Firmware,
     SectionKind::Software,
+    SectionKind::Updates,
     SectionKind::Services,
     SectionKind::Listeners,
     SectionKind::Accounts,

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-const ROWS: [&str; 12] = [
+const ROWS: [&str; 13] = [
     "PlatformRow",
     "IdentityPart",
     "FirmwareRow",
     "SoftwareRow",
     "ServiceRow",
+    "UpdateRow",
     "ListenerRow",
     "AccountRow",
     "LiveRow",

@@ -9,7 +9,9 @@ pub mod dbus;
 mod live;
 mod open;
 mod reads;
+pub mod registry;
 mod root;
+pub mod windows;
 
 use std::path::PathBuf;
 
@@ -20,6 +22,8 @@ pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
 pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict};
 pub use reads::{Access, RUNTIME, ReadList, Reads};
+pub use windows::Windows;
+pub use registry::Registry;
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
 
 /// One machine to look at.
@@ -29,8 +33,21 @@ pub struct Host {
     pub root: HostRoot,
     /// What only its running kernel knows; `None` when the machine is not the one that runs the agent.
     pub live: Option<Live>,
+    /// Its registry, where it is a Windows machine.
+    pub registry: Option<Registry>,
+    /// What only its running Windows knows; `None` for every other machine.
+    pub windows: Option<Windows>,
     /// The program that looks.
     pub agent: Agent,
+}
+
+/// Which probes a machine needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Files and the kernel's own file systems.
+    Linux,
+    /// A registry, and calls to the running system.
+    Windows,
 }
 
 /// The agent about itself.
@@ -58,13 +75,25 @@ impl Agent {
 impl Host {
     /// The machine that runs the agent.
     pub fn running() -> Self {
-        Self { root: HostRoot::at(live::root()), live: Some(Live::look()), agent: Agent::running() }
+        Self {
+            root: HostRoot::at(live::root()),
+            live: Some(Live::look()),
+            registry: registry::running(),
+            windows: Windows::running(),
+            agent: Agent::running(),
+        }
+    }
+
+    /// Which probes it needs.
+    pub fn family(&self) -> Family {
+        if self.registry.is_some() { Family::Windows } else { Family::Linux }
     }
 
     /// The same machine, of which only what is on a list can be read.
     #[must_use]
     pub fn limited_to(&self, reads: ReadList) -> Self {
-        Self { root: self.root.limited_to(reads), ..self.clone() }
+        let registry = self.registry.as_ref().map(|it| it.limited_to(&reads));
+        Self { root: self.root.limited_to(reads), registry, ..self.clone() }
     }
 
     /// A machine that does not run: a mounted image, a chroot, a captured host.
@@ -72,6 +101,7 @@ impl Host {
         let dir = dir.into();
         let kernel = live::kernel_mounts(&dir);
         let root = kernel.into_iter().fold(HostRoot::at(dir), HostRoot::hiding);
-        Self { root, live: None, agent }
+        let registry = registry::captured(&root);
+        Self { root, live: None, registry, windows: None, agent }
     }
 }

@@ -14,6 +14,9 @@ use std::path::Path;
 /// What may be done with the paths of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// A key of the Windows registry: its values and the names below it are read. Such a pattern is of
+    /// keys, with `\` between its parts, and compared without regard to case.
+    Key,
     /// Only asked what it is: kind, size, times, owner, where a link leads.
     Look,
     /// Read or listed.
@@ -38,6 +41,11 @@ impl Reads {
     /// Paths of which only the metadata is read.
     pub const fn metadata(pattern: &'static str) -> Self {
         Self { pattern, access: Access::Look }
+    }
+
+    /// Keys of the Windows registry, of which the values and the names below are read.
+    pub const fn key(pattern: &'static str) -> Self {
+        Self { pattern, access: Access::Key }
     }
 
     /// How many patterns several lists have together, for [`Self::joined`].
@@ -133,7 +141,19 @@ impl ReadList {
 
     /// Adds a pattern that the host's administrator wrote.
     pub fn add(&mut self, pattern: &str, access: Access) {
-        self.patterns.push(Pattern { parts: parts(pattern).map(Into::into).collect(), access });
+        let parts = match access {
+            Access::Key => key_parts(pattern).map(Into::into).collect(),
+            Access::Look | Access::Read => parts(pattern).map(Into::into).collect(),
+        };
+        self.patterns.push(Pattern { parts, access });
+    }
+
+    /// Whether a key of the registry may be read. Keys on the way to a listed one may not: unlike a
+    /// directory on the way to a file, nothing has to be followed there.
+    pub fn may_read_key(&self, key: &str) -> bool {
+        let folded: Vec<String> = key_parts(key).collect();
+        let key: Vec<&str> = folded.iter().map(String::as_str).collect();
+        self.patterns.iter().any(|it| it.access == Access::Key && fits(&it.parts, &key))
     }
 
     /// Whether the content of a file at that path may be read.
@@ -159,7 +179,7 @@ impl ReadList {
         // A name that is not UTF-8 is on no list but a starred one, and replacement does not change that.
         let text = path.to_string_lossy();
         let path: Vec<&str> = parts(&text).collect();
-        self.patterns.iter().any(|it| allows(it, &path))
+        self.patterns.iter().filter(|it| it.access != Access::Key).any(|it| allows(it, &path))
     }
 }
 
@@ -196,6 +216,11 @@ fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|it| !it.is_empty() && *it != ".")
 }
 
+/// The parts of a key's path, in the one case in which they are compared.
+fn key_parts(key: &str) -> impl Iterator<Item = String> {
+    key.split('\\').filter(|it| !it.is_empty()).map(str::to_lowercase)
+}
+
 /// Whether a part of a path fits a part of a pattern; `*` stands for any text.
 fn part_fits(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
@@ -216,6 +241,16 @@ fn part_fits(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_key_is_read_in_any_case_and_its_parents_are_not() {
+        let list = ReadList::new(&[Reads::key(r"HKLM\SOFTWARE\Vendor\*\Setup"), Reads::content("etc/passwd")]);
+        assert!(list.may_read_key(r"hklm\Software\VENDOR\17\setup"));
+        for key in [r"HKLM\SOFTWARE\Vendor\17", r"HKLM\SOFTWARE\Vendor\17\Setup\Keys", r"etc\passwd"] {
+            assert!(!list.may_read_key(key), "{key}");
+        }
+        assert!(!list.may_read(Path::new("HKLM/SOFTWARE/Vendor/17/Setup")), "a key is no file");
+    }
 
     fn list() -> ReadList {
         ReadList::new(&[

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use holdpoint_common::row::{Coverage, Row};
 
 use super::shared::Shared;
+use crate::host::registry::{Data, Registry, Value};
 use crate::host::{Facts, Host, Listing, is_absent};
 
 /// Most reasons that one probe gives; the rest is counted.
@@ -152,6 +153,35 @@ impl<'a> Look<'a> {
         self.facts(path).is_some()
     }
 
+    /// One value of a key of the registry; `None` when it could not be read, for whatever reason.
+    pub fn registry_value(&mut self, key: &str, name: &str) -> Option<Data> {
+        let result = self.registry(|it| it.value(key, name));
+        self.note(&value_name(key, name), result)
+    }
+
+    /// One value of a key whose row has a state of its own.
+    pub fn registry_outcome(&mut self, key: &str, name: &str) -> Outcome<Data> {
+        let result = self.registry(|it| it.value(key, name));
+        self.outcome(&value_name(key, name), result)
+    }
+
+    /// The values of a key.
+    pub fn registry_values(&mut self, key: &str) -> Option<Vec<Value>> {
+        let result = self.registry(|it| it.values(key));
+        self.note(key, result)
+    }
+
+    /// Names of the keys directly below a key.
+    pub fn registry_keys(&mut self, key: &str) -> Option<Vec<String>> {
+        let result = self.registry(|it| it.keys(key));
+        self.note(key, result)
+    }
+
+    fn registry<T>(&self, ask: impl FnOnce(&Registry) -> io::Result<T>) -> io::Result<T> {
+        self.in_time()?;
+        self.host.registry.as_ref().map_or_else(|| Err(io::ErrorKind::NotFound.into()), ask)
+    }
+
     /// Counts what became of a source and keeps the reason of a gap.
     pub fn note<T>(&mut self, source: &str, result: io::Result<T>) -> Option<T> {
         match result {
@@ -252,6 +282,10 @@ impl<'a> Look<'a> {
     }
 }
 
+fn value_name(key: &str, name: &str) -> String {
+    format!("{key}\\{name}")
+}
+
 /// Text that says something: trimmed, `None` when nothing is left.
 pub(crate) fn said(text: &str) -> Option<String> {
     let text = text.trim().trim_matches('\0').trim();
@@ -287,6 +321,15 @@ pub(crate) mod tests {
         }
         let host = Host::captured(dir.path(), agent());
         (dir, host)
+    }
+
+    /// A captured Windows machine that has these keys and no files. The text is an export of the
+    /// registry, as regedit writes it; its first line may be left out.
+    pub(crate) fn windows_host(reg: &str) -> (tempfile::TempDir, Host) {
+        const FIRST: &str = "Windows Registry Editor Version 5.00";
+        let reg = reg.trim_start();
+        let reg = if reg.starts_with(FIRST) { reg.to_owned() } else { format!("{FIRST}\n{reg}") };
+        host(&[("registry.reg", &reg)])
     }
 
     pub(crate) fn write(dir: &Path, path: &str, content: &[u8]) {
@@ -325,6 +368,32 @@ pub(crate) mod tests {
         let (coverage, faults) = look.finish();
         assert_eq!((coverage.read, coverage.absent, coverage.denied, coverage.failed), (1, 1, 0, 2));
         assert_eq!(faults, ["etc: not a regular file", "etc/hostname: more than 2 bytes"]);
+    }
+
+    #[test]
+    fn keys_of_a_registry_are_counted_as_files_are() {
+        let (_dir, host) = windows_host("[HKEY_LOCAL_MACHINE\\SOFTWARE\\Vendor]\n\"Version\"=\"4.1\"");
+        let budget = ample();
+        let mut look = Look::new(&host, &budget, "test");
+        let key = r"HKLM\SOFTWARE\Vendor";
+        assert_eq!(look.registry_value(key, "VERSION"), Some(Data::Text("4.1".into())));
+        assert_eq!(look.registry_value(key, "Build"), None);
+        assert_eq!(look.registry_keys(r"HKLM\SAM"), None);
+        let (coverage, faults) = look.finish();
+        assert_eq!((coverage.read, coverage.absent, coverage.denied, coverage.failed), (1, 1, 0, 1));
+        assert_eq!(faults, [r"HKLM\SAM: HKLM\SAM holds secrets, which the agent never reads"]);
+    }
+
+    #[test]
+    fn a_broken_export_is_a_reason_for_every_question() {
+        let (_dir, host) = windows_host("[HKLM\\SOFTWARE]\n\"Version\"=4.1");
+        assert_eq!(host.family(), crate::host::Family::Windows);
+        let budget = ample();
+        let mut look = Look::new(&host, &budget, "test");
+        assert_eq!(look.registry_keys("HKLM"), None);
+        let (_, faults) = look.finish();
+        let why = "HKLM: registry.reg: line 3: data is neither text in quotes nor dword:, hex: or hex(type):";
+        assert_eq!(faults, [why]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod probe;
 pub(crate) mod scanner;
 mod shared;
 mod snapshot;
+pub mod windows;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use holdpoint_common::row::{Coverage, MAX_ROW, REPORTED, SectionKind, section_na
 use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section};
 
 use crate::cage::{self, Walls};
-use crate::host::{Host, RUNTIME, ReadList};
+use crate::host::{Family, Host, RUNTIME, ReadList};
 use shared::Shared;
 
 pub use look::{Budget, Look, Outcome, Reading};
@@ -33,13 +34,22 @@ pub use snapshot::{HostIdentity, Snapshot};
 /// than a tenth of a second; at the lowest priority a busy host lets it wait.
 pub const TIME_LIMIT: Duration = Duration::from_mins(2);
 
-/// The tables of probes. `self` is assembled last, from the coverage of these.
-const TABLES: [&[Probe]; 5] =
-    [linux::PROBES, firmware::PROBES, linux::packages::PROBES, linux::live::PROBES, linux::hardening::PROBES];
+/// The tables of probes of a Linux host. `self` is assembled last, from the coverage of these.
+const LINUX: &[&[Probe]] =
+    &[linux::PROBES, firmware::PROBES, linux::packages::PROBES, linux::live::PROBES, linux::hardening::PROBES];
 
-/// Every probe, in the order in which it runs.
+/// Every probe of one family of hosts, in the order in which it runs.
+pub fn probes_of(family: Family) -> impl Iterator<Item = &'static Probe> {
+    let tables = match family {
+        Family::Linux => LINUX,
+        Family::Windows => windows::TABLES,
+    };
+    tables.iter().copied().flatten()
+}
+
+/// Every probe of every family.
 pub fn probes() -> impl Iterator<Item = &'static Probe> {
-    TABLES.into_iter().flatten()
+    [Family::Linux, Family::Windows].into_iter().flat_map(probes_of)
 }
 
 /// All that the program may touch, as published in `READS.md`: every probe's list, and what the
@@ -59,7 +69,7 @@ fn take_as(host: &Host, kinds: &[SectionKind], budget: &Budget, walls: Option<&W
     let mut sections = Vec::new();
     let shared = Rc::default();
     for kind in REPORTED.into_iter().filter(|it| *it != SectionKind::Self_ && kinds.contains(it)) {
-        let probes = probes().filter(|it| it.kind == kind);
+        let probes = probes_of(host.family()).filter(|it| it.kind == kind);
         sections.push(run(kind, probes, host, budget, &shared, &mut coverage));
     }
     if kinds.contains(&SectionKind::Self_) {
@@ -87,6 +97,11 @@ fn run<'a>(
     coverage: &mut Vec<Coverage>,
 ) -> Section {
     let mut parts = Vec::new();
+    let mut probes = probes.peekable();
+    if probes.peek().is_none() {
+        let nothing = format!("this kind of host has no {}", section_name(kind));
+        parts.push(("", Reading::Absent(nothing), Vec::new()));
+    }
     for probe in probes {
         let host = host.limited_to(probe.read_list());
         let mut look = Look::new(&host, budget, probe.name).sharing(shared);

@@ -10,7 +10,7 @@ use holdpoint_common::proto::store::{AssetRecord, SectionState};
 use holdpoint_common::proto::v1::{Outcome, SectionStatus};
 use holdpoint_common::row::{
     AccountRow, FirmwareRow, HardeningRow, ListenerRow, LiveRow, PlatformRow, SectionKind, SelfRow,
-    ServiceRow, SoftwareRow,
+    ServiceRow, SoftwareRow, UpdateRow,
 };
 use holdpoint_common::section::{Digest, InvalidSection, Rows, unpack_delta};
 use prost::Message;
@@ -319,7 +319,8 @@ fn facts(kind: SectionKind, rows: &[Vec<u8>]) -> Result<Facts, String> {
         SectionKind::Live => decoded::<LiveRow>(kind, rows).try_for_each(|it| it.map(drop))?,
         SectionKind::Hardening => decoded::<HardeningRow>(kind, rows).try_for_each(|it| it.map(drop))?,
         SectionKind::Self_ => decoded::<SelfRow>(kind, rows).try_for_each(|it| it.map(drop))?,
-        SectionKind::Unspecified | SectionKind::Updates | SectionKind::Devices => {}
+        SectionKind::Updates => decoded::<UpdateRow>(kind, rows).try_for_each(|it| it.map(drop))?,
+        SectionKind::Unspecified | SectionKind::Devices => {}
     }
     Ok(facts)
 }

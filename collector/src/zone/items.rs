@@ -46,7 +46,8 @@ fn shape(kind: SectionKind) -> Shape {
             value: &["state", "running", "installed"],
         },
         SectionKind::Hardening => Shape::Many { name: &["id", "subject"], value: &["state", "value"] },
-        SectionKind::Unspecified | SectionKind::Updates | SectionKind::Devices => Shape::Unknown,
+        SectionKind::Updates => Shape::Many { name: &["name", "architecture"], value: &["version", "state"] },
+        SectionKind::Unspecified | SectionKind::Devices => Shape::Unknown,
     }
 }
 

@@ -127,6 +127,48 @@ pub struct SoftwareRow {
     /// Build identifier that the linker wrote into a program (ELF note), lower case hexadecimal.
     #[prost(string, optional, tag = "14")]
     pub build_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Windows Installer: code of the product, "{8-4-4-4-12}" in capitals; also where the registry's entry
+    /// says that the installer made it.
+    #[prost(string, optional, tag = "15")]
+    pub product_code: ::core::option::Option<::prost::alloc::string::String>,
+    /// Windows Installer: code that all versions of the product share.
+    #[prost(string, optional, tag = "16")]
+    pub upgrade_code: ::core::option::Option<::prost::alloc::string::String>,
+    /// Windows Installer: patches of the product that are applied, as "NAME (CODE)", in order.
+    #[prost(string, repeated, tag = "17")]
+    pub patches: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// User whose installation it is, where it is not the machine's: a security identifier.
+    #[prost(string, optional, tag = "18")]
+    pub user: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// One thing that servicing installed, or waits to install. On Windows 10 and later the platform's build
+/// and revision decide what is fixed; these rows explain how the host came there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateRow {
+    /// "windows/cbs" (component packages by their state), "windows/history" (outcome of the history,
+    /// replayed in date order), "windows/staged".
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// Package identity without its version, or the title of an update.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "3")]
+    pub version: ::core::option::Option<::prost::alloc::string::String>,
+    /// "KB5040427", where the package or the title says it.
+    #[prost(string, optional, tag = "4")]
+    pub kb: ::core::option::Option<::prost::alloc::string::String>,
+    /// "installed", "install-pending" (not in effect before a restart), "uninstall-pending", "superseded",
+    /// "staged", "removed", "failed".
+    #[prost(string, tag = "5")]
+    pub state: ::prost::alloc::string::String,
+    /// "security-update", "update", "hotfix", "feature", "language", "driver", as the source says it.
+    #[prost(string, optional, tag = "6")]
+    pub kind: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub architecture: ::core::option::Option<::prost::alloc::string::String>,
+    /// Day of installation, "YYYY-MM-DD".
+    #[prost(string, optional, tag = "8")]
+    pub install_date: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -140,13 +182,23 @@ pub struct ServiceRow {
     /// "running", "stopped", "unknown".
     #[prost(string, optional, tag = "4")]
     pub state: ::core::option::Option<::prost::alloc::string::String>,
-    /// "enabled", "disabled", "static", "masked", "generated", "alias".
+    /// "enabled", "disabled", "static", "masked", "generated", "alias" (systemd); "boot", "system",
+    /// "automatic", "delayed", "manual", "disabled" (Windows).
     #[prost(string, optional, tag = "5")]
     pub start_mode: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "6")]
     pub image_path: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "7")]
     pub account: ::core::option::Option<::prost::alloc::string::String>,
+    /// "service" or "driver", where one list holds both.
+    #[prost(string, optional, tag = "8")]
+    pub kind: ::core::option::Option<::prost::alloc::string::String>,
+    /// Version that the image's own resource states: "10.0.19041.4597".
+    #[prost(string, optional, tag = "9")]
+    pub file_version: ::core::option::Option<::prost::alloc::string::String>,
+    /// Company that the image's own resource states; no proof of who made it.
+    #[prost(string, optional, tag = "10")]
+    pub company: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

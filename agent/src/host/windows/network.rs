@@ -1,0 +1,52 @@
+//! Endpoints that are open, adapters, shares.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+
+/// Endpoints that are open, adapters, shares.
+pub trait Network: fmt::Debug + Send + Sync {
+    /// Every adapter, also those that are down.
+    ///
+    /// # Errors
+    /// The system refuses or has more of them than anybody needs.
+    fn adapters(&self) -> io::Result<Vec<Adapter>>;
+
+    /// Every share, hidden ones too.
+    ///
+    /// # Errors
+    /// The system refuses, or the server service does not run (`NotFound`).
+    fn shares(&self) -> io::Result<Vec<Share>>;
+}
+
+/// A network adapter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adapter {
+    /// The name that people gave it.
+    pub name: String,
+    /// What its driver calls it.
+    pub description: String,
+    /// Hardware address, lower case with colons; `None` without one.
+    pub mac: Option<String>,
+    /// Interface type by IANA: 6 is Ethernet, 71 is wireless.
+    pub kind: u32,
+    /// Whether it works now.
+    pub is_up: bool,
+    /// Its addresses, without their prefixes.
+    pub addresses: Vec<IpAddr>,
+    /// Its gateways.
+    pub gateways: Vec<IpAddr>,
+}
+
+/// A share of files or printers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Its name: `C$`.
+    pub name: String,
+    /// Where it leads on this host.
+    pub path: Option<String>,
+    /// Kind by `lmshare.h`: 0 files, 1 printer, 3 interprocess; with 0x8000_0000 hidden.
+    pub kind: u32,
+    /// Its security descriptor, self-relative; `None` where it may not be read.
+    pub descriptor: Option<Vec<u8>>,
+}
