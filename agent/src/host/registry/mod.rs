@@ -8,6 +8,8 @@
 mod captured;
 mod data;
 mod export;
+mod hive;
+mod hives;
 mod lines;
 mod name;
 mod tree;
@@ -125,6 +127,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Source::keys`]; `Unsupported` where the source does not keep it.
     fn written(&self, key: &str) -> io::Result<SystemTime>;
+
+    /// What may be missing from answers about a key although they are no errors, and why: a hive that was
+    /// copied while Windows wrote to it.
+    fn gap(&self, _key: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A registry that probes read and never write.
@@ -180,6 +188,11 @@ impl Registry {
     pub fn written(&self, key: &str) -> io::Result<SystemTime> {
         self.allowed(key)?;
         self.source.written(key)
+    }
+
+    /// What may be missing from answers about a key although they are no errors.
+    pub fn gap(&self, key: &str) -> Option<String> {
+        self.allowed(key).ok().and_then(|()| self.source.gap(key))
     }
 
     fn allowed(&self, key: &str) -> io::Result<()> {
