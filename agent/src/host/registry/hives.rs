@@ -13,7 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::super::root::{HostRoot, is_absent};
-use super::hive::{Found, Hive, time};
+use super::data::time;
+use super::hive::{Found, Hive};
 use super::name::{parts, same};
 use super::{Data, Source, Value};
 

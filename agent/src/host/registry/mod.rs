@@ -10,7 +10,10 @@ mod data;
 mod export;
 mod hive;
 mod hives;
+mod limit;
 mod lines;
+#[cfg(windows)]
+mod live;
 mod name;
 mod tree;
 
@@ -75,6 +78,16 @@ impl Data {
             Self::Number(it) => Some(u64::from(*it)),
             Self::Wide(it) => Some(*it),
             Self::Text(_) | Self::Expand(_) | Self::List(_) | Self::Bytes { .. } => None,
+        }
+    }
+
+    /// About how many bytes it holds in memory.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(it) | Self::Expand(it) => it.len(),
+            Self::Number(_) | Self::Wide(_) => 0,
+            Self::List(all) => all.iter().map(|it| it.len() + size_of::<String>()).sum(),
+            Self::Bytes { bytes, .. } => bytes.len(),
         }
     }
 
@@ -210,6 +223,9 @@ impl Registry {
 
 /// The registry of the system that runs the agent; `None` where it is no Windows.
 pub(super) fn running() -> Option<Registry> {
+    #[cfg(windows)]
+    return Some(Registry::new(live::Running));
+    #[cfg(not(windows))]
     None
 }
 

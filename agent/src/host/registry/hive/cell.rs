@@ -5,13 +5,10 @@
 
 use std::io;
 
+use super::super::limit::{MAX_KEYS, MAX_VALUES};
 use super::field::{u16_at, u32_at, u64_at};
 use super::{Hive, broken};
 
-/// Most keys below one key.
-const MAX_KEYS: u32 = 128 * 1024;
-/// Most values of one key.
-pub(super) const MAX_VALUES: u32 = 64 * 1024;
 /// Most bytes of a key's name: 255 characters, the limit of Windows, or twice that.
 const MAX_KEY_NAME: usize = 510;
 /// Most bytes of a value's name: 16 383 characters.

@@ -18,25 +18,16 @@ mod pages;
 pub(super) mod written;
 
 use std::io;
-use std::time::{Duration, SystemTime};
 
 use super::super::root::HostRoot;
 use super::data::decode;
+use super::limit::{Held, MAX_VALUE};
 use super::name::{fold, same};
 use super::{Data, Value};
 use base::{BLOCK, Base};
 use cell::Entry;
 pub(super) use cell::Key;
 use pages::Pages;
-
-/// Most bytes of one value: the limit of Windows for the standard format ("Registry Element Size Limits").
-const MAX_VALUE: usize = 1024 * 1024;
-/// Most bytes that the names below one key, or the values of one key, may have together.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
-/// What an item of an answer costs beside its text, in bytes.
-const ITEM: usize = 64;
-/// From the beginning of 1601, when Windows counts from, to 1970, in seconds.
-const FROM_1601_TO_1970: u64 = 11_644_473_600;
 
 /// An open hive.
 #[derive(Debug)]
@@ -95,10 +86,10 @@ impl Hive {
 
     /// Names of the keys below a key.
     pub(super) fn keys(&mut self, key: &Key) -> io::Result<Vec<String>> {
-        let (mut names, mut held) = (Vec::new(), 0);
+        let (mut names, mut held) = (Vec::new(), Held::default());
         for entry in self.below(key)? {
             let name = self.key(entry.at)?.name;
-            hold(&mut held, name.len())?;
+            held.add(name.len())?;
             names.push(name);
         }
         Ok(names)
@@ -106,10 +97,10 @@ impl Hive {
 
     /// The values of a key.
     pub(super) fn values(&mut self, key: &Key) -> io::Result<Vec<Value>> {
-        let (mut values, mut held) = (Vec::new(), 0);
+        let (mut values, mut held) = (Vec::new(), Held::default());
         for at in self.value_list(key)? {
             let head = self.value_head(at)?;
-            hold(&mut held, head.name.len() + head.bytes)?;
+            held.add(head.name.len() + head.bytes)?;
             let data = self.data(&head)?;
             values.push(Value { name: head.name, data });
         }
@@ -168,15 +159,6 @@ impl Hive {
     }
 }
 
-/// Counts what an answer holds.
-fn hold(held: &mut usize, more: usize) -> io::Result<()> {
-    *held += ITEM + more;
-    if *held > MAX_ANSWER {
-        return Err(broken(format!("more than {MAX_ANSWER} bytes of names and values in one key")));
-    }
-    Ok(())
-}
-
 fn first_block(file: &super::super::root::Pieces) -> io::Result<[u8; BLOCK]> {
     let mut block = [0; BLOCK];
     file.read_at(0, &mut block).map_err(|cause| match cause.kind() {
@@ -184,17 +166,6 @@ fn first_block(file: &super::super::root::Pieces) -> io::Result<[u8; BLOCK]> {
         _ => cause,
     })?;
     Ok(block)
-}
-
-/// A time as Windows counts it: units of 100 ns since 1601.
-pub(super) fn time(filetime: u64) -> SystemTime {
-    let since_1601 =
-        Duration::from_secs(filetime / 10_000_000) + Duration::from_nanos(filetime % 10_000_000 * 100);
-    let begin = Duration::from_secs(FROM_1601_TO_1970);
-    match since_1601.checked_sub(begin) {
-        Some(later) => SystemTime::UNIX_EPOCH + later,
-        None => SystemTime::UNIX_EPOCH - (begin - since_1601),
-    }
 }
 
 fn broken(why: impl Into<String>) -> io::Error {

@@ -1,8 +1,10 @@
 use super::marvin::Marvin;
 use super::written::{List, WRITTEN, hive, key, log, old_log, opened, place_of, put, seal, wide};
 use super::*;
+use crate::host::registry::data::time;
 use proptest::prelude::*;
 use std::fs;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 fn open(files: &[(&str, &[u8])]) -> (TempDir, io::Result<Hive>) {
