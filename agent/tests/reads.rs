@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use holdpoint_agent::host::{Access, RUNTIME, Reads};
+use holdpoint_agent::host::{Access, CAPTURED, RUNTIME, Reads};
 use holdpoint_agent::scan::probes;
 use holdpoint_common::row::section_name;
 
@@ -34,6 +34,8 @@ fn page() -> String {
     }
     page.push_str("\n## The program itself\n\nStart, threads, name look-up, clock and entropy of the libraries that it is built with.\n\n");
     list(&mut page, RUNTIME);
+    page.push_str("\n## The registry of another root\n\nWith `--root DIR` alone, where that is a Windows: exports of its registry, else its hives and their logs.\n\n");
+    list(&mut page, CAPTURED);
     page
 }
 

@@ -64,6 +64,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("rpm_ndb", rpm_ndb),
     ("rpm_bdb", rpm_bdb),
     ("rpm_header", rpm_header),
+    ("reg", reg),
+    ("hive", hive),
     ("section", section),
     ("delta", delta),
     ("report", report),
@@ -343,15 +345,97 @@ fn rpm_header(bytes: &[u8]) {
 fn scan_only(name: &str, files: &[(&str, &[u8])]) {
     ROOT.with(|root| {
         let root = root.path().join(name);
-        for (path, bytes) in files {
-            let file = root.join(path);
-            if fs::write(&file, bytes).is_err() {
-                fs::create_dir_all(file.parent().unwrap_or(&root)).expect("a directory");
-                fs::write(&file, bytes).expect("a file");
-            }
-        }
+        write_files(&root, files);
         let rpm: Vec<&Probe> = probes().filter(|it| it.name == "linux/rpm").collect();
         scan(&root, SectionKind::Software, &rpm);
+    });
+}
+
+/// An export of a registry.
+fn reg(bytes: &[u8]) {
+    registry("reg", &[("registry.reg", bytes)]);
+}
+
+/// The first block of a hive and its bins without what is empty behind them; from a log's first word on,
+/// what stands in its log. Checksums and hashes are made right: damage would end at the first wrong one.
+fn hive(bytes: &[u8]) {
+    const BLOCK: usize = 512;
+    const BIN: usize = 4096;
+    let starts_log = |it: &[u8]| it == b"HvLE" || it == b"DIRT";
+    let end = bytes.windows(4).position(starts_log).unwrap_or(bytes.len());
+    let (hive, entries) = bytes.split_at(end);
+    let (block, bins) = hive.split_at(BLOCK.min(end));
+    let mut file = block.to_vec();
+    file.resize(BIN, 0);
+    file.extend_from_slice(bins);
+    file.resize(file.len().next_multiple_of(BIN), 0);
+    seal_block(&mut file);
+    let mut log = file[..BLOCK].to_vec();
+    log.copy_within(4..8, 8);
+    log[28] = if entries.starts_with(b"HvLE") { 6 } else { 1 };
+    seal_block(&mut log);
+    log.extend_from_slice(entries);
+    seal_entries(&mut log[BLOCK..]);
+    let name = "Windows/System32/config/SOFTWARE";
+    registry("hive", &[(name, &file), (&format!("{name}.LOG1"), &log)]);
+}
+
+/// Writes the checksum of a hive's first block.
+fn seal_block(file: &mut [u8]) {
+    let words = file[..508].chunks_exact(4).map(|it| it.try_into().map_or(0, u32::from_le_bytes));
+    let sum = words.fold(0, |sum, word| sum ^ word).clamp(1, u32::MAX - 1);
+    file[508..512].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Writes the two hashes of each entry of a hive's log.
+fn seal_entries(mut log: &mut [u8]) {
+    const HEAD: usize = 40;
+    while log.starts_with(b"HvLE") && log.len() >= HEAD {
+        let size = log[4..8].try_into().map_or(0, u32::from_le_bytes);
+        let size = usize::try_from(size).unwrap_or(0).clamp(HEAD, log.len());
+        let (entry, rest) = log.split_at_mut(size);
+        let body = marvin(&entry[HEAD..]);
+        entry[24..32].copy_from_slice(&body.to_le_bytes());
+        let own = marvin(&entry[..32]);
+        entry[32..HEAD].copy_from_slice(&own.to_le_bytes());
+        log = rest;
+    }
+}
+
+/// Marvin32 with the seed of Windows' logs, over whole words.
+fn marvin(bytes: &[u8]) -> u64 {
+    let (mut low, mut high) = (0x7A4E_55C5_u32, 0x82EF_4D88_u32);
+    let words = bytes.chunks_exact(4).map(|it| it.try_into().map_or(0, u32::from_le_bytes));
+    for word in words.chain([0x80, 0]) {
+        low = low.wrapping_add(word);
+        high ^= low;
+        low = low.rotate_left(20).wrapping_add(high);
+        high = high.rotate_left(9) ^ low;
+        low = low.rotate_left(27).wrapping_add(high);
+        high = high.rotate_left(19);
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Reads the registry of a host that has these files and no others, as far down as keys are asked for.
+fn registry(name: &str, files: &[(&str, &[u8])]) {
+    const MOST_KEYS: usize = 64;
+    ROOT.with(|root| {
+        let root = root.path().join(name);
+        write_files(&root, files);
+        let agent = Agent { version: "0.0.0".to_owned(), digest: None, config_digest: None };
+        let registry = Host::captured(root, agent).registry.expect("the files of a registry");
+        let mut keys = vec!["HKLM".to_owned(), "HKU".to_owned()];
+        for _ in 0..MOST_KEYS {
+            let Some(key) = keys.pop() else { break };
+            drop((registry.written(&key), registry.gap(&key)));
+            for value in registry.values(&key).unwrap_or_default() {
+                drop((value.data.text_as_shown(), value.data.type_name()));
+                assert!(registry.value(&key, &value.name).is_ok(), "a value is listed and not found");
+            }
+            let below = registry.keys(&key).unwrap_or_default();
+            keys.extend(below.into_iter().take(MOST_KEYS).map(|it| format!("{key}\\{it}")));
+        }
     });
 }
 
@@ -393,6 +477,17 @@ fn put(paths: &[&str], bytes: &[u8]) {
             }
         }
     });
+}
+
+/// Writes files below a folder.
+fn write_files(root: &Path, files: &[(&str, &[u8])]) {
+    for (path, bytes) in files {
+        let file = root.join(path);
+        if fs::write(&file, bytes).is_err() {
+            fs::create_dir_all(file.parent().unwrap_or(root)).expect("a directory");
+            fs::write(&file, bytes).expect("a file");
+        }
+    }
 }
 
 /// Makes a link in the root, where there is none yet.

@@ -21,10 +21,10 @@ pub use bus::{Answer, Bus};
 pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
 pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict};
-pub use reads::{Access, RUNTIME, ReadList, Reads};
-pub use windows::Windows;
+pub use reads::{Access, CAPTURED, RUNTIME, ReadList, Reads};
 pub use registry::Registry;
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
+pub use windows::Windows;
 
 /// One machine to look at.
 #[derive(Debug, Clone)]
@@ -102,6 +102,7 @@ impl Host {
         let kernel = live::kernel_mounts(&dir);
         let root = kernel.into_iter().fold(HostRoot::at(dir), HostRoot::hiding);
         let registry = registry::captured(&root);
+        let root = if registry.is_some() { root.ignoring_case() } else { root };
         Self { root, live: None, registry, windows: None, agent }
     }
 }

@@ -117,10 +117,30 @@ pub const RUNTIME: &[Reads] = &[
     Reads::content("usr/share/zoneinfo/**"),
 ];
 
+/// What is read of another root (`scan --root DIR`) that is a Windows: the files of its registry, opened
+/// before any probe runs and by no probe. `SAM` and `SECURITY` are not among them.
+pub const CAPTURED: &[Reads] = &[
+    Reads::content("registry.reg"),
+    Reads::content("registry"),
+    Reads::content("registry/*.reg"),
+    Reads::content("Windows/System32/config/SOFTWARE"),
+    Reads::content("Windows/System32/config/SOFTWARE.LOG*"),
+    Reads::content("Windows/System32/config/SYSTEM"),
+    Reads::content("Windows/System32/config/SYSTEM.LOG*"),
+    Reads::content("Windows/System32/config/DEFAULT"),
+    Reads::content("Windows/System32/config/DEFAULT.LOG*"),
+    // The profiles that `ProfileList` names, which are elsewhere where an administrator moved them.
+    Reads::content("Users/*/NTUSER.DAT"),
+    Reads::content("Users/*/NTUSER.DAT.LOG*"),
+    Reads::content("Windows/ServiceProfiles/*/NTUSER.DAT"),
+    Reads::content("Windows/ServiceProfiles/*/NTUSER.DAT.LOG*"),
+];
+
 /// The patterns of one probe, ready to be asked.
 #[derive(Clone, Default)]
 pub struct ReadList {
     patterns: Vec<Pattern>,
+    ignores_case: bool,
 }
 
 #[derive(Clone)]
@@ -139,8 +159,20 @@ impl ReadList {
         list
     }
 
+    /// The same list, where a path fits in any case, as on Windows.
+    #[must_use]
+    pub fn ignoring_case(mut self) -> Self {
+        self.ignores_case = true;
+        for part in self.patterns.iter_mut().flat_map(|it| &mut it.parts) {
+            *part = part.to_lowercase().into();
+        }
+        self
+    }
+
     /// Adds a pattern that the host's administrator wrote.
     pub fn add(&mut self, pattern: &str, access: Access) {
+        let lower = self.ignores_case.then(|| pattern.to_lowercase());
+        let pattern = lower.as_deref().unwrap_or(pattern);
         let parts = match access {
             Access::Key => key_parts(pattern).map(Into::into).collect(),
             Access::Look | Access::Read => parts(pattern).map(Into::into).collect(),
@@ -177,7 +209,10 @@ impl ReadList {
 
     fn any(&self, path: &Path, allows: impl Fn(&Pattern, &[&str]) -> bool) -> bool {
         // A name that is not UTF-8 is on no list but a starred one, and replacement does not change that.
-        let text = path.to_string_lossy();
+        let mut text = path.to_string_lossy();
+        if self.ignores_case {
+            text = text.to_lowercase().into();
+        }
         let path: Vec<&str> = parts(&text).collect();
         self.patterns.iter().filter(|it| it.access != Access::Key).any(|it| allows(it, &path))
     }
@@ -244,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_key_is_read_in_any_case_and_its_parents_are_not() {
-        let list = ReadList::new(&[Reads::key(r"HKLM\SOFTWARE\Vendor\*\Setup"), Reads::content("etc/passwd")]);
+        let list =
+            ReadList::new(&[Reads::key(r"HKLM\SOFTWARE\Vendor\*\Setup"), Reads::content("etc/passwd")]);
         assert!(list.may_read_key(r"hklm\Software\VENDOR\17\setup"));
         for key in [r"HKLM\SOFTWARE\Vendor\17", r"HKLM\SOFTWARE\Vendor\17\Setup\Keys", r"etc\passwd"] {
             assert!(!list.may_read_key(key), "{key}");

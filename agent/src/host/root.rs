@@ -7,12 +7,16 @@
 //! With a read list ([`HostRoot::limited_to`]) only what is on it can be touched, judged by where a
 //! path ends after all links: a link cannot lead to a file that nobody agreed to.
 //!
+//! Windows does not tell names apart by their case, and a captured Windows is often looked at through a
+//! file system that does: such a root ([`HostRoot::ignoring_case`]) finds a name in any case where it is
+//! not there as it was asked for, and its read list is compared in the same way.
+//!
 //! It does not defend against a link that is swapped between resolving and opening; the last
 //! component is opened without following links, and probes prefer paths that only
 //! administrators can write. Where reading a link is refused, the later open reports the true error.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf, Prefix};
@@ -33,6 +37,8 @@ const MAX_DIRECTORIES: usize = 4_096;
 
 /// What Windows says of a file that is no link: `ERROR_NOT_A_REPARSE_POINT` of winerror.h.
 const NO_LINK: i32 = 4390;
+/// Most names of a directory that are looked through for one in another case; `WinSxS` has some ten thousand.
+const MAX_SOUGHT: usize = 128 * 1024;
 
 /// Most bytes that the names of one listing may have: they are held in memory together.
 const MAX_NAMES: usize = 4 * 1024 * 1024;
@@ -42,6 +48,7 @@ const MAX_NAMES: usize = 4 * 1024 * 1024;
 pub struct HostRoot {
     dir: PathBuf,
     hidden: Vec<&'static str>,
+    ignores_case: bool,
     reads: Option<Arc<Limits>>,
 }
 
@@ -120,7 +127,7 @@ pub struct Listing<'a> {
 impl HostRoot {
     /// The tree below a directory.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), hidden: Vec::new(), reads: None }
+        Self { dir: dir.into(), hidden: Vec::new(), ignores_case: false, reads: None }
     }
 
     /// Leaves out one top-level directory, as if it were not there.
@@ -130,9 +137,17 @@ impl HostRoot {
         self
     }
 
+    /// The same tree, where names are found in any case, as Windows finds them. Of several names that
+    /// differ in case alone, the one asked for is taken, else the first in order.
+    #[must_use]
+    pub fn ignoring_case(self) -> Self {
+        Self { ignores_case: true, ..self }
+    }
+
     /// The same tree, of which only what is on a list can be touched.
     #[must_use]
     pub fn limited_to(&self, reads: ReadList) -> Self {
+        let reads = if self.ignores_case { reads.ignoring_case() } else { reads };
         let limits = Limits { reads, directories: Mutex::default() };
         Self { reads: Some(Arc::new(limits)), ..self.clone() }
     }
@@ -273,6 +288,38 @@ impl HostRoot {
         }
     }
 
+    /// Refuses what is left out of the tree.
+    fn shown(&self, inside: &Path) -> io::Result<()> {
+        if self.hidden.iter().any(|it| inside == Path::new(it)) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "belongs to the running system"));
+        }
+        Ok(())
+    }
+
+    /// The name that a directory has for the last part of a path, in any case.
+    fn spelled(&self, inside: &Path) -> io::Result<Option<OsString>> {
+        // Windows itself has compared already, and would only list.
+        let (Some(name), false) = (inside.file_name().and_then(OsStr::to_str), cfg!(windows)) else {
+            return Ok(None);
+        };
+        let name = name.to_lowercase();
+        let Ok(entries) = fs::read_dir(self.dir.join(inside.parent().unwrap_or(Path::new("")))) else {
+            return Ok(None);
+        };
+        let mut found: Option<OsString> = None;
+        for (at, entry) in entries.enumerate() {
+            if at == MAX_SOUGHT {
+                return Err(io::Error::other(format!("a directory of more than {MAX_SOUGHT} entries")));
+            }
+            let entry = entry?.file_name();
+            let is_same = entry.to_str().is_some_and(|it| it.to_lowercase() == name);
+            if is_same && found.as_ref().is_none_or(|it| entry < *it) {
+                found = Some(entry);
+            }
+        }
+        Ok(found)
+    }
+
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let mut links_left = MAX_LINKS;
         let mut inside = PathBuf::new();
@@ -287,14 +334,19 @@ impl HostRoot {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "a name with a colon"));
             }
             inside.push(&part);
-            if self.hidden.iter().any(|it| inside == Path::new(it)) {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "belongs to the running system"));
-            }
+            self.shown(&inside)?;
             // What comes last is what the caller asks for, and is always asked anew.
             if !rest.is_empty() && self.is_known_directory(&inside) {
                 continue;
             }
-            let target = match fs::read_link(self.dir.join(&inside)) {
+            let mut target = fs::read_link(self.dir.join(&inside));
+            if self.ignores_case && matches!(&target, Err(cause) if is_absent(cause)) {
+                let Some(spelled) = self.spelled(&inside)? else { continue };
+                inside.set_file_name(spelled);
+                self.shown(&inside)?;
+                target = fs::read_link(self.dir.join(&inside));
+            }
+            let target = match target {
                 Ok(target) => target,
                 Err(cause) => {
                     if is_no_link(&cause) && !rest.is_empty() {
@@ -613,6 +665,54 @@ mod tests {
             assert!(root.facts(path).is_err() && root.pieces(path).is_err());
         }
         assert!(root.list("etc", 100).is_err());
+    }
+
+    #[test]
+    fn a_captured_windows_is_found_in_any_case_and_kept_to_its_list_in_any_case() {
+        let (dir, root) = tree();
+        let config = dir.path().join("root/WINDOWS/system32/Config");
+        fs::create_dir_all(&config).unwrap();
+        fs::write(config.join("Software"), "hive").unwrap();
+        fs::write(config.join("SAM"), "secret").unwrap();
+        symlink("/windows/SYSTEM32", dir.path().join("root/link")).unwrap();
+        let path = "Windows/System32/config/SOFTWARE";
+        assert!(is_absent(&root.read(path, 10).unwrap_err()), "other systems tell names apart");
+        let root = root.ignoring_case();
+        let list = ["windows/system32/config/software", "etc"].map(Reads::content);
+        let limited = root.limited_to(ReadList::new(&list));
+        for root in [&root, &limited] {
+            for path in [path, "LINK/config/Software", "windows/../WINDOWS/system32/CONFIG/software"] {
+                assert_eq!(root.read(path, 10).unwrap(), b"hive", "{path}");
+            }
+        }
+        assert!(is_absent(&root.read("Windows/System32/nothing/x", 10).unwrap_err()));
+        assert!(root.read("Windows/System32/config/sam", 10).is_ok());
+        let refused = limited.read("Windows/System32/config/sam", 10).unwrap_err();
+        assert!(refused.to_string().contains("read list"), "{refused}");
+    }
+
+    #[test]
+    fn of_names_that_differ_in_case_the_one_asked_for_is_taken_then_the_first() {
+        let (dir, root) = tree();
+        for name in ["A", "a"] {
+            fs::write(dir.path().join("root/etc").join(name), name).unwrap();
+        }
+        let root = root.ignoring_case();
+        assert_eq!(
+            (root.read("ETC/a", 1).unwrap(), root.read("ETC/A", 1).unwrap()),
+            (b"a".into(), b"A".into())
+        );
+        fs::write(dir.path().join("root/etc/Äx"), "1").unwrap();
+        fs::write(dir.path().join("root/etc/äX"), "2").unwrap();
+        assert_eq!(root.read("etc/ÄX", 1).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_hidden_directory_is_absent_in_any_case() {
+        let (dir, root) = tree();
+        fs::create_dir(dir.path().join("root/proc")).unwrap();
+        let root = root.ignoring_case().hiding("proc");
+        assert!(!root.exists("proc") && !root.exists("PROC"));
     }
 
     #[test]

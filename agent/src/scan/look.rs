@@ -8,7 +8,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use holdpoint_common::row::{Coverage, Row};
 
@@ -99,13 +99,23 @@ pub struct Look<'a> {
     coverage: Coverage,
     faults: Vec<String>,
     more_faults: usize,
+    /// What is missing from the registry, said once for each of its files.
+    registry_gaps: Vec<String>,
 }
 
 impl<'a> Look<'a> {
     /// A view that has asked for nothing yet.
     pub fn new(host: &'a Host, budget: &'a Budget, probe: &str) -> Self {
         let coverage = Coverage { probe: probe.to_owned(), ..Coverage::default() };
-        Self { host, shared: Rc::default(), budget, coverage, faults: Vec::new(), more_faults: 0 }
+        Self {
+            host,
+            shared: Rc::default(),
+            budget,
+            coverage,
+            faults: Vec::new(),
+            more_faults: 0,
+            registry_gaps: Vec::new(),
+        }
     }
 
     /// The same view, which knows what other probes of this scan read already.
@@ -155,31 +165,45 @@ impl<'a> Look<'a> {
 
     /// One value of a key of the registry; `None` when it could not be read, for whatever reason.
     pub fn registry_value(&mut self, key: &str, name: &str) -> Option<Data> {
-        let result = self.registry(|it| it.value(key, name));
+        let result = self.registry(key, |it| it.value(key, name));
         self.note(&value_name(key, name), result)
     }
 
     /// One value of a key whose row has a state of its own.
     pub fn registry_outcome(&mut self, key: &str, name: &str) -> Outcome<Data> {
-        let result = self.registry(|it| it.value(key, name));
+        let result = self.registry(key, |it| it.value(key, name));
         self.outcome(&value_name(key, name), result)
     }
 
     /// The values of a key.
     pub fn registry_values(&mut self, key: &str) -> Option<Vec<Value>> {
-        let result = self.registry(|it| it.values(key));
+        let result = self.registry(key, |it| it.values(key));
         self.note(key, result)
     }
 
     /// Names of the keys directly below a key.
     pub fn registry_keys(&mut self, key: &str) -> Option<Vec<String>> {
-        let result = self.registry(|it| it.keys(key));
+        let result = self.registry(key, |it| it.keys(key));
         self.note(key, result)
     }
 
-    fn registry<T>(&self, ask: impl FnOnce(&Registry) -> io::Result<T>) -> io::Result<T> {
+    /// When a key or one of its values last changed.
+    pub fn registry_written(&mut self, key: &str) -> Option<SystemTime> {
+        let result = self.registry(key, |it| it.written(key));
+        self.note(key, result)
+    }
+
+    fn registry<T>(&mut self, key: &str, ask: impl FnOnce(&Registry) -> io::Result<T>) -> io::Result<T> {
         self.in_time()?;
-        self.host.registry.as_ref().map_or_else(|| Err(io::ErrorKind::NotFound.into()), ask)
+        let Some(registry) = self.host.registry.as_ref() else { return Err(io::ErrorKind::NotFound.into()) };
+        let result = ask(registry);
+        if let Some(gap) = registry.gap(key)
+            && !self.registry_gaps.contains(&gap)
+        {
+            self.fault(gap.clone());
+            self.registry_gaps.push(gap);
+        }
+        result
     }
 
     /// Counts what became of a source and keeps the reason of a gap.

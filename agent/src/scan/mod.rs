@@ -23,7 +23,7 @@ use holdpoint_common::row::{Coverage, MAX_ROW, REPORTED, SectionKind, section_na
 use holdpoint_common::section::{MAX_REASON, MAX_REASONS, MAX_ROWS, Rows, Section};
 
 use crate::cage::{self, Walls};
-use crate::host::{Family, Host, RUNTIME, ReadList};
+use crate::host::{CAPTURED, Family, Host, RUNTIME, ReadList};
 use shared::Shared;
 
 pub use look::{Budget, Look, Outcome, Reading};
@@ -35,8 +35,13 @@ pub use snapshot::{HostIdentity, Snapshot};
 pub const TIME_LIMIT: Duration = Duration::from_mins(2);
 
 /// The tables of probes of a Linux host. `self` is assembled last, from the coverage of these.
-const LINUX: &[&[Probe]] =
-    &[linux::PROBES, firmware::PROBES, linux::packages::PROBES, linux::live::PROBES, linux::hardening::PROBES];
+const LINUX: &[&[Probe]] = &[
+    linux::PROBES,
+    firmware::PROBES,
+    linux::packages::PROBES,
+    linux::live::PROBES,
+    linux::hardening::PROBES,
+];
 
 /// Every probe of one family of hosts, in the order in which it runs.
 pub fn probes_of(family: Family) -> impl Iterator<Item = &'static Probe> {
@@ -52,10 +57,10 @@ pub fn probes() -> impl Iterator<Item = &'static Probe> {
     [Family::Linux, Family::Windows].into_iter().flat_map(probes_of)
 }
 
-/// All that the program may touch, as published in `READS.md`: every probe's list, and what the
-/// libraries read that it is built with. Its state directory and the paths of `facts.d` come on top.
+/// All that the program may touch, as published in `READS.md`: every probe's list, what the
+/// libraries read that it is built with, and the registry of a captured Windows. Its state directory and the paths of `facts.d` come on top.
 pub fn read_list() -> ReadList {
-    ReadList::new(probes().flat_map(|it| it.reads.iter().copied().flatten()).chain(RUNTIME))
+    ReadList::new(probes().flat_map(|it| it.reads.iter().copied().flatten()).chain(RUNTIME).chain(CAPTURED))
 }
 
 /// Looks at the given sections of a host, within a time.

@@ -1,12 +1,13 @@
 //! The registry of a machine that does not run.
 //!
-//! An export beside the files is taken before hives: whoever made it said what to look at. It is
+//! Its hive files stand where its Windows had them ([`super::hives`]). An export beside the files is taken before hives: whoever made it said what to look at. It is
 //! `registry.reg` in the root's top folder, and every `registry/*.reg`, merged in the order of names.
 
 use std::io::{self, BufReader, Read};
 use std::time::SystemTime;
 
 use super::super::root::{HostRoot, is_absent};
+use super::hives::{Hives, SOFTWARE, SYSTEM};
 use super::{Data, Registry, Source, Tree, Value};
 
 /// An export in the top folder of a captured machine.
@@ -22,7 +23,12 @@ const MAX_EXPORT: u64 = 64 * 1024 * 1024;
 /// the root is no Windows.
 pub(in super::super) fn captured(root: &HostRoot) -> Option<Registry> {
     match exported(root) {
-        Ok(tree) => tree.map(Registry::new),
+        Ok(Some(tree)) => Some(Registry::new(tree)),
+        Ok(None) => {
+            let root = root.clone().ignoring_case();
+            let is_windows = [SOFTWARE, SYSTEM].iter().any(|it| root.exists(it));
+            is_windows.then(|| Registry::new(Hives::new(root)))
+        }
         Err(why) => Some(Registry::new(Broken(why))),
     }
 }

@@ -5,6 +5,8 @@
 //! bytes with the number of the type, so that no reader mistakes it for what it says to be.
 //! Types: `winnt.h`, and "Registry Value Types" in the Windows documentation.
 
+use std::time::{Duration, SystemTime};
+
 use super::Data;
 
 /// `REG_SZ`.
@@ -21,6 +23,8 @@ pub(super) const LIST: u32 = 7;
 pub(super) const WIDE: u32 = 11;
 
 const NUL: u16 = 0;
+/// From the beginning of 1601, when Windows counts from, to 1970, in seconds.
+const FROM_1601_TO_1970: u64 = 11_644_473_600;
 
 /// Reads the bytes of a value by its type.
 pub(super) fn decode(kind: u32, bytes: Vec<u8>) -> Data {
@@ -74,6 +78,17 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
     }
     text.truncate(text.find('\0').unwrap_or(text.len()));
     text
+}
+
+/// A time as Windows counts it: units of 100 ns since 1601.
+pub(super) fn time(filetime: u64) -> SystemTime {
+    let since_1601 =
+        Duration::from_secs(filetime / 10_000_000) + Duration::from_nanos(filetime % 10_000_000 * 100);
+    let begin = Duration::from_secs(FROM_1601_TO_1970);
+    match since_1601.checked_sub(begin) {
+        Some(later) => SystemTime::UNIX_EPOCH + later,
+        None => SystemTime::UNIX_EPOCH - (begin - since_1601),
+    }
 }
 
 /// What regedit calls a type.

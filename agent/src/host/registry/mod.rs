@@ -8,7 +8,12 @@
 mod captured;
 mod data;
 mod export;
+mod hive;
+mod hives;
+mod limit;
 mod lines;
+#[cfg(windows)]
+mod live;
 mod name;
 mod tree;
 
@@ -76,6 +81,16 @@ impl Data {
         }
     }
 
+    /// About how many bytes it holds in memory.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(it) | Self::Expand(it) => it.len(),
+            Self::Number(_) | Self::Wide(_) => 0,
+            Self::List(all) => all.iter().map(|it| it.len() + size_of::<String>()).sum(),
+            Self::Bytes { bytes, .. } => bytes.len(),
+        }
+    }
+
     /// Its type as `regedit` writes it.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -125,6 +140,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Source::keys`]; `Unsupported` where the source does not keep it.
     fn written(&self, key: &str) -> io::Result<SystemTime>;
+
+    /// What may be missing from answers about a key although they are no errors, and why: a hive that was
+    /// copied while Windows wrote to it.
+    fn gap(&self, _key: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A registry that probes read and never write.
@@ -182,6 +203,11 @@ impl Registry {
         self.source.written(key)
     }
 
+    /// What may be missing from answers about a key although they are no errors.
+    pub fn gap(&self, key: &str) -> Option<String> {
+        self.allowed(key).ok().and_then(|()| self.source.gap(key))
+    }
+
     fn allowed(&self, key: &str) -> io::Result<()> {
         if is_secret(key) {
             return Err(io::Error::other(format!("{key} holds secrets, which the agent never reads")));
@@ -197,6 +223,9 @@ impl Registry {
 
 /// The registry of the system that runs the agent; `None` where it is no Windows.
 pub(super) fn running() -> Option<Registry> {
+    #[cfg(windows)]
+    return Some(Registry::new(live::Running));
+    #[cfg(not(windows))]
     None
 }
 

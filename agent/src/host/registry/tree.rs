@@ -202,11 +202,5 @@ fn key_cost(name: &str) -> usize {
 }
 
 fn value_cost(value: &Value) -> usize {
-    let data = match &value.data {
-        Data::Text(it) | Data::Expand(it) => it.len(),
-        Data::Number(_) | Data::Wide(_) => 0,
-        Data::List(all) => all.iter().map(|it| it.len() + size_of::<String>()).sum(),
-        Data::Bytes { bytes, .. } => bytes.len(),
-    };
-    ENTRY + 2 * value.name.len() + data
+    ENTRY + 2 * value.name.len() + value.data.bytes()
 }
