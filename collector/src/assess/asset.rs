@@ -8,6 +8,8 @@ use holdpoint_common::row::PlatformRow;
 use holdpoint_common::section::Digest;
 use prost::Message;
 
+use crate::zone::Grade;
+
 /// Where the rows of a section come from.
 pub trait RowSource: Send + Sync + 'static {
     /// The rows with that digest; `None` when they are not there.
@@ -48,6 +50,8 @@ pub struct Held {
     pub received_ms: Option<i64>,
     /// Sequence of the report that brought them.
     pub sequence: u64,
+    /// How far they can be trusted; `None` when there are none.
+    pub grade: Option<Grade>,
 }
 
 impl Held {
@@ -57,6 +61,7 @@ impl Held {
         status: SectionStatus::Unspecified,
         received_ms: None,
         sequence: 0,
+        grade: None,
     };
 
     fn of(record: &AssetRecord, kind: SectionKind) -> Self {
@@ -74,7 +79,15 @@ impl Held {
             }
             (Some(_), _) => Coverage::Incomplete,
         };
-        Self { digest, coverage, status, received_ms: Some(*received_ms), sequence: *sequence }
+        Self { digest, coverage, status, received_ms: Some(*received_ms), sequence: *sequence, grade: Some(Grade::of(shown)) }
+    }
+}
+
+impl Held {
+    /// When the asset last vouched for these rows: when it called, or when they came, whichever is later. Rows that
+    /// were carried in come without a call.
+    pub fn heard_ms(&self, seen_ms: Option<i64>) -> Option<i64> {
+        seen_ms.max(self.received_ms)
     }
 }
 
@@ -107,6 +120,11 @@ impl AssetFacts {
             platform: Held::of(record, SectionKind::Platform),
             live: Held::of(record, SectionKind::Live),
         })
+    }
+
+    /// When anything was last heard of the asset.
+    pub fn heard_ms(&self, seen_ms: Option<i64>) -> Option<i64> {
+        self.platform.heard_ms(self.software.heard_ms(seen_ms))
     }
 }
 
