@@ -79,7 +79,14 @@ impl Held {
             }
             (Some(_), _) => Coverage::Incomplete,
         };
-        Self { digest, coverage, status, received_ms: Some(*received_ms), sequence: *sequence, grade: Some(Grade::of(shown)) }
+        Self {
+            digest,
+            coverage,
+            status,
+            received_ms: Some(*received_ms),
+            sequence: *sequence,
+            grade: Some(Grade::of(shown)),
+        }
     }
 }
 
@@ -139,6 +146,8 @@ pub struct PlatformFacts {
     pub kernel_running: Option<String>,
     /// The newest kernel on disk.
     pub kernel_newest: Option<String>,
+    /// Something that was installed waits for a restart.
+    pub restart_pending: bool,
     /// Who said so.
     pub source: String,
 }
@@ -147,7 +156,10 @@ impl PlatformFacts {
     /// Reads the one row of a platform section; `None` when there is none or it cannot be read.
     pub fn read(rows: &[Vec<u8>]) -> Option<Self> {
         let row = PlatformRow::decode(rows.first()?.as_slice()).ok()?;
-        let PlatformRow { os_name, os_id, build, kernel_running, kernel_newest, source, .. } = row;
-        Some(Self { os_name: os_name.or(os_id), build, kernel_running, kernel_newest, source })
+        let PlatformRow {
+            os_name, os_id, build, kernel_running, kernel_newest, source, restart_pending, ..
+        } = row;
+        let (os_name, restart_pending) = (os_name.or(os_id), restart_pending == Some(true));
+        Some(Self { os_name, build, kernel_running, kernel_newest, restart_pending, source })
     }
 }

@@ -266,7 +266,8 @@ fn absent<'a>(
         let complete = |held: &Held| held.coverage == Coverage::Complete;
         let looked = match index.subject(number)?.of {
             Of::Requirement(requirement) => {
-                complete(decides(index, facts, Of::Requirement(requirement))) && judge::applies(index, requirement, facts.role.as_deref())
+                complete(decides(index, facts, Of::Requirement(requirement)))
+                    && judge::applies(index, requirement, facts.role.as_deref())
             }
             Of::Entry { product, advisory, .. } => {
                 complete(&facts.software)

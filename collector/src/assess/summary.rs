@@ -50,7 +50,11 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
                     Kind::Csaf
                 }
             };
-            let outcome = weather.over(finding.outcome, kind, page::decides(index, facts, subject.of).heard_ms(seen_ms));
+            let outcome = weather.over(
+                finding.outcome,
+                kind,
+                page::decides(index, facts, subject.of).heard_ms(seen_ms),
+            );
             *by_verdict.entry(outcome.verdict()).or_insert(0) += 1;
             if let Some(reason) = outcome.reason() {
                 *by_reason.entry(reason).or_insert(0) += 1;

@@ -167,7 +167,9 @@ impl<O: Office> KnowledgeService<O> {
         if !is_one_shot(&bytes) {
             return match as_asset {
                 None => self.take_file(by, file, bytes).await,
-                Some(_) => Ok(refused(file, "it is no one-shot of a host, so it is of no asset: leave --as out")),
+                Some(_) => {
+                    Ok(refused(file, "it is no one-shot of a host, so it is of no asset: leave --as out"))
+                }
             };
         }
         let carried = Carried { by, file: file.clone(), bytes, as_asset };

@@ -42,7 +42,7 @@ fn contents() -> Contents {
 /// A file with any head and openings, its digest right and no signature.
 fn forged(head: &OneShotHead, count: u32, sections: &[(SectionPart, &[u8])]) -> Vec<u8> {
     let mut file = [MAGIC.as_slice(), &VERSION.to_le_bytes()].concat();
-    let mut put = |file: &mut Vec<u8>, bytes: &[u8]| {
+    let put = |file: &mut Vec<u8>, bytes: &[u8]| {
         file.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
         file.extend_from_slice(bytes);
     };

@@ -296,6 +296,8 @@ fn the_other_answers_are_as_described() {
         kind: "csaf".into(),
         digest: vec![1],
         skipped: vec!["s".into()],
+        asset: some("a"),
+        grade: some("C"),
         ..Default::default()
     }) {
         import.take("f".into(), taken);

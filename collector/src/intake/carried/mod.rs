@@ -125,9 +125,10 @@ impl OneShots {
     pub async fn take(&self, carried: Carried) -> Result<Kept, NotKept> {
         let _turn = self.turn.lock().await;
         let Carried { by, file, bytes, as_asset } = carried;
-        let (digest, one_shot) = tokio::task::spawn_blocking(move || (Digest::of(&bytes), OneShot::read(&bytes)))
-            .await
-            .map_err(|_| NotKept::Failed(Status::internal("the file could not be read")))?;
+        let (digest, one_shot) =
+            tokio::task::spawn_blocking(move || (Digest::of(&bytes), OneShot::read(&bytes)))
+                .await
+                .map_err(|_| NotKept::Failed(Status::internal("the file could not be read")))?;
         let one_shot = one_shot.map_err(|it| NotKept::Refused(it.to_string()))?;
         if let Some(kept) = self.taken_before(&one_shot, as_asset.as_deref(), digest) {
             return Ok(kept);
@@ -231,7 +232,8 @@ impl OneShots {
                     Opening::Refused { why, .. } => return NotKept::refused(section_refused(kind, &why)),
                 };
                 let incoming = Incoming::Taken { head, payload };
-                let mut resolved = resolve(&store, &facts, &record, incoming, sequence, now_ms).map_err(failed)?;
+                let mut resolved =
+                    resolve(&store, &facts, &record, incoming, sequence, now_ms).map_err(failed)?;
                 if resolved.outcome != Outcome::Stored {
                     return NotKept::refused(section_refused(kind, &resolved.reason));
                 }
@@ -317,7 +319,8 @@ impl OneShots {
         let ahead = host_time_ms.saturating_sub(now_ms);
         let tolerance = i64::try_from(self.zone.settings().clock_tolerance.as_millis()).unwrap_or(i64::MAX);
         let scanned = readable(host_time_ms);
-        (ahead > tolerance).then(|| format!("the host's clock said {scanned}, which is still to come: it is wrong"))
+        (ahead > tolerance)
+            .then(|| format!("the host's clock said {scanned}, which is still to come: it is wrong"))
     }
 
     /// Other assets of the same machine: probably a name that was mistyped.

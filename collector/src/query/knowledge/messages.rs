@@ -5,8 +5,8 @@ use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::import_result;
 
 use crate::assess::FindingView;
-use crate::knowledge::map::Candidate;
 use crate::intake::carried::Kept;
+use crate::knowledge::map::Candidate;
 use crate::knowledge::{FeedState, Kind};
 
 pub(super) fn refused(file: String, reason: impl ToString) -> pb::ImportResult {
