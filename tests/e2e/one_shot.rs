@@ -99,9 +99,9 @@ fn a_signed_scan_is_carried_in_shown_with_its_grade_and_replaced_by_a_report() {
     let events = ask(&host.profile, &["events", id]).to_string();
     assert!(events.contains("second.oneshot") && events.contains("operator/tester"), "{events}");
 
-    let asked = ask(&host.profile, &["rescan", id, "--wait", "0s"]);
-    let (code, _) = host.import(&third, &[]);
-    assert_eq!((code, &asked[0]["answered"]), (Some(0), &false.into()));
+    let rescan = ["--profile", text(&host.profile), "rescan", id, "--wait", "1s"];
+    assert_eq!(run("holdpoint", &rescan).status.code(), Some(1), "nobody is there to answer");
+    assert_eq!(host.import(&third, &[]).0, Some(0));
     let events = ask(&host.profile, &["events", id]);
     assert!(
         events.as_array().unwrap().iter().all(|it| it["kind"] != "rescan"),
