@@ -127,7 +127,7 @@ impl<O: Office> KnowledgeService<O> {
         let prepared = blocking(move || library.prepare(&name, bytes, &who, now_ms)).await?;
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => return Ok(refused(file, error)),
+            Err(error) => return Ok(refused(file, &error.to_string())),
         };
         let Prepared { digest, kind, items, unchanged, .. } = prepared;
         let txn = std::mem::replace(&mut prepared.txn, Txn::admin());
@@ -175,7 +175,7 @@ impl<O: Office> KnowledgeService<O> {
         let carried = Carried { by, file: file.clone(), bytes, as_asset };
         match self.office.bring(carried).await {
             Ok(kept) => Ok(one_shot_message(file, kept)),
-            Err(NotKept::Refused(why)) => Ok(refused(file, why)),
+            Err(NotKept::Refused(why)) => Ok(refused(file, &why)),
             Err(NotKept::Failed(status)) => Err(status),
         }
     }
@@ -269,7 +269,7 @@ impl<O: Office> Service for KnowledgeService<O> {
         let pb::ImportHeader { file, size, as_asset } = header;
         let file = file_name(&file);
         if usize::try_from(size).map_or(true, |it| it > MAX_FILE) {
-            return Ok(Response::new(refused(file, ImportError::TooLarge)));
+            return Ok(Response::new(refused(file, &ImportError::TooLarge.to_string())));
         }
         // The announced size is a wish of the peer: memory grows with what arrives.
         let mut bytes = Vec::new();
@@ -278,7 +278,7 @@ impl<O: Office> Service for KnowledgeService<O> {
                 return Err(Status::invalid_argument("after the header an import has bytes only"));
             };
             if bytes.len() + more.len() > MAX_FILE {
-                return Ok(Response::new(refused(file, ImportError::TooLarge)));
+                return Ok(Response::new(refused(file, &ImportError::TooLarge.to_string())));
             }
             bytes.extend_from_slice(&more);
         }

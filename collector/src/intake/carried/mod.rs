@@ -32,7 +32,7 @@ use super::parse::{Header, Opening, Speaker, kind_name, known_kind, opening, spe
 use super::receive::Incoming;
 use super::resolve::{KnownFacts, Resolved, resolve};
 use crate::audit::Act;
-use crate::store::{StoreError, Txn};
+use crate::store::Txn;
 use crate::zone::items::bounded;
 use crate::zone::{Grade, Zone, amend, event, status_of};
 use origin::Origin;
@@ -232,8 +232,8 @@ impl OneShots {
                     Opening::Refused { why, .. } => return NotKept::refused(section_refused(kind, &why)),
                 };
                 let incoming = Incoming::Taken { head, payload };
-                let mut resolved =
-                    resolve(&store, &facts, &record, incoming, sequence, now_ms).map_err(failed)?;
+                let mut resolved = resolve(&store, &facts, &record, incoming, sequence, now_ms)
+                    .map_err(|it| NotKept::Failed(status_of(&it)))?;
                 if resolved.outcome != Outcome::Stored {
                     return NotKept::refused(section_refused(kind, &resolved.reason));
                 }
@@ -341,10 +341,6 @@ const ROW_COST: usize = 24;
 
 fn section_refused(kind: i32, why: &str) -> String {
     format!("its section {} cannot be taken: {why}", kind_name(kind))
-}
-
-fn failed(cause: StoreError) -> NotKept {
-    NotKept::Failed(status_of(&cause))
 }
 
 /// Whether a file is newer than what is on disk: by its sequence when it is signed, else by the host's clock.

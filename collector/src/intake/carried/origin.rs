@@ -110,8 +110,9 @@ fn signed(
         return NotKept::refused(format!("`{id}` signed it, so it is not of `{}`", bounded(said)));
     }
     let record = zone.asset(&id);
-    let (grace, now_ms) = (zone.settings().grace, zone.now_ms());
-    let grade = match gate::admit_agent(asset, record.as_deref(), &shown, Call::Other, grace, now_ms) {
+    let renewable = zone.settings().grace;
+    let admitted = gate::admit_agent(asset, record.as_deref(), &shown, Call::Other, renewable, zone.now_ms());
+    let grade = match admitted {
         Ok(()) => Grade::C,
         Err(status) if Reason::of(&status) == Some(Reason::Expired) => {
             if said.is_none() {

@@ -9,8 +9,8 @@ use crate::intake::carried::Kept;
 use crate::knowledge::map::Candidate;
 use crate::knowledge::{FeedState, Kind};
 
-pub(super) fn refused(file: String, reason: impl ToString) -> pb::ImportResult {
-    let reason = reason.to_string();
+pub(super) fn refused(file: String, reason: &str) -> pb::ImportResult {
+    let reason = reason.to_owned();
     pb::ImportResult { result: Some(import_result::Result::Refused(pb::Refused { file, reason })) }
 }
 
