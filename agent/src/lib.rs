@@ -10,6 +10,7 @@ pub mod command;
 mod enrol;
 pub mod host;
 pub mod link;
+pub mod one_shot;
 pub mod scan;
 pub mod settings;
 pub mod show;

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
-use holdpoint_common::row::REPORTED;
+use holdpoint_common::one_shot::{OneShot, Proof};
+use holdpoint_common::proto::v1::SectionStatus;
+use holdpoint_common::row::{REPORTED, SectionKind};
 use serde_json::Value;
 
 #[expect(clippy::disallowed_methods, reason = "exit codes can only be seen from outside")]
@@ -35,16 +37,32 @@ fn a_scan_is_one_json_document() {
 }
 
 #[test]
-fn a_scan_of_named_sections_goes_to_a_file_alone() {
+fn a_scan_of_named_sections_goes_to_a_file_with_the_machine_that_it_is_of() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("scan.json");
+    let file = dir.path().join("hmi.oneshot");
     let root = fixture("debian-truncated");
     let out = file.to_str().unwrap();
     let output = agent(&["scan", "--root", &root, "--section", "software", "--out", out]);
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
-    let scan: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    assert_eq!(scan["sections"]["software"]["status"], "partial");
-    assert!(scan["sections"]["platform"].is_null());
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("2 sections, unsigned") && said.contains("--as ASSET"), "{said}");
+    let read = OneShot::read(&std::fs::read(file).unwrap()).unwrap();
+    assert!(matches!(read.proof, Proof::Unsigned), "this host's identity is not that of another root");
+    let statuses: Vec<_> = read.sections.iter().map(|it| (it.kind(), it.status())).collect();
+    assert_eq!(statuses[0].0, SectionKind::Platform);
+    assert_eq!(statuses[1..], [(SectionKind::Software, SectionStatus::Partial)]);
+}
+
+#[test]
+fn a_scan_is_printed_and_kept_when_both_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("hmi.oneshot");
+    let root = fixture("debian-hmi");
+    let output = agent(&["scan", "--root", &root, "-o", "json", "--out", out.to_str().unwrap()]);
+    let scan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let read = OneShot::read(&std::fs::read(out).unwrap()).unwrap();
+    assert_eq!(scan["sections"].as_object().unwrap().len(), read.sections.len());
+    assert_eq!(read.host.hostname, "hmi-01");
 }
 
 #[test]
@@ -52,6 +70,9 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
     let (code, said) = ended(&["scan", "--section", "nonsense"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("software"), "{said}");
+    for usage in [&["scan", "--unsigned"][..], &["scan", "--out", "x", "--root", "/", "--state", "/y"]] {
+        assert_eq!(ended(usage).0, Some(2), "{usage:?}");
+    }
     let (code, said) = ended(&["scan", "--root", "/nonexistent/root"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("/nonexistent/root is no directory"), "{said}");

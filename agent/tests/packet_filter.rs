@@ -31,7 +31,7 @@ table inet filter {
 /// One namespace for all steps: scan twice, make traffic, scan, change a rule and a set, scan.
 const STEPS: &str = r#"
 set -eu
-scan() { "$AGENT" scan --section hardening --out "$1"; }
+scan() { "$AGENT" scan --section hardening -o json > "$1"; }
 nft -f rules.nft
 scan 1; scan 2
 ip link set lo up
@@ -45,7 +45,7 @@ scan 5
 nft flush ruleset
 nft -f rules.nft
 scan 6
-setpriv --bounding-set -net_admin --inh-caps -net_admin "$AGENT" scan --section hardening --out 7
+setpriv --bounding-set -net_admin --inh-caps -net_admin "$AGENT" scan --section hardening -o json > 7
 "#;
 
 #[expect(clippy::disallowed_methods, reason = "a namespace is made by the system's own tools")]

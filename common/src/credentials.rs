@@ -15,7 +15,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData, SigningKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
@@ -169,6 +169,17 @@ impl Credentials {
     /// What the leaf certificate says: dates, fingerprint, issuer.
     pub fn leaf(&self) -> Result<Leaf, CredentialsError> {
         Ok(Leaf::read(self.chain.first().ok_or(InvalidLeaf::Malformed)?)?)
+    }
+
+    /// Signs a statement: ECDSA P-256 with SHA-256, ASN.1. The statement says what it is for, because the key
+    /// signs handshakes too.
+    ///
+    /// # Errors
+    /// The key does not work.
+    pub fn sign(&self, statement: &[u8]) -> Result<Vec<u8>, CredentialsError> {
+        KeyPair::from_der_and_sign_algo(&self.key, &PKCS_ECDSA_P256_SHA256)
+            .and_then(|it| it.sign(statement))
+            .map_err(CredentialsError::Key)
     }
 
     /// Trust in the collector of the own zone.

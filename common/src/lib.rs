@@ -11,6 +11,7 @@ pub mod clock;
 pub mod credentials;
 pub mod enrolment;
 pub mod identity;
+pub mod one_shot;
 pub mod private;
 pub mod refusal;
 pub mod row;

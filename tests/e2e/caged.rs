@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use holdpoint_common::one_shot::OneShot;
 use holdpoint_tests::program::{Running, ZoneProcess, ask, run, succeed, text, tool, wait};
 use serde_json::Value;
 
@@ -101,10 +102,15 @@ fn an_agent_that_reports_once_says_that_it_may_not_look() {
 #[test]
 fn a_result_is_written_where_it_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("scan.json");
-    succeed("holdpoint-agent", &["scan", "--section", "accounts", "--out", text(&file)]);
-    let document: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    assert!(document["sections"]["accounts"]["rows"].is_array());
+    let file = dir.path().join("here.oneshot");
+    let state = dir.path().join("state");
+    succeed(
+        "holdpoint-agent",
+        &["scan", "--section", "accounts", "--out", text(&file), "--state", text(&state)],
+    );
+    let read = OneShot::read(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(read.sections.len(), 2, "the platform says which machine it is of");
+    assert!(!state.exists(), "a host that is not enrolled keeps no state");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_collector::knowledge::read;
 use holdpoint_common::identity::Identity;
+use holdpoint_common::one_shot::{OneShot, Proof};
 use holdpoint_common::section::{InvalidSection, Rows, unpack_delta};
 use holdpoint_common::tls::{Anchor, Leaf};
 use holdpoint_common::token::Token;
@@ -70,6 +71,9 @@ fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
     assert!(matches!(Rows::unpack(&bytes("section", "bomb")), Err(InvalidSection::TooLarge)));
     Leaf::read(&CertificateDer::from(bytes("certificate", "leaf"))).unwrap();
     Anchor::new(CertificateDer::from(bytes("certificate", "authority"))).unwrap();
+    let signed = OneShot::read(&bytes("one_shot", "signed")).unwrap();
+    assert!(matches!(signed.proof, Proof::Signed { sequence: 1, .. }));
+    assert_eq!(OneShot::read(&bytes("one_shot", "unsigned")).unwrap().sections.len(), 2);
     assert_eq!(devices(&bytes("dbus", "devices")).unwrap().0.len(), 2);
     for (target, file, items) in
         [("csaf", "valid.json", 3), ("requirements", "valid.csv", 3), ("requirements", "valid.toml", 2)]

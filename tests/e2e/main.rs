@@ -12,6 +12,7 @@ mod hostile;
 mod ingest;
 mod looks_only;
 mod old_kernel;
+mod one_shot;
 mod roots;
 mod tidy;
 mod tour;

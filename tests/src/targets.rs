@@ -21,6 +21,7 @@ use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
+use holdpoint_common::one_shot::{self, OneShot};
 use holdpoint_common::proto::v1::report_part::Part;
 use holdpoint_common::proto::v1::{Delta, JournalEntry, ReportPart, SectionBody, SectionKind, SectionPart};
 use holdpoint_common::row::{MAX_ROW, SoftwareRow, to_json};
@@ -69,6 +70,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("section", section),
     ("delta", delta),
     ("report", report),
+    ("one_shot", one_shot),
     ("token", token),
     ("identity", identity),
     ("certificate", certificate),
@@ -660,6 +662,24 @@ fn one_line(line: &str) {
 
 fn csaf(bytes: &[u8]) {
     knowledge_file("input.json", bytes);
+}
+
+/// As it is, and with its digest made right, so that what lies behind it is reached.
+fn one_shot(bytes: &[u8]) {
+    let tail = 32 + size_of::<u32>();
+    let said = bytes.len().saturating_sub(tail);
+    let digest = Digest::of(&bytes[..said]);
+    let mended = [&bytes[..said], digest.as_bytes(), &0_u32.to_le_bytes()].concat();
+    for file in [bytes, &mended] {
+        match OneShot::read(file) {
+            Ok(read) => {
+                assert!(read.sections.len() <= one_shot::MAX_SECTIONS);
+                let payloads: usize = read.sections.iter().map(|it| it.payload.len()).sum();
+                assert!(payloads <= file.len(), "more than the file holds");
+            }
+            Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),
+        }
+    }
 }
 
 fn requirements(bytes: &[u8]) {

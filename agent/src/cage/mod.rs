@@ -92,11 +92,12 @@ impl Needs {
         needs
     }
 
-    /// What writing one file needs: it is written beside its place and renamed.
-    pub(crate) fn file(out: Option<&Path>) -> Self {
+    /// What writing one file needs: it is written beside its place and renamed. The state of who signs it, too.
+    pub(crate) fn file(out: Option<&Path>, signer: Option<&Path>) -> Self {
         let named = |it: &Path| if it.as_os_str().is_empty() { ".".into() } else { it.to_owned() };
         let folder = out.and_then(Path::parent).map(named);
-        Self { write: folder.into_iter().collect(), ..Self::default() }
+        let state = signer.map(Path::to_owned);
+        Self { write: folder.into_iter().chain(state).collect(), ..Self::default() }
     }
 }
 
@@ -226,9 +227,11 @@ mod tests {
 
     #[test]
     fn a_result_is_written_in_its_own_directory_alone() {
-        assert_eq!(Needs::file(None).write, Vec::<PathBuf>::new());
-        assert_eq!(Needs::file(Some(Path::new("a.json"))).write, [Path::new(".")]);
-        assert_eq!(Needs::file(Some(Path::new("/x/a.json"))).write, [Path::new("/x")]);
-        assert!(Needs::file(None).ports.is_empty());
+        assert_eq!(Needs::file(None, None).write, Vec::<PathBuf>::new());
+        assert_eq!(Needs::file(Some(Path::new("a")), None).write, [Path::new(".")]);
+        assert_eq!(Needs::file(Some(Path::new("/x/a")), None).write, [Path::new("/x")]);
+        let signed = Needs::file(Some(Path::new("/x/a")), Some(Path::new("/state")));
+        assert_eq!(signed.write, [Path::new("/x"), Path::new("/state")]);
+        assert!(signed.ports.is_empty() && signed.read.is_empty());
     }
 }

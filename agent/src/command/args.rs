@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Enroll(EnrollArgs),
     /// Report to the collector and answer its challenges until stopped.
     Run(RunArgs),
-    /// Look once and print what was found; needs no collector.
+    /// Look once and print what was found, or write it to a file for `holdpoint import`; needs no collector.
     Scan(ScanArgs),
 }
 
@@ -79,6 +79,7 @@ pub(crate) struct StateArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = SCAN_HELP)]
 pub(crate) struct ScanArgs {
     /// Look at another root: a mounted disk, a chroot, an image. Facts that only a running
     /// system knows are then absent.
@@ -89,14 +90,32 @@ pub(crate) struct ScanArgs {
     #[arg(long = "section", value_name = "SECTION", value_parser = section)]
     pub(crate) sections: Vec<SectionKind>,
 
-    /// How the result is printed.
-    #[arg(short, long, value_enum, default_value = "table")]
-    pub(crate) output: Output,
+    /// How the result is printed [default: table, or nothing with --out].
+    #[arg(short, long, value_enum)]
+    pub(crate) output: Option<Output>,
 
-    /// Write the result as JSON to this file instead of printing it.
+    /// Write a one-shot to this file, for a person to carry to the collector (`holdpoint import FILE`).
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+
+    /// Where this host's identity is, which signs the one-shot.
+    #[arg(long = "state", value_name = "DIR", default_value = DEFAULT_STATE, requires = "out", conflicts_with = "root")]
+    pub(crate) state: PathBuf,
+
+    /// Do not sign the one-shot, although this host is enrolled.
+    #[arg(long, requires = "out")]
+    pub(crate) unsigned: bool,
 }
+
+const SCAN_HELP: &str = "\
+Examples:
+  holdpoint-agent scan --section software
+  holdpoint-agent scan -o json > scan.json
+  holdpoint-agent scan --out hmi-01.oneshot
+
+A one-shot is signed when the host is enrolled; the agent's service has to be stopped meanwhile, because
+both number their reports. Of a host that is not enrolled, and of another root, it is unsigned: the
+collector takes it only when an operator says which asset it is of (`holdpoint import --as ASSET FILE`).";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {

@@ -92,7 +92,7 @@ pub enum Remote {
     Software(command::software::Options),
     /// List what happened, newest first.
     Events(command::events::Options),
-    /// Bring in advisories and requirements; the kind of each file is detected.
+    /// Bring in advisories, requirements and carried scans; the kind of each file is detected.
     Import(command::import::Options),
     /// List findings: which asset misses what.
     Status(command::status::Options),

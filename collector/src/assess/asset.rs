@@ -8,6 +8,8 @@ use holdpoint_common::row::PlatformRow;
 use holdpoint_common::section::Digest;
 use prost::Message;
 
+use crate::zone::Grade;
+
 /// Where the rows of a section come from.
 pub trait RowSource: Send + Sync + 'static {
     /// The rows with that digest; `None` when they are not there.
@@ -48,6 +50,8 @@ pub struct Held {
     pub received_ms: Option<i64>,
     /// Sequence of the report that brought them.
     pub sequence: u64,
+    /// How far they can be trusted; `None` when there are none.
+    pub grade: Option<Grade>,
 }
 
 impl Held {
@@ -57,6 +61,7 @@ impl Held {
         status: SectionStatus::Unspecified,
         received_ms: None,
         sequence: 0,
+        grade: None,
     };
 
     fn of(record: &AssetRecord, kind: SectionKind) -> Self {
@@ -74,7 +79,22 @@ impl Held {
             }
             (Some(_), _) => Coverage::Incomplete,
         };
-        Self { digest, coverage, status, received_ms: Some(*received_ms), sequence: *sequence }
+        Self {
+            digest,
+            coverage,
+            status,
+            received_ms: Some(*received_ms),
+            sequence: *sequence,
+            grade: Some(Grade::of(shown)),
+        }
+    }
+}
+
+impl Held {
+    /// When the asset last vouched for these rows: when it called, or when they came, whichever is later. Rows that
+    /// were carried in come without a call.
+    pub fn heard_ms(&self, seen_ms: Option<i64>) -> Option<i64> {
+        seen_ms.max(self.received_ms)
     }
 }
 
@@ -108,6 +128,11 @@ impl AssetFacts {
             live: Held::of(record, SectionKind::Live),
         })
     }
+
+    /// When anything was last heard of the asset.
+    pub fn heard_ms(&self, seen_ms: Option<i64>) -> Option<i64> {
+        self.platform.heard_ms(self.software.heard_ms(seen_ms))
+    }
 }
 
 /// The values of a platform row that requirements look at. Two machines of one image are equal here.
@@ -121,6 +146,8 @@ pub struct PlatformFacts {
     pub kernel_running: Option<String>,
     /// The newest kernel on disk.
     pub kernel_newest: Option<String>,
+    /// Something that was installed waits for a restart.
+    pub restart_pending: bool,
     /// Who said so.
     pub source: String,
 }
@@ -129,7 +156,10 @@ impl PlatformFacts {
     /// Reads the one row of a platform section; `None` when there is none or it cannot be read.
     pub fn read(rows: &[Vec<u8>]) -> Option<Self> {
         let row = PlatformRow::decode(rows.first()?.as_slice()).ok()?;
-        let PlatformRow { os_name, os_id, build, kernel_running, kernel_newest, source, .. } = row;
-        Some(Self { os_name: os_name.or(os_id), build, kernel_running, kernel_newest, source })
+        let PlatformRow {
+            os_name, os_id, build, kernel_running, kernel_newest, source, restart_pending, ..
+        } = row;
+        let (os_name, restart_pending) = (os_name.or(os_id), restart_pending == Some(true));
+        Some(Self { os_name, build, kernel_running, kernel_newest, restart_pending, source })
     }
 }

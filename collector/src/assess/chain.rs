@@ -93,7 +93,7 @@ impl Board {
             judge::covered(nothing, if applies { held.coverage } else { Coverage::Complete })
         });
         chain.push(weather.feed_step(kind));
-        let seen_ms = seen(&facts.id).or(held.received_ms);
+        let seen_ms = held.heard_ms(seen(&facts.id));
         let now = weather.over(outcome, kind, seen_ms);
         if let Some(step) = weather.age_step(seen_ms) {
             chain.push(step);
@@ -106,7 +106,7 @@ impl Board {
         };
         chain.push(Step::new("verdict", format!("{}{reason}{was}", now.verdict())));
         let subject = subject.map(|it| it.text.to_string()).unwrap_or_default();
-        Explanation { subject, outcome: now, chain }
+        Explanation { subject, outcome: now, chain, grade: held.grade }
     }
 }
 
@@ -184,7 +184,8 @@ fn section_step(held: &Held, name: &str) -> Step {
         "section {name}: newest attempt {status}, rows received {received}, sequence {}",
         held.sequence
     );
-    let step = Step::new("section", text);
+    let worth = held.grade.map(|it| format!("; evidence grade {it}: {}", it.meaning())).unwrap_or_default();
+    let step = Step::new("section", text + &worth);
     match held.digest {
         Some(digest) => step.resting_on(digest.to_string()),
         None => step,

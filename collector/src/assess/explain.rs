@@ -1,5 +1,7 @@
 //! The chain from a row to a verdict, as steps that a person can follow and check.
 
+use crate::zone::Grade;
+
 use super::verdict::Outcome;
 
 /// One step of a chain.
@@ -62,4 +64,6 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// How it came about.
     pub chain: Vec<Step>,
+    /// How far the rows that decide can be trusted; `None` when there are none.
+    pub grade: Option<Grade>,
 }

@@ -24,6 +24,7 @@ mod testing;
 mod verdict;
 #[cfg(test)]
 mod verdict_tests;
+pub mod windows;
 
 pub use asset::{AssetFacts, Coverage, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};

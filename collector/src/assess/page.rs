@@ -6,8 +6,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::knowledge::{AllowedAges, FeedState, HeldAdvisory, Kind, Knowledge};
+use crate::zone::Grade;
 
-use super::asset::Coverage;
+use super::asset::{AssetFacts, Coverage, Held};
 use super::board::{LastSeen, OnBoard, State};
 use super::explain::Step;
 use super::index::{Index, Of, SubjectId, at};
@@ -63,6 +64,8 @@ pub struct FindingView {
     pub as_of_ms: Option<i64>,
     /// Age of the newest import of this kind.
     pub feed_age: Duration,
+    /// How far the rows that decide can be trusted; `None` when there are none.
+    pub grade: Option<Grade>,
 }
 
 /// A part of the answer.
@@ -196,8 +199,9 @@ pub(super) fn page(state: &State, filter: &Filter, weather: &Weather, seen: Last
         if before && page.any_open {
             continue;
         }
-        let seen_ms = seen(&facts.id).or(facts.software.received_ms).or(facts.platform.received_ms);
-        if filter.stale.is_some_and(|it| seen_ms.is_some() && weather.quiet(seen_ms) <= it) {
+        let seen_ms = seen(&facts.id);
+        let heard_ms = facts.heard_ms(seen_ms);
+        if filter.stale.is_some_and(|it| heard_ms.is_some() && weather.quiet(heard_ms) <= it) {
             continue;
         }
         let findings = if filter.verdict == Some(Verdict::NoProduct) {
@@ -208,7 +212,8 @@ pub(super) fn page(state: &State, filter: &Filter, weather: &Weather, seen: Last
         for finding in findings {
             let Some(subject) = index.subject(finding.subject) else { continue };
             let kind = kind_of(subject.of);
-            let outcome = weather.over(finding.outcome, kind, seen_ms);
+            let heard_ms = decides(index, facts, subject.of).heard_ms(seen_ms);
+            let outcome = weather.over(finding.outcome, kind, heard_ms);
             if filter.verdict.is_some_and(|it| it != outcome.verdict()) || !is_wanted(finding.subject) {
                 continue;
             }
@@ -240,6 +245,14 @@ fn kind_of(of: Of) -> Kind {
     }
 }
 
+/// The section whose rows decide.
+pub(super) fn decides<'a>(index: &Index, facts: &'a AssetFacts, of: Of) -> &'a Held {
+    match of {
+        Of::Requirement(number) if index.platform.contains(&number) => &facts.platform,
+        Of::Requirement(_) | Of::Entry { .. } => &facts.software,
+    }
+}
+
 /// What was looked for in a complete section and not found: requirements that apply, and products that a valid
 /// rule would have bound.
 fn absent<'a>(
@@ -250,12 +263,11 @@ fn absent<'a>(
     let facts = &on_board.facts;
     let count = u32::try_from(index.subjects.len()).unwrap_or(u32::MAX);
     (0..count).filter_map(move |number| {
-        let complete = |held: &super::asset::Held| held.coverage == Coverage::Complete;
+        let complete = |held: &Held| held.coverage == Coverage::Complete;
         let looked = match index.subject(number)?.of {
             Of::Requirement(requirement) => {
-                let held =
-                    if index.platform.contains(&requirement) { &facts.platform } else { &facts.software };
-                complete(held) && judge::applies(index, requirement, facts.role.as_deref())
+                complete(decides(index, facts, Of::Requirement(requirement)))
+                    && judge::applies(index, requirement, facts.role.as_deref())
             }
             Of::Entry { product, advisory, .. } => {
                 complete(&facts.software)
@@ -289,14 +301,12 @@ fn view(
         outcome: finding.outcome,
         installed: judged.installed(finding).map(str::to_owned),
         required: None,
-        as_of_ms: facts.software.received_ms,
+        as_of_ms: decides(index, facts, of).received_ms,
         feed_age: weather.feed(kind).age,
+        grade: decides(index, facts, of).grade,
     };
     match of {
         Of::Requirement(number) => {
-            if index.platform.contains(&number) {
-                view.as_of_ms = facts.platform.received_ms;
-            }
             if let Some(requirement) = index.requirement(number) {
                 view.required = Some(requirement.required());
                 view.product = Some(requirement.product().to_owned());

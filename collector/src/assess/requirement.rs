@@ -9,6 +9,7 @@ use crate::knowledge::{Requirement, Wanted};
 use super::asset::{Coverage, PlatformFacts};
 use super::explain::{Step, Trace};
 use super::verdict::{Outcome, Reason};
+use super::windows::{self, Fix, Track, WindowsHost};
 
 /// What is installed against the minimum.
 pub(super) fn judge_version(
@@ -118,26 +119,20 @@ pub(super) fn judge_platform(
 
 fn build(requirement: &Requirement, platform: &PlatformFacts, trace: &mut Trace) -> Outcome {
     let installed = platform.build.as_deref();
-    if let (Scheme::Win4, Some(installed)) = (requirement.scheme, installed)
-        && !same_branch(installed, &requirement.minimum)
-    {
-        trace.add(|| {
-            let text = format!(
-                "build {installed} is of another branch than {}: revisions compare only where major.minor.build is equal",
-                requirement.minimum
-            );
-            Step::new("comparison", text)
-        });
-        return Outcome::unknown(Reason::BranchUnknown);
-    }
-    judge_version(requirement, installed, trace)
+    let (Scheme::Win4, Some(build), true) =
+        (requirement.scheme, installed, names_revision(&requirement.minimum))
+    else {
+        return judge_version(requirement, installed, trace);
+    };
+    let host =
+        WindowsHost { build, updates: &[], restart_pending: platform.restart_pending, is_hotpatched: false };
+    let fix = Fix { build: Some(&requirement.minimum), track: Track::Required, update: None };
+    let judged = windows::judge(&host, &[fix], None);
+    trace.add(|| Step::new("comparison", judged.why));
+    judged.outcome
 }
 
-/// Whether two builds are of one branch. A minimum without a revision names a branch and not a revision in it.
-fn same_branch(installed: &str, minimum: &str) -> bool {
-    let parts = |text: &str| -> Vec<String> {
-        text.split('.').map(|it| it.trim_start_matches('0').to_owned()).collect()
-    };
-    let (installed, minimum) = (parts(installed), parts(minimum));
-    minimum.len() < 4 || installed.get(..3) == minimum.get(..3)
+/// A minimum without a revision names a branch and not a revision in it.
+fn names_revision(minimum: &str) -> bool {
+    minimum.split('.').count() > 3
 }

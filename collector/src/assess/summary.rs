@@ -6,7 +6,7 @@ use crate::knowledge::{FeedState, Kind};
 
 use super::board::{LastSeen, State};
 use super::index::Of;
-use super::page::Weather;
+use super::page::{self, Weather};
 use super::row::Match;
 use super::verdict::{Reason, Verdict};
 
@@ -34,7 +34,7 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
     for on_board in state.assets.values() {
         let facts = &on_board.facts;
         let Some(judged) = on_board.judged() else { continue };
-        let seen_ms = seen(&facts.id).or(facts.software.received_ms).or(facts.platform.received_ms);
+        let seen_ms = seen(&facts.id);
         without_rows += u64::from(facts.software.digest.is_none());
         for (sum, count) in installed.iter_mut().zip(judged.matched) {
             *sum += u64::from(count);
@@ -50,7 +50,11 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
                     Kind::Csaf
                 }
             };
-            let outcome = weather.over(finding.outcome, kind, seen_ms);
+            let outcome = weather.over(
+                finding.outcome,
+                kind,
+                page::decides(index, facts, subject.of).heard_ms(seen_ms),
+            );
             *by_verdict.entry(outcome.verdict()).or_insert(0) += 1;
             if let Some(reason) = outcome.reason() {
                 *by_reason.entry(reason).or_insert(0) += 1;

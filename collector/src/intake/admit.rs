@@ -13,7 +13,7 @@ use holdpoint_common::row::SectionKind;
 use holdpoint_common::section::Digest;
 
 use super::parse::{Held, Speaker};
-use crate::zone::{event, gate};
+use crate::zone::{Grade, event, gate};
 use holdpoint_common::clock::readable;
 
 /// Most earlier boot ids that are remembered.
@@ -174,8 +174,8 @@ pub(super) fn section_of(record: &AssetRecord, kind: SectionKind) -> Option<&Hel
 }
 
 /// The sections to ask for: those of which the agent holds other rows, or another status, than
-/// the collector. What was refused is not asked for again until it changes. `known` says
-/// whether rows are stored already.
+/// the collector, and those that the collector has from a carried file alone. What was refused is not
+/// asked for again until it changes. `known` says whether rows are stored already.
 pub(super) fn wanted(
     record: &AssetRecord,
     held: &BTreeMap<SectionKind, Held>,
@@ -184,8 +184,10 @@ pub(super) fn wanted(
 ) -> Vec<Wanted> {
     let differs = |kind: SectionKind, held: &Held| {
         let newest = section_of(record, kind).and_then(newest);
-        let same = newest
-            .is_some_and(|it| it.digest == held.digest.as_bytes() && it.status == i32::from(held.status));
+        let same = newest.is_some_and(|it| {
+            let equal = it.digest == held.digest.as_bytes() && it.status == i32::from(held.status);
+            equal && Grade::of(it).is_link()
+        });
         !same && refused.get(&kind) != Some(&held.digest)
     };
     held.iter()

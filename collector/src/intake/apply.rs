@@ -25,7 +25,7 @@ pub(super) fn apply(
     now_ms: i64,
 ) -> Vec<EventRecord> {
     let mut events = journal(record, header, now_ms);
-    let first = record.sequence == 0;
+    let first = record.sequence == 0 && record.sections.is_empty();
     for section in sections {
         if section.outcome == Outcome::Refused {
             let text = format!("{} was refused: {}", kind_name(section.kind), section.reason);

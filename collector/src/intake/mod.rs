@@ -6,6 +6,7 @@
 
 mod admit;
 mod apply;
+pub mod carried;
 mod copies;
 mod parse;
 mod receive;

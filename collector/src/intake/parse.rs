@@ -211,11 +211,13 @@ pub(super) fn kind_name(kind: i32) -> String {
     known_kind(kind).map_or_else(|| format!("section {kind}"), |it| section_name(it).to_owned())
 }
 
-fn known_kind(kind: i32) -> Option<SectionKind> {
+/// The kind, when this version knows it.
+pub(super) fn known_kind(kind: i32) -> Option<SectionKind> {
     SectionKind::try_from(kind).ok().filter(|&it| it != SectionKind::Unspecified)
 }
 
-fn speaker(
+/// Which machine speaks; lengths that no machine needs are refused.
+pub(super) fn speaker(
     fingerprint: &[u8],
     boot_id: &str,
     agent_version: &str,

@@ -19,6 +19,7 @@ use super::admit::{newest, section_of};
 use super::parse::{Body, SectionHead, kind_name};
 use super::receive::Incoming;
 use crate::store::{NewSection, SectionKey, Store, StoreError};
+use crate::zone::Grade;
 use crate::zone::items::describe;
 
 /// Sections whose facts are remembered.
@@ -141,6 +142,7 @@ pub(super) fn resolve(
                 rows: facts.rows,
                 received_ms: now_ms,
                 sequence,
+                grade: Grade::B.into(),
             };
             Ok(Resolved {
                 kind: kind.into(),
@@ -171,6 +173,7 @@ fn refused(kind: i32, digest: Option<Digest>, why: String, sequence: u64, now_ms
                 rows: 0,
                 received_ms: now_ms,
                 sequence,
+                grade: Grade::B.into(),
             },
             facts: Facts::default(),
             new: Some(NewSection {

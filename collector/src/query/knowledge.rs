@@ -11,6 +11,7 @@ mod zone;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdpoint_common::one_shot::is_one_shot;
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::import_part::Part;
 use holdpoint_common::proto::v1::import_result;
@@ -20,12 +21,15 @@ use tokio_stream::StreamExt;
 use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
 
 use crate::assess::{Board, BoardError, Filter, Verdict};
+use crate::intake::carried::{Carried, Kept, NotKept};
 use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
 use crate::knowledge::{ImportError, Kind, Library, MAX_FILE, Prepared};
 use crate::store::Txn;
 
-use messages::{candidate_message, feed_message, finding_message, refused, rule_message, rule_of};
+use messages::{
+    candidate_message, feed_message, finding_message, one_shot_message, refused, rule_message, rule_of,
+};
 pub use zone::{OpenError, ZoneOffice, open};
 
 /// Longest file name that is kept, in characters.
@@ -80,6 +84,12 @@ pub trait Office: Send + Sync + 'static {
     /// There is none, or several share the name.
     fn asset_id(&self, id_or_name: &str) -> Result<String, Status>;
 
+    /// Takes a one-shot: sections that a person carried in.
+    ///
+    /// # Errors
+    /// It is refused, or cannot be taken now.
+    async fn bring(&self, carried: Carried) -> Result<Kept, NotKept>;
+
     /// Writes a change with its audit entry; returns when it is durable.
     ///
     /// # Errors
@@ -117,7 +127,7 @@ impl<O: Office> KnowledgeService<O> {
         let prepared = blocking(move || library.prepare(&name, bytes, &who, now_ms)).await?;
         let mut prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => return Ok(refused(file, &error)),
+            Err(error) => return Ok(refused(file, &error.to_string())),
         };
         let Prepared { digest, kind, items, unchanged, .. } = prepared;
         let txn = std::mem::replace(&mut prepared.txn, Txn::admin());
@@ -137,8 +147,37 @@ impl<O: Office> KnowledgeService<O> {
                 items,
                 unchanged,
                 skipped,
+                asset: None,
+                grade: None,
             })),
         })
+    }
+
+    /// Takes a file of any kind: knowledge, or a one-shot of a host. `as_asset` is for the latter alone.
+    ///
+    /// # Errors
+    /// The change could not be made durable.
+    pub async fn take_any(
+        &self,
+        by: String,
+        file: String,
+        bytes: Vec<u8>,
+        as_asset: Option<String>,
+    ) -> Result<pb::ImportResult, Status> {
+        if !is_one_shot(&bytes) {
+            return match as_asset {
+                None => self.take_file(by, file, bytes).await,
+                Some(_) => {
+                    Ok(refused(file, "it is no one-shot of a host, so it is of no asset: leave --as out"))
+                }
+            };
+        }
+        let carried = Carried { by, file: file.clone(), bytes, as_asset };
+        match self.office.bring(carried).await {
+            Ok(kept) => Ok(one_shot_message(file, kept)),
+            Err(NotKept::Refused(why)) => Ok(refused(file, &why)),
+            Err(NotKept::Failed(status)) => Err(status),
+        }
     }
 
     /// Tells the board; arranging knowledge takes a moment, so not on an asynchronous thread.
@@ -227,10 +266,10 @@ impl<O: Office> Service for KnowledgeService<O> {
         let Some(pb::ImportPart { part: Some(Part::Header(header)) }) = first else {
             return Err(Status::invalid_argument("the first part of an import is its header"));
         };
-        let pb::ImportHeader { file, size } = header;
+        let pb::ImportHeader { file, size, as_asset } = header;
         let file = file_name(&file);
         if usize::try_from(size).map_or(true, |it| it > MAX_FILE) {
-            return Ok(Response::new(refused(file, &ImportError::TooLarge)));
+            return Ok(Response::new(refused(file, &ImportError::TooLarge.to_string())));
         }
         // The announced size is a wish of the peer: memory grows with what arrives.
         let mut bytes = Vec::new();
@@ -239,14 +278,14 @@ impl<O: Office> Service for KnowledgeService<O> {
                 return Err(Status::invalid_argument("after the header an import has bytes only"));
             };
             if bytes.len() + more.len() > MAX_FILE {
-                return Ok(Response::new(refused(file, &ImportError::TooLarge)));
+                return Ok(Response::new(refused(file, &ImportError::TooLarge.to_string())));
             }
             bytes.extend_from_slice(&more);
         }
         if usize::try_from(size) != Ok(bytes.len()) {
             return Err(Status::invalid_argument("the file arrived with another size than its header says"));
         }
-        self.take_file(by, file, bytes).await.map(Response::new)
+        self.take_any(by, file, bytes, as_asset).await.map(Response::new)
     }
 
     async fn status(
@@ -319,6 +358,7 @@ impl<O: Office> Service for KnowledgeService<O> {
             verdict: told.outcome.verdict().as_str().to_owned(),
             reason: told.outcome.reason().map(|it| it.as_str().to_owned()),
             chain: told.chain.into_iter().map(step).collect(),
+            grade: told.grade.map(|it| it.to_string()),
         }))
     }
 

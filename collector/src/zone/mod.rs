@@ -13,6 +13,7 @@ pub(crate) mod world;
 
 pub mod freshness;
 pub mod gate;
+pub mod grade;
 pub mod items;
 pub mod pace;
 pub mod role;
@@ -40,6 +41,7 @@ use crate::store::{Store, StoreError};
 pub use change::{Assets, amend, event, status_of};
 pub use freshness::{Freshness, Thresholds};
 pub use gate::Call;
+pub use grade::Grade;
 pub use pace::Pace;
 pub use role::Role;
 pub use slot::{Allowances, DeclinedNow};

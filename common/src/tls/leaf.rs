@@ -7,12 +7,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls::RootCertStore;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, SubjectPublicKeyInfo, X509Certificate};
 
 use super::provider;
 use crate::identity::{Identity, InvalidIdentity};
@@ -76,6 +77,16 @@ impl Leaf {
             issuer: parsed.issuer().as_raw().to_vec(),
             public_key: parsed.public_key().raw.to_vec(),
         })
+    }
+
+    /// Whether the certificate's key made this signature (ECDSA P-256 with SHA-256, ASN.1) over a statement.
+    /// Whether anybody has to believe the certificate is another question: see [`Anchor::signed`].
+    pub fn made(&self, statement: &[u8], signature: &[u8]) -> bool {
+        let Ok((_, key)) = SubjectPublicKeyInfo::from_der(&self.public_key) else { return false };
+        // A key of another kind is no point of this curve.
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &key.subject_public_key.data)
+            .verify(statement, signature)
+            .is_ok()
     }
 }
 

@@ -54,6 +54,30 @@ pub struct AssetRecord {
     pub os_version: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(uint32, tag = "23")]
     pub software_count: u32,
+    /// The newest one-shots that were taken, oldest first, at most 16.
+    #[prost(message, repeated, tag = "24")]
+    pub one_shots: ::prost::alloc::vec::Vec<OneShotRecord>,
+}
+/// A one-shot file that was taken. Its sections are in the store, its bytes are not.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OneShotRecord {
+    /// SHA-256 of the file.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub imported_ms: i64,
+    #[prost(string, tag = "4")]
+    pub imported_by: ::prost::alloc::string::String,
+    /// 0 when it is not signed.
+    #[prost(uint64, tag = "5")]
+    pub sequence: u64,
+    /// The host's own clock, Unix milliseconds.
+    #[prost(int64, tag = "6")]
+    pub host_time_ms: i64,
+    #[prost(enumeration = "Grade", tag = "7")]
+    pub grade: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CertificateRecord {
@@ -97,6 +121,9 @@ pub struct SectionState {
     pub received_ms: i64,
     #[prost(uint64, tag = "6")]
     pub sequence: u64,
+    /// Unspecified in what was written before grades were kept: B.
+    #[prost(enumeration = "Grade", tag = "7")]
+    pub grade: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AlarmRecord {
@@ -349,4 +376,48 @@ pub struct BackupRecord {
     /// The engine that it was taken from.
     #[prost(string, tag = "4")]
     pub engine: ::prost::alloc::string::String,
+}
+/// How far evidence can be trusted, best first. Section states of stores that know no grades came over an agent's link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Grade {
+    Unspecified = 0,
+    /// An agent over its link, with a key that cannot leave the machine.
+    A = 1,
+    /// An agent over its link, with a key in a file.
+    B = 2,
+    /// A one-shot that the agent signed.
+    C = 3,
+    /// A one-shot that only a person speaks for.
+    D = 4,
+    /// A person's word.
+    E = 5,
+}
+impl Grade {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GRADE_UNSPECIFIED",
+            Self::A => "GRADE_A",
+            Self::B => "GRADE_B",
+            Self::C => "GRADE_C",
+            Self::D => "GRADE_D",
+            Self::E => "GRADE_E",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GRADE_UNSPECIFIED" => Some(Self::Unspecified),
+            "GRADE_A" => Some(Self::A),
+            "GRADE_B" => Some(Self::B),
+            "GRADE_C" => Some(Self::C),
+            "GRADE_D" => Some(Self::D),
+            "GRADE_E" => Some(Self::E),
+            _ => None,
+        }
+    }
 }

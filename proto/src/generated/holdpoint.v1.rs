@@ -143,6 +143,7 @@ pub struct SoftwareRow {
 }
 /// One thing that servicing installed, or waits to install. On Windows 10 and later the platform's build
 /// and revision decide what is fixed; these rows explain how the host came there.
+#[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateRow {
     /// "windows/cbs" (component packages by their state), "windows/history" (outcome of the history,
@@ -1535,6 +1536,22 @@ pub mod agent_link_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// The first message of a one-shot. There is no field for a challenge: a file that was carried
+/// cannot answer a question that was asked after it was written.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OneShotHead {
+    #[prost(message, optional, tag = "1")]
+    pub host: ::core::option::Option<HostFacts>,
+    /// Higher than that of every report and one-shot of this agent before it; 0 when unsigned.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// The host's wall clock when the scan ended, Unix milliseconds. Shown, and never believed.
+    #[prost(int64, tag = "3")]
+    pub host_time_ms: i64,
+    /// The agent's certificate and its issuer, leaf first, DER; empty when unsigned.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub chain: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Asset {
     #[prost(string, tag = "1")]
@@ -1573,6 +1590,9 @@ pub struct Asset {
     pub sequence: u64,
     #[prost(string, optional, tag = "17")]
     pub boot_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// "A" to "E": how far what is shown can be trusted; of several, the lowest. Absent before any report.
+    #[prost(string, optional, tag = "18")]
+    pub grade: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SectionSummary {
@@ -1591,6 +1611,9 @@ pub struct SectionSummary {
     /// When the rows that are shown were received, Unix milliseconds.
     #[prost(int64, tag = "6")]
     pub received_ms: i64,
+    /// "A" to "E", of the rows that are shown.
+    #[prost(string, optional, tag = "7")]
+    pub grade: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Alarm {
@@ -1646,6 +1669,9 @@ pub struct SectionContent {
     /// Encoded rows in canonical order.
     #[prost(bytes = "vec", repeated, tag = "5")]
     pub rows: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// "A" to "E", of these rows.
+    #[prost(string, optional, tag = "6")]
+    pub grade: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SearchSoftwareRequest {
@@ -1699,7 +1725,7 @@ pub struct Event {
     pub at_ms: i64,
     #[prost(string, tag = "2")]
     pub asset: ::prost::alloc::string::String,
-    /// "enrolled", "renewed", "collector-lost-data", "section-changed", "section-incomplete", "seen-while-away", "rescan", "refused", ...
+    /// "enrolled", "renewed", "collector-lost-data", "section-changed", "section-incomplete", "seen-while-away", "rescan", "refused", "one-shot", ...
     #[prost(string, tag = "3")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
@@ -2784,6 +2810,9 @@ pub struct ImportHeader {
     /// Size of the file in bytes.
     #[prost(uint64, tag = "2")]
     pub size: u64,
+    /// For a one-shot that does not prove by itself which asset it is of: the asset that the caller says it is of.
+    #[prost(string, optional, tag = "3")]
+    pub as_asset: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportResult {
@@ -2804,11 +2833,12 @@ pub mod import_result {
 pub struct Taken {
     #[prost(string, tag = "1")]
     pub file: ::prost::alloc::string::String,
-    /// "csaf", "requirements".
+    /// "csaf", "requirements", "one-shot".
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "3")]
     pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// Product entries, requirements, or sections.
     #[prost(uint32, tag = "4")]
     pub items: u32,
     /// The very same bytes were there already.
@@ -2817,6 +2847,12 @@ pub struct Taken {
     /// Entries that were left out, each with its reason.
     #[prost(string, repeated, tag = "6")]
     pub skipped: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For a one-shot: whose sections they are.
+    #[prost(string, optional, tag = "7")]
+    pub asset: ::core::option::Option<::prost::alloc::string::String>,
+    /// For a one-shot: "C" when it is signed, "D" when only the caller says what it is.
+    #[prost(string, optional, tag = "8")]
+    pub grade: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Refused {
@@ -2891,6 +2927,9 @@ pub struct Finding {
     pub triage: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "15")]
     pub disposition: ::core::option::Option<::prost::alloc::string::String>,
+    /// "A" to "E", of the rows that decide.
+    #[prost(string, optional, tag = "16")]
+    pub grade: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SummarizeRequest {}
@@ -2959,6 +2998,9 @@ pub struct ExplainResponse {
     pub reason: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "5")]
     pub chain: ::prost::alloc::vec::Vec<Step>,
+    /// "A" to "E", of the rows that decide; absent when there are none.
+    #[prost(string, optional, tag = "6")]
+    pub grade: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Step {

@@ -99,6 +99,7 @@ impl Inventory for Fake {
             reasons: vec!["snapd cannot be read".into()],
             digest: rows.digest().to_vec(),
             rows: rows.as_slice().to_vec(),
+            grade: Some("B".into()),
         };
         answer(GetAssetResponse { asset: Some(asset(&id)), sections: vec![software] })
     }
@@ -156,7 +157,7 @@ impl Knowledge for Fake {
         let Some(import_part::Part::Header(header)) = parts.message().await?.and_then(|it| it.part) else {
             return Err(Status::invalid_argument("no header"));
         };
-        let ImportHeader { file, size } = header;
+        let ImportHeader { file, size, as_asset: _ } = header;
         if file.contains("forbidden") {
             return Err(Reason::Role.refuse("needs the role engineer"));
         }

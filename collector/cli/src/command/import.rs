@@ -1,4 +1,4 @@
-//! `import`: carries files to the collector, part by part.
+//! `import`: carries files to the collector, part by part: knowledge, and scans of hosts.
 //!
 //! Directories are walked, links to directories are not followed. A file that the collector
 //! refuses, or that cannot be read, is reported and the next one follows; only a collector that
@@ -38,19 +38,26 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// `import`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  holdpoint import requirements.csv\n  holdpoint import advisories/ -o json\n\n\
+    after_help = "Examples:\n  holdpoint import requirements.csv\n  holdpoint import advisories/ -o json\n  \
+    holdpoint import hmi-01.oneshot             a scan that a person carried here\n  \
+    holdpoint import --as hmi-07 xp.oneshot     the same, of a host that has no identity\n\n\
+    A signed one-shot has evidence grade C, one that is taken with --as grade D; an agent's report has B.\n\
     The exit code is 1 when any file was refused; the others are taken all the same."
 )]
 pub struct Options {
     /// Files and directories.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Take one-shots that do not prove whose they are as this asset's, on your word: evidence grade D. An asset
+    /// that is not known yet is made.
+    #[arg(long = "as", value_name = "ASSET")]
+    pub as_asset: Option<String>,
 }
 
 /// Sends every file and says what was taken and what was not.
 pub async fn run(options: &Options, connection: &Connection, out: &Output) -> Result<Exit, Failure> {
     let mut import = Import::default();
-    let ended = send_all(&options.files, connection, &mut import, out).await;
+    let ended = send_all(options, connection, &mut import, out).await;
     if ended.is_ok() || !import.is_empty() {
         out.print(&import)?;
     }
@@ -59,19 +66,19 @@ pub async fn run(options: &Options, connection: &Connection, out: &Output) -> Re
 }
 
 async fn send_all(
-    named: &[PathBuf],
+    options: &Options,
     connection: &Connection,
     import: &mut Import,
     out: &Output,
 ) -> Result<(), Failure> {
     let mut files = Vec::new();
-    for path in named {
+    for path in &options.files {
         collect(path, 0, &mut files, &mut |path, reason| import.refuse(shown(path), reason));
     }
     let bar = progress(files.len(), out);
     for path in files {
         bar.set_message(shown(&path));
-        match send(&path, connection).await {
+        match send(&path, options.as_asset.as_deref(), connection).await {
             Ok(import_result::Result::Taken(taken)) => import.take(shown(&path), taken),
             Ok(import_result::Result::Refused(refused)) => import.refuse(shown(&path), refused.reason),
             Err(SendError::Read(cause)) => import.refuse(shown(&path), format!("cannot be read: {cause}")),
@@ -142,7 +149,11 @@ enum SendError {
 }
 
 /// Sends one file and waits for the verdict about it.
-async fn send(path: &Path, connection: &Connection) -> Result<import_result::Result, SendError> {
+async fn send(
+    path: &Path,
+    as_asset: Option<&str>,
+    connection: &Connection,
+) -> Result<import_result::Result, SendError> {
     let file = tokio::fs::File::open(path).await.map_err(SendError::Read)?;
     let size = file.metadata().await.map_err(SendError::Read)?.len();
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -156,7 +167,7 @@ async fn send(path: &Path, connection: &Connection) -> Result<import_result::Res
             answered.map_err(late).and_then(|it| it).map_err(|it| SendError::Call(it.into()))?.into_inner();
         result.ok_or(SendError::Call(Failure::Incomplete("what became of the file")))
     };
-    let header = ImportHeader { file: name, size };
+    let header = ImportHeader { file: name, size, as_asset: as_asset.map(str::to_owned) };
     let feed = async {
         // The sender comes back with a failure, so that the call is dropped before its stream
         // ends: half a file must not look like a whole one.
@@ -218,7 +229,8 @@ mod tests {
         let mut import = Import::default();
         let connection = fake::collector().await;
         let out = Output::plain(Format::Json, None);
-        let ended = send_all(&files, &connection, &mut import, &out).await;
+        let options = Options { files, as_asset: None };
+        let ended = send_all(&options, &connection, &mut import, &out).await;
         (import, ended)
     }
 

@@ -29,6 +29,7 @@ pub struct Asset {
     agent_version: Option<String>,
     sequence: u64,
     boot_id: Option<String>,
+    grade: Option<String>,
     #[serde(skip)]
     incomplete: Vec<String>,
 }
@@ -61,6 +62,7 @@ impl From<pb::Asset> for Asset {
             agent_version,
             sequence,
             boot_id,
+            grade,
         } = wire;
         let sections: BTreeMap<_, _> =
             sections.into_iter().map(|it| (kind_name(it.kind), status_name(it.status))).collect();
@@ -87,6 +89,7 @@ impl From<pb::Asset> for Asset {
             agent_version: some_text(agent_version),
             sequence,
             boot_id: some_text(boot_id),
+            grade: some_text(grade),
             incomplete,
         }
     }
@@ -120,6 +123,7 @@ impl Asset {
                 ("operating system", joined_words([&self.os, &self.os_version])),
                 ("last seen", short_time(self.last_seen.as_deref()).or_else(|| Some("never".into()))),
                 ("freshness", self.freshness.clone()),
+                ("evidence grade", self.grade.clone()),
                 ("software", number(self.software_count)),
                 ("tags", joined(&self.tags)),
                 ("agent", self.agent_version.clone()),
@@ -145,6 +149,7 @@ impl Answer for Vec<Asset> {
             "os",
             "last_seen",
             "freshness",
+            "grade",
             "software",
             "incomplete",
             "alarms",
@@ -159,6 +164,7 @@ impl Answer for Vec<Asset> {
                 joined_words([&it.os, &it.os_version]),
                 short_time(it.last_seen.as_deref()),
                 if it.retired { Some("retired".into()) } else { it.freshness.clone() },
+                it.grade.clone(),
                 number(it.software_count),
                 joined(&it.incomplete),
                 joined(&it.alarm_kinds()),
@@ -186,6 +192,7 @@ impl Answer for Vec<Asset> {
             "agent_version",
             "sequence",
             "boot_id",
+            "grade",
         ]);
         for it in self {
             let sections: Vec<_> =
@@ -208,6 +215,7 @@ impl Answer for Vec<Asset> {
                 it.agent_version.clone(),
                 number(it.sequence),
                 it.boot_id.clone(),
+                it.grade.clone(),
             ]);
         }
         table
@@ -266,11 +274,12 @@ impl Details {
     }
 
     fn overview(&self) -> Table {
-        let mut table = Table::new(["section", "status", "rows", "reasons", "digest"]);
+        let mut table = Table::new(["section", "status", "grade", "rows", "reasons", "digest"]);
         for (kind, it) in &self.sections {
             table.row([
                 Some(kind.clone()),
                 Some(it.status().to_owned()),
+                it.grade().map(Into::into),
                 number(it.rows().len()),
                 joined(it.reasons()),
                 it.digest().map(Into::into),
@@ -286,7 +295,7 @@ impl Answer for Details {
             return self
                 .asset
                 .describe()
-                .table(self.overview().only(&["section", "status", "rows", "reasons"]));
+                .table(self.overview().only(&["section", "status", "grade", "rows", "reasons"]));
         }
         self.sections.iter().fold(Page::default(), |page, (kind, it)| {
             let page = page.line(format!("{kind}: {}", it.status()));

@@ -14,6 +14,7 @@ pub struct Explanation {
     verdict: String,
     reason: Option<String>,
     chain: Vec<Step>,
+    grade: Option<String>,
 }
 
 /// One step of the chain.
@@ -26,7 +27,7 @@ pub struct Step {
 
 impl From<pb::ExplainResponse> for Explanation {
     fn from(wire: pb::ExplainResponse) -> Self {
-        let pb::ExplainResponse { asset, subject, verdict, reason, chain } = wire;
+        let pb::ExplainResponse { asset, subject, verdict, reason, chain, grade } = wire;
         let step = |pb::Step { step, text, evidence }| Step { step, text, evidence: some_text(evidence) };
         Self {
             asset,
@@ -34,6 +35,7 @@ impl From<pb::ExplainResponse> for Explanation {
             verdict,
             reason: some_text(reason),
             chain: chain.into_iter().map(step).collect(),
+            grade: some_text(grade),
         }
     }
 }
@@ -46,6 +48,7 @@ impl Answer for Explanation {
                 ("subject", Some(self.subject.clone())),
                 ("verdict", Some(self.verdict.clone())),
                 ("reason", self.reason.clone()),
+                ("evidence grade", self.grade.clone()),
             ])
             .table(self.records().dense())
     }

@@ -33,6 +33,7 @@ pub struct Finding {
     feed_age_s: Option<u64>,
     triage: Option<String>,
     disposition: Option<String>,
+    grade: Option<String>,
 }
 
 impl From<pb::Finding> for Finding {
@@ -53,6 +54,7 @@ impl From<pb::Finding> for Finding {
             feed_age_s,
             triage,
             disposition,
+            grade,
         } = wire;
         Self {
             asset,
@@ -70,6 +72,7 @@ impl From<pb::Finding> for Finding {
             feed_age_s,
             triage: some_text(triage),
             disposition: some_text(disposition),
+            grade: some_text(grade),
         }
     }
 }
@@ -94,6 +97,7 @@ impl Answer for Vec<Finding> {
             "state",
             "triage",
             "disposition",
+            "grade",
             "as_of",
             "feed_age",
         ]);
@@ -109,6 +113,7 @@ impl Answer for Vec<Finding> {
                 it.state.clone(),
                 it.triage.clone(),
                 it.disposition.clone(),
+                it.grade.clone(),
                 short_time(it.as_of.as_deref()),
                 it.feed_age_s.and_then(age),
             ]);
@@ -133,6 +138,7 @@ impl Answer for Vec<Finding> {
             "feed_age_s",
             "triage",
             "disposition",
+            "grade",
         ]);
         for it in self {
             table.row([
@@ -151,6 +157,7 @@ impl Answer for Vec<Finding> {
                 it.feed_age_s.and_then(number),
                 it.triage.clone(),
                 it.disposition.clone(),
+                it.grade.clone(),
             ]);
         }
         table

@@ -3,7 +3,7 @@
 use holdpoint_common::proto::v1 as pb;
 use serde::Serialize;
 
-use super::{hex, joined, number};
+use super::{hex, joined, number, some_text};
 use crate::output::{Answer, Page, Table};
 
 /// All files of one call.
@@ -22,6 +22,8 @@ pub struct Taken {
     items: u32,
     unchanged: bool,
     skipped: Vec<String>,
+    asset: Option<String>,
+    grade: Option<String>,
 }
 
 /// A file that it does not keep.
@@ -34,8 +36,17 @@ pub struct Refused {
 impl Import {
     /// Adds what the collector took; `file` is the path as this machine knows it.
     pub fn take(&mut self, file: String, wire: pb::Taken) {
-        let pb::Taken { file: _, kind, digest, items, unchanged, skipped } = wire;
-        self.taken.push(Taken { file, kind, digest: hex(&digest), items, unchanged, skipped });
+        let pb::Taken { file: _, kind, digest, items, unchanged, skipped, asset, grade } = wire;
+        self.taken.push(Taken {
+            file,
+            kind,
+            digest: hex(&digest),
+            items,
+            unchanged,
+            skipped,
+            asset: some_text(asset),
+            grade: some_text(grade),
+        });
     }
 
     /// Adds a file that was not taken.
@@ -56,12 +67,21 @@ impl Import {
 
 impl Answer for Import {
     fn page(&self) -> Page {
-        let mut taken = Table::new(["taken", "kind", "items", "note"]);
+        let mut taken = Table::new(["taken", "kind", "asset", "grade", "items", "note"]);
         for it in &self.taken {
             let unchanged = it.unchanged.then(|| "these very bytes were there already".to_owned());
-            let skipped = joined(&it.skipped).map(|skipped| format!("left out: {skipped}"));
+            // Of a one-shot these are remarks; nothing of a host's sections is left out.
+            let lead = if it.asset.is_some() { "" } else { "left out: " };
+            let skipped = joined(&it.skipped).map(|skipped| format!("{lead}{skipped}"));
             let notes: Vec<_> = unchanged.into_iter().chain(skipped).collect();
-            taken.row([Some(it.file.clone()), Some(it.kind.clone()), number(it.items), joined(&notes)]);
+            taken.row([
+                Some(it.file.clone()),
+                Some(it.kind.clone()),
+                it.asset.clone(),
+                it.grade.clone(),
+                number(it.items),
+                joined(&notes),
+            ]);
         }
         let mut refused = Table::new(["refused", "reason"]);
         for it in &self.refused {
@@ -71,8 +91,18 @@ impl Answer for Import {
     }
 
     fn records(&self) -> Table {
-        let mut table =
-            Table::new(["file", "result", "kind", "digest", "items", "unchanged", "skipped", "reason"]);
+        let mut table = Table::new([
+            "file",
+            "result",
+            "kind",
+            "digest",
+            "items",
+            "unchanged",
+            "skipped",
+            "reason",
+            "asset",
+            "grade",
+        ]);
         for it in &self.taken {
             table.row([
                 Some(it.file.clone()),
@@ -83,6 +113,8 @@ impl Answer for Import {
                 number(it.unchanged),
                 joined(&it.skipped),
                 None,
+                it.asset.clone(),
+                it.grade.clone(),
             ]);
         }
         for it in &self.refused {
@@ -96,6 +128,8 @@ impl Answer for Import {
                 none(),
                 none(),
                 Some(it.reason.clone()),
+                none(),
+                none(),
             ]);
         }
         table

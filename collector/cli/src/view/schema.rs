@@ -159,6 +159,7 @@ fn asset() -> pb::Asset {
         agent_version: some("0.1.0"),
         sequence: 7,
         boot_id: some("b"),
+        grade: some("B"),
     }
 }
 
@@ -184,6 +185,7 @@ fn finding() -> pb::Finding {
         feed_age_s: Some(2),
         triage: some("act"),
         disposition: some("patch"),
+        grade: some("C"),
     }
 }
 
@@ -199,6 +201,7 @@ fn assets_are_as_described() {
         reasons: vec!["r".into()],
         digest: rows.digest().to_vec(),
         rows: rows.as_slice().to_vec(),
+        grade: some("D"),
     };
     let found = pb::GetAssetResponse { asset: Some(asset()), sections: both(section).into() };
     check("asset-show.json", &Details::new(found, Vec::new()).unwrap());
@@ -249,6 +252,7 @@ fn findings_are_as_described() {
         verdict: "AFFECTED".into(),
         reason: some("r"),
         chain: steps.into(),
+        grade: some("B"),
     };
     check("explain.json", &Explanation::from(explained));
 }
@@ -292,6 +296,8 @@ fn the_other_answers_are_as_described() {
         kind: "csaf".into(),
         digest: vec![1],
         skipped: vec!["s".into()],
+        asset: some("a"),
+        grade: some("C"),
         ..Default::default()
     }) {
         import.take("f".into(), taken);

@@ -15,11 +15,12 @@ pub struct Section {
     reasons: Vec<String>,
     digest: Option<String>,
     rows: Vec<Value>,
+    grade: Option<String>,
 }
 
 impl From<pb::SectionContent> for Section {
     fn from(wire: pb::SectionContent) -> Self {
-        let pb::SectionContent { kind, status, reasons, digest, rows } = wire;
+        let pb::SectionContent { kind, status, reasons, digest, rows, grade } = wire;
         let kind = SectionKind::try_from(kind).unwrap_or(SectionKind::Unspecified);
         // A row of a newer agent cannot be read here; it is shown as bytes, never dropped.
         let shown = |encoded: &Vec<u8>| {
@@ -30,6 +31,7 @@ impl From<pb::SectionContent> for Section {
             reasons,
             digest: hex(&digest),
             rows: rows.iter().map(shown).collect(),
+            grade: super::some_text(grade),
         }
     }
 }
@@ -48,6 +50,11 @@ impl Section {
     /// Of its rows.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
+    }
+
+    /// How far its rows can be trusted.
+    pub fn grade(&self) -> Option<&str> {
+        self.grade.as_deref()
     }
 
     /// As JSON objects.

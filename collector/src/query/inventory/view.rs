@@ -8,7 +8,7 @@ use holdpoint_common::proto::v1::{
 use tonic::Status;
 
 use crate::store::SectionKey;
-use crate::zone::{Zone, status_of};
+use crate::zone::{Grade, Zone, status_of};
 
 /// One page of assets, sorted by id.
 pub(super) fn list(zone: &Zone, limit: usize, after: &str, with_retired: bool) -> ListAssetsResponse {
@@ -52,6 +52,7 @@ pub(super) fn asset(zone: &Zone, record: &AssetRecord) -> Asset {
         agent_version: some(&record.agent_version),
         sequence: record.sequence,
         boot_id: some(&record.boot_id),
+        grade: Grade::of_asset(record).map(|it| it.to_string()),
     }
 }
 
@@ -60,13 +61,13 @@ pub(super) fn with_sections(zone: &Zone, record: &AssetRecord) -> Result<GetAsse
     let mut sections = Vec::new();
     for held in &record.sections {
         let Some(summary) = summary(held) else { continue };
-        let SectionSummary { kind, status, reasons, digest, .. } = summary;
+        let SectionSummary { kind, status, reasons, digest, grade, .. } = summary;
         let rows = match SectionKey::of(kind, &digest) {
             Some(key) => zone.store().section(key).map_err(|cause| status_of(&cause))?,
             None => None,
         };
         let rows = rows.map(|it| it.to_vec()).unwrap_or_default();
-        sections.push(SectionContent { kind, status, reasons, digest, rows });
+        sections.push(SectionContent { kind, status, reasons, digest, rows, grade });
     }
     Ok(GetAssetResponse { asset: Some(asset(zone, record)), sections })
 }
@@ -82,6 +83,7 @@ fn summary(held: &HeldRecord) -> Option<SectionSummary> {
         digest: shown.digest.clone(),
         rows: shown.rows,
         received_ms: shown.received_ms,
+        grade: Some(Grade::of(shown).to_string()),
     })
 }
 

@@ -5,12 +5,28 @@ use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::import_result;
 
 use crate::assess::FindingView;
+use crate::intake::carried::Kept;
 use crate::knowledge::map::Candidate;
-use crate::knowledge::{FeedState, ImportError, Kind};
+use crate::knowledge::{FeedState, Kind};
 
-pub(super) fn refused(file: String, error: &ImportError) -> pb::ImportResult {
-    let reason = error.to_string();
+pub(super) fn refused(file: String, reason: &str) -> pb::ImportResult {
+    let reason = reason.to_owned();
     pb::ImportResult { result: Some(import_result::Result::Refused(pb::Refused { file, reason })) }
+}
+
+pub(super) fn one_shot_message(file: String, kept: Kept) -> pb::ImportResult {
+    let Kept { asset, grade, digest, sections, unchanged, notes } = kept;
+    let taken = pb::Taken {
+        file,
+        kind: "one-shot".to_owned(),
+        digest: digest.to_vec(),
+        items: sections,
+        unchanged,
+        skipped: notes,
+        asset: Some(asset),
+        grade: Some(grade.to_string()),
+    };
+    pb::ImportResult { result: Some(import_result::Result::Taken(taken)) }
 }
 
 pub(super) fn finding_message(view: FindingView) -> pb::Finding {
@@ -26,6 +42,7 @@ pub(super) fn finding_message(view: FindingView) -> pb::Finding {
         required,
         as_of_ms,
         feed_age,
+        grade,
     } = view;
     pb::Finding {
         asset,
@@ -48,6 +65,7 @@ pub(super) fn finding_message(view: FindingView) -> pb::Finding {
         feed_age_s: Some(feed_age.as_secs()),
         triage: None,
         disposition: None,
+        grade: grade.map(|it| it.to_string()),
     }
 }
 

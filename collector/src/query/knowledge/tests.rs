@@ -147,3 +147,41 @@ async fn a_bad_file_is_an_answer_and_a_caller_without_the_role_is_refused() {
     let bad = pb::StatusRequest { verdict: Some("fine".into()), ..Default::default() };
     assert_eq!(service.status(from(&viewer, bad)).await.unwrap_err().code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_carried_scan_is_told_from_knowledge_by_its_content_and_every_answer_shows_its_grade() {
+    use holdpoint_common::one_shot::{Contents, write};
+    let world = World::new();
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let viewer = world.operator("vi", &["viewer"]).await;
+    let mut agent = world.agent("hmi").await;
+    agent.has_software(vec![software("curl", "7.88")]);
+    let host = pb::HostFacts { fingerprint: vec![5; 32], ..pb::HostFacts::default() };
+    let sections = agent.sections.keys().map(|&it| agent.full(it)).collect();
+    let file = write(Contents { host, host_time_ms: 1, sections }, None).unwrap();
+    let bring = async |bytes: &[u8], as_asset: Option<&str>| {
+        let as_asset = as_asset.map(str::to_owned);
+        match service.take_any("kim".into(), "f".into(), bytes.to_vec(), as_asset).await.unwrap().result {
+            Some(Outcome::Taken(taken)) => Ok(taken),
+            Some(Outcome::Refused(refused)) => Err(refused.reason),
+            None => panic!("an answer"),
+        }
+    };
+    assert!(bring(LIST, Some("xp")).await.unwrap_err().contains("no one-shot"));
+    bring(LIST, None).await.unwrap();
+    let taken = bring(&file, Some("xp")).await.unwrap();
+    assert_eq!(
+        (taken.kind.as_str(), taken.asset.as_deref(), taken.grade.as_deref()),
+        ("one-shot", Some("xp"), Some("D"))
+    );
+    agent.reports(&world, &[]).await.unwrap();
+
+    let answer = status(&service, &viewer, None).await;
+    let grades: Vec<_> = answer.findings.iter().map(|it| (it.asset.as_str(), it.grade.as_deref())).collect();
+    assert_eq!(grades, [("hmi", Some("B")), ("xp", Some("D"))]);
+    assert_eq!(answer.findings[1].verdict, "AFFECTED", "a file that was just brought is not outdated");
+    let request = pb::ExplainRequest { asset: "xp".into(), subject: "R-CURL".into() };
+    let told = service.explain(from(&viewer, request)).await.unwrap().into_inner();
+    assert_eq!(told.grade.as_deref(), Some("D"));
+    assert!(told.chain.iter().any(|it| it.text.contains("evidence grade D")), "{:?}", told.chain);
+}

@@ -7,6 +7,7 @@ use tonic::{Extensions, Status, async_trait};
 
 use crate::assess::Board;
 use crate::audit::Act;
+use crate::intake::carried::{Carried, Kept, NotKept, OneShots};
 use crate::knowledge::{AllowedAges, Library, LibraryError};
 use crate::server::Peer;
 use crate::store::Txn;
@@ -16,7 +17,10 @@ use super::{Deed, KnowledgeService, Needs, Office};
 
 /// The zone around the service.
 #[derive(Debug)]
-pub struct ZoneOffice(Arc<Zone>);
+pub struct ZoneOffice {
+    zone: Arc<Zone>,
+    one_shots: OneShots,
+}
 
 /// The knowledge of a zone cannot be opened.
 pub type OpenError = LibraryError;
@@ -34,7 +38,8 @@ pub fn open(zone: &Arc<Zone>, ages: AllowedAges) -> Result<KnowledgeService<Zone
     for record in zone.assets() {
         board.asset_changed(&record);
     }
-    Ok(KnowledgeService::new(Arc::new(ZoneOffice(Arc::clone(zone))), library, board))
+    let office = ZoneOffice { zone: Arc::clone(zone), one_shots: OneShots::new(Arc::clone(zone)) };
+    Ok(KnowledgeService::new(Arc::new(office), library, board))
 }
 
 /// The board hears of every asset that changed.
@@ -54,24 +59,28 @@ impl Office for ZoneOffice {
             Needs::Viewer => Role::Viewer,
             Needs::Engineer => Role::Engineer,
         };
-        self.0.operator_caller(&peer, role)?;
-        Ok(self.0.actor(&peer))
+        self.zone.operator_caller(&peer, role)?;
+        Ok(self.zone.actor(&peer))
     }
 
     fn now_ms(&self) -> i64 {
-        self.0.now_ms()
+        self.zone.now_ms()
     }
 
     fn seen_ms(&self, asset: &str) -> Option<i64> {
-        self.0.last_seen(asset).map(|it| it.seen_ms)
+        self.zone.last_seen(asset).map(|it| it.seen_ms)
     }
 
     fn asset_id(&self, id_or_name: &str) -> Result<String, Status> {
-        self.0.find_asset(id_or_name).map(|it| it.id.clone())
+        self.zone.find_asset(id_or_name).map(|it| it.id.clone())
+    }
+
+    async fn bring(&self, carried: Carried) -> Result<Kept, NotKept> {
+        self.one_shots.take(carried).await
     }
 
     async fn commit(&self, txn: Txn, deed: Deed) -> Result<(), Status> {
         let Deed { by, action, subject, text } = deed;
-        self.0.commit(txn, vec![Act { by, action, subject, text }]).await
+        self.zone.commit(txn, vec![Act { by, action, subject, text }]).await
     }
 }
