@@ -175,8 +175,8 @@ fn program_with(resource: &[u8]) -> Vec<u8> {
     put(0x148 + 12, &words(&[ADDRESS, u32::MAX >> 1, 0x200]));
     let directory = |id: u32, to: u32| words(&[0, 0, 0, 1 << 16, id, to]);
     let length = u32::try_from(resource.len()).unwrap_or(0);
-    file.extend(directory(16, 1 << 31 | 24));
-    file.extend(directory(1, 1 << 31 | 48));
+    file.extend(directory(16, (1 << 31) + 24));
+    file.extend(directory(1, (1 << 31) + 48));
     file.extend(directory(0x409, 72));
     file.extend(words(&[ADDRESS + 88, length, 0, 0]));
     file.extend(resource);

@@ -57,21 +57,21 @@ pub(in crate::scan) fn text(data: &Data) -> Option<String> {
 
 /// The values of one of many keys; `None` when it is gone or cannot be read, of which the latter is a gap.
 pub(in crate::scan) fn values(look: &mut Look<'_>, key: &str) -> Option<Values> {
-    let Some(registry) = look.host.registry.as_ref() else { return None };
+    let registry = look.host.registry.as_ref()?;
     let found = look.in_time().and_then(|()| registry.values(key));
     gap(look, key, found).map(Values)
 }
 
 /// One value of one of many keys; `None` as for [`values`].
 pub(in crate::scan) fn value(look: &mut Look<'_>, key: &str, name: &str) -> Option<Data> {
-    let Some(registry) = look.host.registry.as_ref() else { return None };
+    let registry = look.host.registry.as_ref()?;
     let found = look.in_time().and_then(|()| registry.value(key, name));
     gap(look, key, found)
 }
 
 /// The names below one of many keys; `None` as for [`values`].
 pub(in crate::scan) fn keys(look: &mut Look<'_>, key: &str) -> Option<Vec<String>> {
-    let Some(registry) = look.host.registry.as_ref() else { return None };
+    let registry = look.host.registry.as_ref()?;
     let found = look.in_time().and_then(|()| registry.keys(key));
     gap(look, key, found)
 }

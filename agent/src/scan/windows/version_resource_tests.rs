@@ -71,8 +71,8 @@ fn program_of(resource: &[u8], is_wide: bool) -> Vec<u8> {
         out.extend(entries.iter().flat_map(|(id, to)| [id.to_le_bytes(), to.to_le_bytes()].concat()));
         out
     };
-    file.extend(directory(&[(3, IS_DIRECTORY | 0x7000), (RT_VERSION, IS_DIRECTORY | 32)]));
-    file.extend(directory(&[(1, IS_DIRECTORY | 56)]));
+    file.extend(directory(&[(3, IS_DIRECTORY | 0x7000), (RT_VERSION, IS_DIRECTORY + 32)]));
+    file.extend(directory(&[(1, IS_DIRECTORY + 56)]));
     file.extend(directory(&[(0x0407, 104), (PREFERRED_LANGUAGE, 88)]));
     for length in [resource.len(), 0] {
         file.extend((ADDRESS + 0x100).to_le_bytes());

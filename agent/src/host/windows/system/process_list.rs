@@ -59,8 +59,8 @@ mod tests {
         list.resize(264, 0xff);
         list.extend(entry(0, 1_234, 133_000_000_000_000_000));
         let found = read(&list, 10).unwrap();
-        let last = Listed { number: 1_234, created: 133_000_000_000_000_000 };
-        assert_eq!(found, [Listed { number: 4, created: 0 }, last]);
+        let second = Listed { number: 1_234, created: 133_000_000_000_000_000 };
+        assert_eq!(found, [Listed { number: 4, created: 0 }, second]);
     }
 
     #[test]

@@ -26,13 +26,13 @@ const ELEVEN: u64 = 22_000;
 /// What Windows says it is; a part that it does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::scan::windows) struct Release {
-    /// "Windows 11 IoT Enterprise".
+    /// "Windows 11 Pro".
     pub(in crate::scan::windows) name: Option<String>,
     /// "22H2", "1809", or "Service Pack 1".
     pub(in crate::scan::windows) version: Option<String>,
     /// Which build of which line.
     pub(in crate::scan::windows) build: Option<Build>,
-    /// `EditionID`: "IoTEnterpriseS", "ServerStandard".
+    /// `EditionID`: `IoTEnterpriseS`, `ServerStandard`.
     pub(in crate::scan::windows) edition: Option<String>,
     /// "Client", "Server", "Server Core", "Nano Server".
     pub(in crate::scan::windows) installation: Option<String>,

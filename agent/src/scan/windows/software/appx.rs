@@ -1,4 +1,4 @@
-//! Packages of the AppX kind, by the names under which Windows keeps them for all users.
+//! Packages of the `AppX` kind, by the names under which Windows keeps them for all users.
 //!
 //! Source of truth: `HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Appx\AppxAllUserStore`:
 //! `Applications` and `InboxApplications` are what every user gets, a security identifier is what that user
@@ -126,7 +126,7 @@ mod tests {
     const AT: &str = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Appx\AppxAllUserStore";
 
     fn read(keys: &[&str]) -> Vec<String> {
-        let reg: String = keys.iter().map(|it| format!("[{AT}\\{it}]\n")).collect();
+        let reg = keys.iter().map(|it| format!("[{AT}\\{it}]\n")).collect::<Vec<_>>().concat();
         let (_dir, host) = windows_host(&reg);
         let (rows, faults, _) = rows_of::<SoftwareRow>(&host, probe);
         assert!(faults.is_empty(), "{faults:?}");

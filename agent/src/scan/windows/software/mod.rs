@@ -1,4 +1,4 @@
-//! Installed software: both views of the Uninstall keys, users' hives, Windows Installer, AppX, and lists
+//! Installed software: both views of the Uninstall keys, users' hives, Windows Installer, `AppX`, and lists
 //! that vendors keep where the Uninstall key tells too little.
 //!
 //! One product is one row. What Windows Installer put in is listed both by the Uninstall key and by the

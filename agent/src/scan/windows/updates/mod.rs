@@ -13,6 +13,7 @@ mod uninstall;
 
 use holdpoint_common::row::SectionKind;
 
+use super::platform::ARCHITECTURE_READS;
 use super::software::UNINSTALL_READS;
 use crate::scan::probe::Probe;
 
@@ -24,7 +25,7 @@ pub(in crate::scan) const PROBES: &[Probe] = &[
     Probe {
         name: "windows/uninstall-updates",
         kind: SectionKind::Updates,
-        reads: &[UNINSTALL_READS],
+        reads: &[UNINSTALL_READS, ARCHITECTURE_READS],
         run: uninstall::probe,
     },
     Probe {
