@@ -285,7 +285,7 @@ mod tests {
         let (_dir, host) = host(&[("var/lib/dpkg/status", ""), ("etc/passwd", "")]);
         let spent = Budget::measured_by(Duration::ZERO, || Duration::ZERO);
         for section in take(&host, &REPORTED, &spent).sections {
-            if section.kind != SectionKind::Self_ {
+            if probes_of(host.family()).any(|it| it.kind == section.kind) {
                 assert_eq!(section.status, SectionStatus::Failed, "{:?}", section.kind);
                 assert!(section.reasons[0].contains("time"), "{:?}", section.reasons);
             }

@@ -5,6 +5,8 @@
 pub mod accounts;
 pub mod hardware;
 pub mod network;
+#[cfg(test)]
+mod nothing;
 pub mod services;
 pub mod system;
 
@@ -36,4 +38,54 @@ impl Windows {
     pub(super) fn running() -> Option<Self> {
         None
     }
+}
+
+/// A Windows of recorded answers: nothing is there before a test puts it there.
+#[cfg(test)]
+pub(crate) fn recorded() -> Windows {
+    Windows {
+        system: Arc::new(system::Recorded::default()),
+        services: Arc::new(nothing::Nothing),
+        network: Arc::new(nothing::Nothing),
+        accounts: Arc::new(nothing::Nothing),
+        hardware: Arc::new(nothing::Nothing),
+    }
+}
+
+/// What a recorded half answers: a value, or a kind of error; "not there" when a test brings neither.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer<T>(pub(crate) Result<T, std::io::ErrorKind>);
+
+#[cfg(test)]
+impl<T> Default for Answer<T> {
+    fn default() -> Self {
+        Self(Err(std::io::ErrorKind::NotFound))
+    }
+}
+
+#[cfg(test)]
+impl<T> From<T> for Answer<T> {
+    fn from(value: T) -> Self {
+        Self(Ok(value))
+    }
+}
+
+#[cfg(test)]
+impl<T: Clone> Answer<T> {
+    /// An answer of "more rights are needed".
+    pub(crate) fn denied() -> Self {
+        Self(Err(std::io::ErrorKind::PermissionDenied))
+    }
+
+    pub(crate) fn give(&self) -> std::io::Result<T> {
+        self.0.clone().map_err(Into::into)
+    }
+}
+
+/// The answer under a key; "not there" where a test brings none.
+#[cfg(test)]
+fn find<K: PartialEq, T: Clone>(answers: &[(K, Answer<T>)], key: &K) -> std::io::Result<T> {
+    let found = answers.iter().find(|(it, _)| it == key);
+    found.map_or_else(|| Err(std::io::ErrorKind::NotFound.into()), |(_, answer)| answer.give())
 }
