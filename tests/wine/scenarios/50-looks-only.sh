@@ -12,11 +12,15 @@ WINEDEBUG=+process,+winsock timeout "$wine_limit" \
   strace -f -qq -e trace=execve,execveat,fork,vfork,clone,clone3,listen,accept,accept4 -o "$trace" \
   "$wine_cross/wine-run" "$HOLDPOINT_AGENT" run --once --state "$state" >"$calls" 2>&1 || { tail -5 "$calls" >&2; fail "one report is taken"; }
 
-# wine-run is a script; the last program that it starts is Wine's loader, and in that process Windows programs run.
-started=$(grep -nE 'execve\(.*wine.*= 0$' "$trace" | tail -1)
-[[ -n $started ]] || fail "the trace shows the start of Wine"
-after=$(tail -n +"$((${started%%:*} + 1))" "$trace")
-processes=$(grep -E ' (execve|execveat|fork|vfork)\(| clone3?\(' <<<"$after" | grep -v 'CLONE_THREAD' || true)
+# wine-run is a script, whose process becomes Wine's loader, which may start itself anew; Windows programs run
+# in that process. From there on nothing else is started.
+loader=$(grep -nE 'execve\("[^"]*/wine[^"]*", .* = 0$' "$trace" | grep -v wine-run | head -1)
+[[ -n $loader ]] || fail "the trace shows the start of Wine"
+pid=$(sed -E 's/^[0-9]+:([0-9]+) .*/\1/' <<<"$loader")
+after=$(tail -n +"$((${loader%%:*} + 1))" "$trace")
+processes=$(grep -E ' (fork|vfork)\(| clone3?\(' <<<"$after" | grep -v CLONE_THREAD || true)
+processes+=$(grep -E ' execve(at)?\(' <<<"$after" | grep -v "^$pid " || true)
+processes+=$(grep -E "^$pid +execve(at)?\(" <<<"$after" | grep -vE 'execve\("[^"]*wine' || true)
 [[ -z $processes ]] || fail "a process was started: $processes"
 say "threads started: $(grep -c CLONE_THREAD <<<"$after" || true), processes: 0"
 grep -q ':winsock:' "$calls" || fail "Wine writes down what the agent does with sockets"
