@@ -37,3 +37,53 @@ impl Windows {
         None
     }
 }
+
+/// A Windows of recorded answers: nothing is there before a test puts it there.
+#[cfg(test)]
+pub(crate) fn recorded() -> Windows {
+    Windows {
+        system: Arc::new(system::Recorded::default()),
+        services: Arc::new(services::Recorded),
+        network: Arc::new(network::Recorded::default()),
+        accounts: Arc::new(accounts::Recorded::default()),
+        hardware: Arc::new(hardware::Recorded),
+    }
+}
+
+/// What a recorded half answers: a value, or a kind of error; "not there" when a test brings neither.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer<T>(pub(crate) Result<T, std::io::ErrorKind>);
+
+#[cfg(test)]
+impl<T> Default for Answer<T> {
+    fn default() -> Self {
+        Self(Err(std::io::ErrorKind::NotFound))
+    }
+}
+
+#[cfg(test)]
+impl<T> From<T> for Answer<T> {
+    fn from(value: T) -> Self {
+        Self(Ok(value))
+    }
+}
+
+#[cfg(test)]
+impl<T: Clone> Answer<T> {
+    /// An answer of "more rights are needed".
+    pub(crate) fn denied() -> Self {
+        Self(Err(std::io::ErrorKind::PermissionDenied))
+    }
+
+    pub(crate) fn give(&self) -> std::io::Result<T> {
+        self.0.clone().map_err(Into::into)
+    }
+}
+
+/// The answer under a key; "not there" where a test brings none.
+#[cfg(test)]
+fn find<K: PartialEq, T: Clone>(answers: &[(K, Answer<T>)], key: &K) -> std::io::Result<T> {
+    let found = answers.iter().find(|(it, _)| it == key);
+    found.map_or_else(|| Err(std::io::ErrorKind::NotFound.into()), |(_, answer)| answer.give())
+}
