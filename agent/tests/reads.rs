@@ -22,7 +22,8 @@ times, owner and where a link leads, never the content. With `--root DIR` every 
 `HKLM` and `HKU` begin keys of the Windows registry, of which the values and the names below are read.
 
 Beyond this list the agent reads its state directory (identity, settings, journal) and what the host's own
-administrator names in `/etc/holdpoint-agent/facts.d/*.toml`. It writes to its state directory alone.
+administrator names in `facts.d/*.toml` (below `/etc/holdpoint-agent` or `ProgramData\\Holdpoint`). It
+writes to its state directory alone.
 ";
 
 fn page() -> String {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use holdpoint_agent::host::{Agent, Host};
 use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
+use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRITE, Sid};
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
@@ -58,6 +59,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dbus", dbus),
     ("nftables", nftables),
     ("facts_d", facts_d),
+    ("descriptor", descriptor),
     ("mountinfo", mountinfo),
     ("modprobe", modprobe),
     ("sshd", sshd),
@@ -285,6 +287,17 @@ fn nftables(bytes: &[u8]) {
 
 fn facts_d(bytes: &[u8]) {
     scan_files(&["etc/holdpoint-agent/facts.d/site.toml"], bytes, SectionKind::Hardening);
+}
+
+/// Whatever is said of a descriptor is said of everybody in it.
+fn descriptor(bytes: &[u8]) {
+    let Ok(found) = Descriptor::parse(bytes) else { return };
+    let named = found.entries.iter().flatten().map(|it| it.sid.as_str());
+    assert!(found.owner.iter().map(Sid::as_str).chain(named).all(|it| it.starts_with("S-1-")));
+    for sid in found.who_gets(FILE_WRITE) {
+        assert!(found.rights_of(|it| it == sid) & FILE_WRITE != 0, "{sid} gets nothing");
+    }
+    let _ = found.open_to(FILE_WRITE);
 }
 
 fn mountinfo(bytes: &[u8]) {

@@ -71,6 +71,18 @@ pub enum Outcome<T> {
     Failed(String),
 }
 
+impl<T> Outcome<T> {
+    /// The same outcome, of something else.
+    pub fn map_seen<U>(self, map: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Seen(value) => Outcome::Seen(map(value)),
+            Self::Absent => Outcome::Absent,
+            Self::Denied => Outcome::Denied,
+            Self::Failed(why) => Outcome::Failed(why),
+        }
+    }
+}
+
 /// What a probe found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
@@ -191,6 +203,18 @@ impl<'a> Look<'a> {
     pub fn registry_written(&mut self, key: &str) -> Option<SystemTime> {
         let result = self.registry(key, |it| it.written(key));
         self.note(key, result)
+    }
+
+    /// The values of a key whose row has a state of its own.
+    pub fn registry_values_outcome(&mut self, key: &str) -> Outcome<Vec<Value>> {
+        let result = self.registry(key, |it| it.values(key));
+        self.outcome(key, result)
+    }
+
+    /// Names of the keys directly below a key whose row has a state of its own.
+    pub fn registry_keys_outcome(&mut self, key: &str) -> Outcome<Vec<String>> {
+        let result = self.registry(key, |it| it.keys(key));
+        self.outcome(key, result)
     }
 
     fn registry<T>(&mut self, key: &str, ask: impl FnOnce(&Registry) -> io::Result<T>) -> io::Result<T> {

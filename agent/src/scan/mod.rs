@@ -5,6 +5,7 @@
 //!
 //! Nothing is opinion: a section says what was read, how completely, and why not more.
 
+pub(in crate::scan) mod fact;
 pub mod firmware;
 pub mod linux;
 pub(crate) mod look;
@@ -12,6 +13,7 @@ mod own;
 mod probe;
 pub(crate) mod scanner;
 mod shared;
+mod site;
 mod snapshot;
 pub mod windows;
 

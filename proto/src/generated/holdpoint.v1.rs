@@ -249,6 +249,20 @@ pub struct AccountRow {
     /// "set", "locked", "none" or "no-login"; never the secret or its hash.
     #[prost(string, optional, tag = "9")]
     pub password: ::core::option::Option<::prost::alloc::string::String>,
+    /// Windows: security identifier of a member: "S-1-5-32-544". A user's `uid` is its last part.
+    #[prost(string, optional, tag = "10")]
+    pub sid: ::core::option::Option<::prost::alloc::string::String>,
+    /// Windows: security identifier of the group, where it is one that every host has.
+    #[prost(string, optional, tag = "11")]
+    pub group_sid: ::core::option::Option<::prost::alloc::string::String>,
+    /// Windows: how it may be used: "disabled", "locked-out", "password-not-required",
+    /// "password-cannot-change", "password-reversible", "password-never-expires", "smart-card-required",
+    /// "password-expired", in this order.
+    #[prost(string, repeated, tag = "12")]
+    pub flags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Windows: month of the last logon, "YYYY-MM", or "never".
+    #[prost(string, optional, tag = "13")]
+    pub last_logon: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// What runs now, compared with what is on disk. A complete section is the answer for every process
 /// and every kernel; what is in effect as installed has no row, but for the kernel, which has one.

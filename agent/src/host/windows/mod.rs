@@ -45,10 +45,10 @@ impl Windows {
 pub(crate) fn recorded() -> Windows {
     Windows {
         system: Arc::new(system::Recorded::default()),
-        services: Arc::new(nothing::Nothing),
-        network: Arc::new(nothing::Nothing),
-        accounts: Arc::new(nothing::Nothing),
-        hardware: Arc::new(nothing::Nothing),
+        services: Arc::new(services::Recorded),
+        network: Arc::new(network::Recorded::default()),
+        accounts: Arc::new(accounts::Recorded::default()),
+        hardware: Arc::new(hardware::Recorded),
     }
 }
 

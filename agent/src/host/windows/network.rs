@@ -45,8 +45,27 @@ pub struct Share {
     pub name: String,
     /// Where it leads on this host.
     pub path: Option<String>,
-    /// Kind by `lmshare.h`: 0 files, 1 printer, 3 interprocess; with 0x8000_0000 hidden.
+    /// Kind by `lmshare.h`: 0 files, 1 printer, 3 interprocess; with the highest bit hidden.
     pub kind: u32,
     /// Its security descriptor, self-relative; `None` where it may not be read.
     pub descriptor: Option<Vec<u8>>,
+}
+
+/// Answers that a test brings. What it does not bring is not there.
+#[cfg(test)]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorded {
+    pub(crate) adapters: super::Answer<Vec<Adapter>>,
+    pub(crate) shares: super::Answer<Vec<Share>>,
+}
+
+#[cfg(test)]
+impl Network for Recorded {
+    fn adapters(&self) -> io::Result<Vec<Adapter>> {
+        self.adapters.give()
+    }
+
+    fn shares(&self) -> io::Result<Vec<Share>> {
+        self.shares.give()
+    }
 }

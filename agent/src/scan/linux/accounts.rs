@@ -78,10 +78,10 @@ fn users(passwd: &str, shadow: Option<&BTreeMap<String, &'static str>>) -> (Vec<
             name: name.to_owned(),
             uid: fields[2].parse().ok(),
             gid: fields[3].parse().ok(),
-            group: None,
             home: said(fields[5]),
             shell: said(fields[6]),
             password: password.map(str::to_owned),
+            ..AccountRow::default()
         });
     }
     (rows, other_source)

@@ -7,10 +7,10 @@
 
 use holdpoint_common::row::HardeningRow;
 
-use super::fact::Fact;
 use super::layers::{assignments, digest, drop_ins, enabled, number_or_text, tell};
 use super::modules::CommandLine;
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Outcome, Reading};
 
 /// What this probe may touch.

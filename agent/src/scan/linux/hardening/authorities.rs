@@ -13,9 +13,9 @@
 use holdpoint_common::row::HardeningRow;
 use holdpoint_common::section::Digest;
 
-use super::fact::Fact;
 use super::files;
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch. Bundles are often links to where they are extracted.

@@ -5,9 +5,9 @@
 //! worked, free space and free inodes move by themselves and are not said; a site can add its own
 //! marker in `facts.d`. A backup made from outside (an image of the virtual machine) leaves nothing here.
 
-use super::fact::Fact;
 use super::layers::enabled;
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -4,9 +4,9 @@ use std::io;
 
 use holdpoint_common::row::HardeningRow;
 
-use super::fact::Fact;
 use crate::host::{EntryKind, is_absent};
 use crate::scan::Look;
+use crate::scan::fact::Fact;
 
 /// Largest configuration file that is read.
 pub(super) const MAX_FILE: usize = 256 * 1024;

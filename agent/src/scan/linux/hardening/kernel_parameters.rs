@@ -11,9 +11,9 @@
 
 use std::collections::BTreeMap;
 
-use super::fact::Fact;
 use super::layers::{drop_ins, number_or_text, tell};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -16,9 +16,9 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 use holdpoint_common::row::HardeningRow;
 
 use super::super::accounts::MAX_BYTES;
-use super::fact::Fact;
 use super::files::{self, Found};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch. On some hosts `root` and `home` lead into `var`.

@@ -6,12 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use holdpoint_common::row::HardeningRow;
 use holdpoint_common::section::Digest;
 
-use super::fact::Fact;
 use crate::host::Reads;
-use crate::scan::{Look, Outcome};
+use crate::scan::Look;
+pub(super) use crate::scan::fact::{number_or_text, tell};
 
 /// Most files of one directory.
 const MAX_FILES: usize = 1_024;
@@ -36,29 +35,6 @@ pub(super) fn drop_ins(look: &mut Look<'_>, directories: &[&str], suffix: &str) 
 /// SHA-256 of a file's content, as rows show it.
 pub(super) fn digest(bytes: &[u8]) -> String {
     Digest::of(bytes).to_string()
-}
-
-/// A fact by what became of its source; `rights` says what reading it needs.
-pub(super) fn tell<T>(
-    fact: Fact,
-    outcome: Outcome<T>,
-    rights: &str,
-    observed: impl FnOnce(Fact, T) -> HardeningRow,
-) -> HardeningRow {
-    match outcome {
-        Outcome::Seen(value) => observed(fact, value),
-        Outcome::Absent => fact.absent(),
-        Outcome::Denied => fact.because(rights).denied(),
-        Outcome::Failed(why) => fact.because(why).error(),
-    }
-}
-
-/// A number where the text is one, else the text.
-pub(super) fn number_or_text(fact: Fact, value: &str) -> HardeningRow {
-    match value.parse::<i64>() {
-        Ok(number) => fact.number(number),
-        Err(_) => fact.text(value),
-    }
 }
 
 /// `key = value` lines: comments and sections left out, quotes taken off.

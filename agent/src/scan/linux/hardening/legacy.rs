@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 
 use holdpoint_common::row::HardeningRow;
 
-use super::fact::Fact;
 use super::files::{self, Found};
 use crate::host::{EntryKind, Reads, is_absent};
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use holdpoint_common::row::HardeningRow;
 
 use super::super::accounts::{MAX_BYTES, state_of};
-use super::fact::Fact;
 use super::files::{self, Found};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use holdpoint_common::row::HardeningRow;
 
-use super::fact::Fact;
 use super::layers::{assignments, drop_ins, enabled};
 use crate::host::{EntryKind, Reads};
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -8,7 +8,6 @@ mod apt_conf;
 pub mod audit;
 pub mod authorities;
 pub mod backup;
-mod fact;
 mod files;
 mod ini;
 pub mod kernel_parameters;

@@ -10,10 +10,10 @@
 
 use std::collections::BTreeSet;
 
-use super::fact::Fact;
 use super::layers::drop_ins;
 use super::modprobe::{Settings, is_refusal, normal};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -9,10 +9,10 @@
 //! which. A place under an automount is mounted and unmounted by itself: only `mount.automount` is said.
 //! Known lie: services with a mount namespace of their own see other options.
 
-use super::fact::Fact;
 use super::layers::drop_ins;
 use super::mountinfo::{Mount, covering, parse, unescaped};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Outcome, Reading};
 
 /// What this probe may touch.

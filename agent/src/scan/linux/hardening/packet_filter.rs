@@ -13,11 +13,11 @@ use std::io;
 
 use holdpoint_common::row::HardeningRow;
 
-use super::fact::Fact;
 use super::layers::{assignments, digest, drop_ins, tell};
 use super::modules::Kernel;
 use super::nftables::Ruleset;
 use crate::host::{Ask, Live, Reads, is_absent};
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Outcome, Reading};
 
 /// What this probe may touch.

@@ -11,8 +11,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::fact::Fact;
 use crate::host::{EntryKind, Facts, Reads};
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch. Where directories may be listed the pattern names them, not what is in them.

@@ -17,10 +17,10 @@ use holdpoint_common::row::HardeningRow;
 use serde_json::Value;
 
 use super::super::accounts::MAX_BYTES;
-use super::fact::Fact;
 use super::files::{self, Found};
 use super::remote_tools::PLACES;
 use crate::host::{Facts, Reads};
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -5,9 +5,9 @@
 //! and is never here; whether a daemon runs is in the section `services`.
 
 use super::super::time_sources;
-use super::fact::Fact;
 use super::layers::{digest, enabled};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -15,10 +15,10 @@
 use holdpoint_common::row::HardeningRow;
 
 use super::apt_conf::{self, AptConf};
-use super::fact::Fact;
 use super::files::{self, Found};
 use super::ini;
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

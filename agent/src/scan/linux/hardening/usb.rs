@@ -4,9 +4,9 @@
 //! is authorized, 2: only what is inside), and `USBGuard`'s configuration, which its packages make
 //! readable for root alone. Rules name serial numbers of devices: only their digest and number are said.
 
-use super::fact::Fact;
 use super::layers::{assignments, digest, number_or_text, tell};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Outcome, Reading};
 
 /// What this probe may touch.

@@ -20,9 +20,9 @@ use holdpoint_common::row::HardeningRow;
 
 use self::rules::Rules;
 use self::stack::{Files, Module, Stack, Type};
-use super::fact::Fact;
 use super::files::{self, Found};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch. On RHEL the stacks are links to what authselect made.

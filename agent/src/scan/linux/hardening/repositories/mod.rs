@@ -21,9 +21,9 @@ use holdpoint_common::row::HardeningRow;
 use holdpoint_common::section::Digest;
 
 use super::apt_conf;
-use super::fact::Fact;
 use super::files::{self, Found};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

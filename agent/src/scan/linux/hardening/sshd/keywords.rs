@@ -2,8 +2,8 @@
 
 use holdpoint_common::row::HardeningRow;
 
-use super::super::fact::Fact;
 use super::line;
+use crate::scan::fact::Fact;
 
 /// How a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

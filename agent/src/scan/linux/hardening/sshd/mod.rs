@@ -24,9 +24,9 @@ use holdpoint_common::row::HardeningRow;
 
 use self::keywords::{Default, KEYWORDS, Keyword};
 use self::settings::{EVERYBODY, Gap, Setting, Settings};
-use super::fact::Fact;
 use super::files::{self, Found};
 use crate::host::Reads;
+use crate::scan::fact::Fact;
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch. Host keys lie beside the configuration and are not on it.

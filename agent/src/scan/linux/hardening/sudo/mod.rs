@@ -20,9 +20,9 @@ use holdpoint_common::row::HardeningRow;
 
 use self::grammar::{Command, Item, Kind, Runas};
 use self::policy::{Policy, Rule};
-use super::fact::{self, Fact};
 use super::files::{self, Found};
 use crate::host::Reads;
+use crate::scan::fact::{self, Fact};
 use crate::scan::{Look, Reading};
 
 /// What this probe may touch.

@@ -2,20 +2,22 @@
 
 use holdpoint_common::row::{HardeningRow, TextList, hardening_row::Value};
 
+use super::Outcome;
+
 /// Longest text of a value, in characters; the rest is cut and the row says so.
 const MAX_TEXT: usize = 2_048;
 /// Most items of a list; the rest is counted in the row's reason.
-pub(super) const MAX_ITEMS: usize = 128;
+pub(in crate::scan) const MAX_ITEMS: usize = 128;
 
 /// A fact before its outcome is known: its name, the checks that use it, and where it comes from.
 #[derive(Debug, Clone)]
-pub(super) struct Fact {
+pub(in crate::scan) struct Fact {
     row: HardeningRow,
 }
 
 impl Fact {
     /// A fact by its dotted name, for checks ("L05"), from a file or an interface.
-    pub(super) fn new(id: &str, checks: &[&str], source: &str) -> Self {
+    pub(in crate::scan) fn new(id: &str, checks: &[&str], source: &str) -> Self {
         let checks = checks.iter().map(|it| (*it).to_owned()).collect();
         Self {
             row: HardeningRow {
@@ -28,41 +30,41 @@ impl Fact {
     }
 
     /// Says what the fact is about where there are several: a mount point, a user.
-    pub(super) fn about(mut self, subject: &str) -> Self {
+    pub(in crate::scan) fn about(mut self, subject: &str) -> Self {
         self.row.subject = Some(cut(subject));
         self
     }
 
     /// Adds what to know about the value.
-    pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
+    pub(in crate::scan) fn because(mut self, reason: impl Into<String>) -> Self {
         self.row.reason = Some(reason.into());
         self
     }
 
     /// It is on or off.
-    pub(super) fn flag(self, value: bool) -> HardeningRow {
+    pub(in crate::scan) fn flag(self, value: bool) -> HardeningRow {
         self.observed(Value::Flag(value))
     }
 
     /// It is a number.
-    pub(super) fn number(self, value: i64) -> HardeningRow {
+    pub(in crate::scan) fn number(self, value: i64) -> HardeningRow {
         self.observed(Value::Number(value))
     }
 
     /// It is a text.
-    pub(super) fn text(self, value: &str) -> HardeningRow {
+    pub(in crate::scan) fn text(self, value: &str) -> HardeningRow {
         let is_cut = value.chars().nth(MAX_TEXT).is_some();
         let row = self.observed(Value::Text(cut(value)));
         if is_cut { noted(row, format!("cut after {MAX_TEXT} characters")) } else { row }
     }
 
     /// It is a list; order is kept, because for some facts it counts.
-    pub(super) fn list(self, items: impl IntoIterator<Item = String>) -> HardeningRow {
+    pub(in crate::scan) fn list(self, items: impl IntoIterator<Item = String>) -> HardeningRow {
         self.list_and_more(items, 0)
     }
 
     /// It is a list of which some items are only counted.
-    pub(super) fn list_and_more(self, items: impl IntoIterator<Item = String>, more: usize) -> HardeningRow {
+    pub(in crate::scan) fn list_and_more(self, items: impl IntoIterator<Item = String>, more: usize) -> HardeningRow {
         let mut items: Vec<String> = items.into_iter().map(|it| cut(&it)).collect();
         let more = more + items.len().saturating_sub(MAX_ITEMS);
         items.truncate(MAX_ITEMS);
@@ -71,17 +73,17 @@ impl Fact {
     }
 
     /// The host has no such thing or setting.
-    pub(super) fn absent(self) -> HardeningRow {
+    pub(in crate::scan) fn absent(self) -> HardeningRow {
         self.without("absent")
     }
 
     /// Reading it needs more rights; the reason says which.
-    pub(super) fn denied(self) -> HardeningRow {
+    pub(in crate::scan) fn denied(self) -> HardeningRow {
         self.without("denied")
     }
 
     /// It is there and cannot be read; the reason says why.
-    pub(super) fn error(self) -> HardeningRow {
+    pub(in crate::scan) fn error(self) -> HardeningRow {
         self.without("error")
     }
 
@@ -93,6 +95,29 @@ impl Fact {
     fn without(mut self, state: &str) -> HardeningRow {
         state.clone_into(&mut self.row.state);
         self.row
+    }
+}
+
+/// A fact by what became of its source; `rights` says what reading it needs.
+pub(in crate::scan) fn tell<T>(
+    fact: Fact,
+    outcome: Outcome<T>,
+    rights: &str,
+    observed: impl FnOnce(Fact, T) -> HardeningRow,
+) -> HardeningRow {
+    match outcome {
+        Outcome::Seen(value) => observed(fact, value),
+        Outcome::Absent => fact.absent(),
+        Outcome::Denied => fact.because(rights).denied(),
+        Outcome::Failed(why) => fact.because(why).error(),
+    }
+}
+
+/// A number where the text is one, else the text.
+pub(in crate::scan) fn number_or_text(fact: Fact, value: &str) -> HardeningRow {
+    match value.parse::<i64>() {
+        Ok(number) => fact.number(number),
+        Err(_) => fact.text(value),
     }
 }
 

@@ -3,7 +3,12 @@
 //! What is wrong with one fact refuses the whole file: a site that mistyped a path should not
 //! believe that it is watched.
 
+mod registry;
+mod windows;
+
 use serde::Deserialize;
+
+use crate::host::Family;
 
 /// Most facts of a host.
 pub(super) const MAX_FACTS: usize = 200;
@@ -32,7 +37,15 @@ pub(super) enum What {
     /// How a service starts and whether it runs.
     Service { name: String },
     /// A value of the Windows registry.
-    Registry,
+    Registry { key: String, value: String },
+}
+
+/// What paths and kinds mean on this family of hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dialect {
+    pub(super) family: Family,
+    /// Letter of the system drive, where it is known.
+    pub(super) drive: Option<char>,
 }
 
 /// How a trimmed line fits.
@@ -89,7 +102,7 @@ enum Kind {
 }
 
 /// Reads a file; the reason when it is refused.
-pub(super) fn parse(text: &str) -> Result<Vec<SiteFact>, String> {
+pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Vec<SiteFact>, String> {
     let File { fact } = toml::from_str(text).map_err(|cause| one_line(cause.message()))?;
     if fact.len() > MAX_FACTS {
         return Err(format!("more than {MAX_FACTS} facts"));
@@ -97,7 +110,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<SiteFact>, String> {
     let mut facts: Vec<SiteFact> = Vec::with_capacity(fact.len());
     for raw in fact {
         let id = raw.id.clone();
-        let fact = checked(raw).map_err(|why| format!("{}: {why}", one_line(&id)))?;
+        let fact = checked(raw, dialect).map_err(|why| format!("{}: {why}", one_line(&id)))?;
         if facts.iter().any(|it| it.id == fact.id) {
             return Err(format!("{id}: named twice"));
         }
@@ -110,7 +123,7 @@ fn one_line(text: &str) -> String {
     text.chars().map(|it| if it.is_control() { ' ' } else { it }).take(MAX_LENGTH).collect()
 }
 
-fn checked(raw: Raw) -> Result<SiteFact, String> {
+fn checked(raw: Raw, dialect: Dialect) -> Result<SiteFact, String> {
     let Raw { id, kind, checks, path, equals, prefix, contains, show, key, name, value } = raw;
     if !is_id(&id) {
         return Err("an id is `site.` and words of a-z, 0-9 and _ with dots between".to_owned());
@@ -139,8 +152,8 @@ fn checked(raw: Raw) -> Result<SiteFact, String> {
         return Err(format!("`{word}` does not belong to this kind"));
     }
     let what = match kind {
-        Kind::File => What::Exists { path: path_of(path, false)? },
-        Kind::Hash => What::Hash { path: path_of(path, true)? },
+        Kind::File => What::Exists { path: path_of(path, false, dialect)? },
+        Kind::Hash => What::Hash { path: path_of(path, true, dialect)? },
         Kind::Line => {
             let wanted = match (equals, prefix, contains) {
                 (Some(text), None, None) => Fit::Equals(text),
@@ -152,20 +165,24 @@ fn checked(raw: Raw) -> Result<SiteFact, String> {
             if text.is_empty() || text.trim() != text || text.len() > MAX_LENGTH || text.contains('\n') {
                 return Err("the text of a line is 1 to 512 bytes without blanks around it".to_owned());
             }
-            What::Line { path: path_of(path, true)?, wanted, show: show.unwrap_or(false) }
+            What::Line { path: path_of(path, true, dialect)?, wanted, show: show.unwrap_or(false) }
         }
         Kind::Sysctl => What::Sysctl { key: sysctl_of(key)? },
         Kind::Service => {
             let name = name.ok_or("`name` is missing")?;
-            let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_.@:\\".contains(it);
+            let others = match dialect.family {
+                Family::Linux => "-_.@:\\",
+                Family::Windows => "-_.@:$ +()[]#",
+            };
+            let is_plain = |it: char| it.is_ascii_alphanumeric() || others.contains(it);
             if name.is_empty() || name.len() > 255 || !name.chars().all(is_plain) {
                 return Err("`name` is no name of a service".to_owned());
             }
             What::Service { name: name.strip_suffix(".service").unwrap_or(&name).to_owned() }
         }
         Kind::Registry => {
-            key.ok_or("`key` is missing")?;
-            What::Registry
+            let (key, value) = registry::checked(key, value)?;
+            What::Registry { key, value }
         }
     };
     Ok(SiteFact { id, checks, what })
@@ -179,22 +196,31 @@ fn is_id(id: &str) -> bool {
 }
 
 /// An absolute path without detours, relative to the root; `is_read` when its content is.
-fn path_of(path: Option<String>, is_read: bool) -> Result<String, String> {
+fn path_of(path: Option<String>, is_read: bool, dialect: Dialect) -> Result<String, String> {
     let path = path.ok_or("`path` is missing")?;
-    let inside = path.strip_prefix('/').ok_or("`path` is not absolute")?;
+    let inside = match dialect.family {
+        Family::Linux => path.strip_prefix('/').ok_or("`path` is not absolute")?.to_owned(),
+        Family::Windows => windows::inside(&path, dialect.drive)?,
+    };
     let is_plain = inside.split('/').all(|it| !matches!(it, "" | "." | ".."));
     if !is_plain || path.len() > MAX_LENGTH || path.contains('*') || path.chars().any(char::is_control) {
         return Err("`path` has empty parts, dots, stars or is too long".to_owned());
     }
-    match inside.split('/').next() {
-        Some("proc") => return Err("`path` is below /proc: use the kind sysctl".to_owned()),
-        Some("sys" | "dev") if is_read => return Err("what is below /sys and /dev is not read".to_owned()),
-        _ => {}
+    match (dialect.family, inside.split('/').next()) {
+        (Family::Linux, Some("proc")) => return Err("`path` is below /proc: use the kind sysctl".to_owned()),
+        (Family::Linux, Some("sys" | "dev")) if is_read => {
+            return Err("what is below /sys and /dev is not read".to_owned());
+        }
+        (Family::Linux | Family::Windows, _) => {}
     }
-    if is_read && is_secret(inside) {
+    let is_secret = match dialect.family {
+        Family::Linux => is_secret(&inside),
+        Family::Windows => windows::is_secret(&inside),
+    };
+    if is_read && is_secret {
         return Err(format!("{path} holds secrets and is never read"));
     }
-    Ok(inside.to_owned())
+    Ok(inside)
 }
 
 /// Files whose content is nobody's business, whoever asks. Not a complete list and not meant as one: the
@@ -236,8 +262,14 @@ fn sysctl_of(key: Option<String>) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    const LINUX: Dialect = Dialect { family: Family::Linux, drive: None };
+
+    fn parse_here(text: &str) -> Result<Vec<SiteFact>, String> {
+        parse(text, LINUX)
+    }
+
     fn one(body: &str) -> Result<What, String> {
-        parse(&format!("[[fact]]\nid = \"site.x\"\n{body}")).map(|it| it[0].what.clone())
+        parse_here(&format!("[[fact]]\nid = \"site.x\"\n{body}")).map(|it| it[0].what.clone())
     }
 
     #[test]
@@ -257,10 +289,10 @@ mod tests {
             Ok(What::Service { name: "a@b".into() })
         );
         assert_eq!(
-            one("kind = \"registry\"\nkey = \"HKLM\\\\X\"\nvalue = \"Y\"".replace('\\', "/").as_str()),
-            Ok(What::Registry)
+            one("kind = \"registry\"\nkey = 'hklm\\Software\\X'\nvalue = \"Y\""),
+            Ok(What::Registry { key: "HKLM\\Software\\X".into(), value: "Y".into() })
         );
-        assert_eq!(parse(""), Ok(vec![]));
+        assert_eq!(parse_here(""), Ok(vec![]));
     }
 
     #[test]
@@ -289,10 +321,10 @@ mod tests {
         }
         for id in ["x", "site.", "site..a", "site.A", "sshd.port", "site.a b"] {
             let text = format!("[[fact]]\nid = \"{id}\"\nkind = \"file\"\npath = \"/x\"");
-            assert!(parse(&text).is_err(), "{id}");
+            assert!(parse_here(&text).is_err(), "{id}");
         }
         let twice = "[[fact]]\nid = \"site.a\"\nkind = \"file\"\npath = \"/x\"\n".repeat(2);
-        assert_eq!(parse(&twice), Err("site.a: named twice".to_owned()));
+        assert_eq!(parse_here(&twice), Err("site.a: named twice".to_owned()));
     }
 
     #[test]
@@ -321,8 +353,8 @@ mod tests {
 
     #[test]
     fn the_sample_is_read() {
-        let sample = include_str!("../../../../../../deploy/config/facts.d/site.toml");
-        let facts = parse(sample).unwrap();
+        let sample = include_str!("../../../../deploy/config/facts.d/site.toml");
+        let facts = parse_here(sample).unwrap();
         assert!(facts.iter().any(|it| matches!(it.what, What::Line { .. })));
         assert!(facts.len() >= 6);
     }

@@ -1,80 +1,30 @@
-//! Facts that the host's own administrator asks for, in `etc/holdpoint-agent/facts.d/*.toml`.
+//! Facts that the host's own administrator asks for, in `etc/holdpoint-agent/facts.d/*.toml`; see
+//! [`crate::scan::site`] for what holds on every host.
 //!
-//! `deploy/config/facts.d/README.md` describes the format. Nobody else can add one: a collector cannot
-//! tell an agent what to read, and a file that anybody but root can write is refused, as is every file
-//! then when that holds for its directory. The paths that the accepted files name are added to the read
-//! list of this probe alone, each as it stands; a link that ends elsewhere is refused, and the reason
-//! names where it ends. Secrets are not read (see `schema`).
-//!
-//! A value that moves by itself would make every report different; that is for the site to avoid.
+//! A file that anybody but root can write is refused, as is every file then when that holds for its
+//! directory.
 
-mod schema;
-
-use std::collections::BTreeSet;
-use std::io;
-
-use aws_lc_rs::digest::{Context, SHA256};
-use holdpoint_common::row::HardeningRow;
-use holdpoint_common::section::Digest;
-
-use self::schema::{MAX_FACTS, SiteFact, What};
 use super::super::systemd;
-use super::fact::Fact;
-use super::layers::{number_or_text, tell};
-use crate::host::{Access, HostRoot, Reads, is_absent};
+use crate::host::{Family, Reads};
+use crate::scan::site::{self, Site};
 use crate::scan::{Look, Outcome, Reading};
 
 /// What this probe may touch before any file of a site is read.
 pub const READS: &[Reads] = &[Reads::content("etc/holdpoint-agent/facts.d/*.toml")];
 
 const DIRECTORY: &str = "etc/holdpoint-agent/facts.d";
-const MAX_FILES: usize = 64;
-const MAX_BYTES: usize = 64 * 1024;
-/// Largest file that lines are looked for in, and largest that is hashed.
-const MAX_TEXT: usize = 1024 * 1024;
-const MAX_HASHED: u64 = 16 * 1024 * 1024;
-const RIGHTS: &str = "the agent may not read it";
 
 /// Reads the site's facts.
 pub fn probe(look: &mut Look<'_>) -> Reading {
-    let Some(listing) = look.list(DIRECTORY, MAX_FILES) else {
-        return look.missing("no facts.d is there");
+    let site = Site {
+        family: Family::Linux,
+        drive: None,
+        directory: DIRECTORY,
+        parent: "etc/holdpoint-agent",
+        loose,
+        service,
     };
-    let mut rows = Vec::new();
-    let mut facts = Vec::new();
-    let loose = ["etc/holdpoint-agent", DIRECTORY].into_iter().find_map(|it| loose(look, it));
-    for entry in listing.entries.iter().filter(|it| it.name.ends_with(".toml")) {
-        let file = format!("{DIRECTORY}/{}", entry.name);
-        let read = match &loose {
-            Some(why) => Err(why.clone()),
-            None => accepted(look, &file),
-        };
-        match read {
-            Ok(read) => facts.extend(read.into_iter().map(|it| (file.clone(), it))),
-            Err(why) => {
-                look.fault(format!("{file}: {why}"));
-                rows.push(Fact::new("facts_d.file", &[], &file).about(&entry.name).because(why).error());
-            }
-        }
-    }
-    if facts.len() > MAX_FACTS {
-        look.fault(format!("{DIRECTORY}: more than {MAX_FACTS} facts; the rest is left out"));
-        facts.truncate(MAX_FACTS);
-    }
-    let root = look.host.root.also_allowing(facts.iter().filter_map(|(_, it)| it.what.path()));
-    let mut seen = BTreeSet::new();
-    for (file, fact) in &facts {
-        if let Err(late) = look.in_time() {
-            look.fault(late.to_string());
-            break;
-        }
-        if seen.insert(fact.id.as_str()) {
-            rows.push(row(look, &root, file, fact));
-        } else {
-            look.fault(format!("{file}: {} is in another file too; the first one counts", fact.id));
-        }
-    }
-    Reading::of(&rows)
+    site::read(look, &site)
 }
 
 /// Why the files in a directory, or one file, may be somebody else's than the administrator's.
@@ -87,95 +37,16 @@ fn loose(look: &mut Look<'_>, path: &str) -> Option<String> {
     (look.host.live.is_some() && facts.uid != 0).then(|| format!("refused: /{path} is not owned by root"))
 }
 
-fn accepted(look: &mut Look<'_>, file: &str) -> Result<Vec<SiteFact>, String> {
-    if let Some(why) = loose(look, file) {
-        return Err(why);
-    }
-    let bytes = look.in_time().and_then(|()| look.host.root.read(file, MAX_BYTES));
-    let bytes = bytes.map_err(|cause| cause.to_string())?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| "not UTF-8".to_owned())?;
-    schema::parse(text)
-}
-
-impl What {
-    /// The path that it touches, and how.
-    fn path(&self) -> Option<(String, Access)> {
-        match self {
-            Self::Exists { path } => Some((path.clone(), Access::Look)),
-            Self::Line { path, .. } | Self::Hash { path } => Some((path.clone(), Access::Read)),
-            Self::Sysctl { key } => Some((format!("proc/sys/{key}"), Access::Read)),
-            // A service is looked for in systemd's own list; a registry there is none.
-            Self::Service { .. } | Self::Registry => None,
+/// How a unit starts and whether it runs.
+fn service(look: &mut Look<'_>, name: &str) -> Outcome<String> {
+    match systemd::of_name(look, name) {
+        Some(service) => {
+            let mode = service.start_mode.as_deref().unwrap_or("unknown");
+            let state = service.state.as_deref().unwrap_or("unknown");
+            Outcome::Seen(format!("{mode}, {state}"))
         }
+        None => Outcome::Absent,
     }
-}
-
-fn row(look: &mut Look<'_>, root: &HostRoot, file: &str, fact: &SiteFact) -> HardeningRow {
-    let checks: Vec<&str> = fact.checks.iter().map(String::as_str).collect();
-    let about = |subject: &str| Fact::new(&fact.id, &checks, file).about(subject);
-    match &fact.what {
-        What::Exists { path } => {
-            let outcome = match look.outcome(path, root.facts(path)) {
-                // For this kind absence is the answer.
-                Outcome::Absent => return about(path).flag(false),
-                there @ (Outcome::Seen(_) | Outcome::Denied | Outcome::Failed(_)) => there,
-            };
-            tell(about(path), outcome, RIGHTS, |fact, _| fact.flag(true))
-        }
-        What::Line { path, wanted, show } => {
-            let outcome = look.outcome(path, root.read(path, MAX_TEXT));
-            tell(about(path), outcome, RIGHTS, |fact, bytes| {
-                let text = String::from_utf8_lossy(&bytes);
-                let line = text.lines().map(str::trim).find(|it| wanted.fits(it));
-                match (line, show) {
-                    (Some(line), true) => fact.text(line),
-                    (None, true) => fact.because("no line fits").absent(),
-                    (line, false) => fact.flag(line.is_some()),
-                }
-            })
-        }
-        What::Hash { path } => {
-            let outcome = look.outcome(path, hash(root, path));
-            tell(about(path), outcome, RIGHTS, |fact, digest| fact.text(&digest.to_string()))
-        }
-        What::Sysctl { key } => {
-            let path = format!("proc/sys/{key}");
-            let outcome = look.outcome(&path, root.read(&path, MAX_BYTES));
-            tell(about(key), outcome, RIGHTS, |fact, bytes| {
-                number_or_text(fact, String::from_utf8_lossy(&bytes).trim())
-            })
-        }
-        What::Service { name } => match systemd::of_name(look, name) {
-            Some(service) => {
-                let mode = service.start_mode.as_deref().unwrap_or("unknown");
-                let state = service.state.as_deref().unwrap_or("unknown");
-                about(name).text(&format!("{mode}, {state}"))
-            }
-            None => about(name).because("no such unit").absent(),
-        },
-        What::Registry => about("registry").because("this host has no registry").absent(),
-    }
-}
-
-/// SHA-256 of a file, in pieces.
-fn hash(root: &HostRoot, path: &str) -> io::Result<Digest> {
-    const PIECE: usize = 64 * 1024;
-    let pieces = root.pieces(path)?;
-    if pieces.bytes() > MAX_HASHED {
-        return Err(io::Error::other(format!("more than {MAX_HASHED} bytes")));
-    }
-    let mut context = Context::new(&SHA256);
-    let mut buffer = vec![0; PIECE];
-    let mut at = 0;
-    while at < pieces.bytes() {
-        let left = usize::try_from(pieces.bytes() - at).unwrap_or(PIECE).min(PIECE);
-        pieces.read_at(at, &mut buffer[..left]).map_err(|cause| {
-            if is_absent(&cause) { io::Error::other("it went away while it was read") } else { cause }
-        })?;
-        context.update(&buffer[..left]);
-        at += u64::try_from(left).unwrap_or(u64::MAX);
-    }
-    Digest::try_from(context.finish().as_ref()).map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -183,7 +54,9 @@ mod tests {
     use super::*;
     use crate::host::ReadList;
     use crate::scan::look::tests::{host, rows_of, write};
+    use holdpoint_common::row::HardeningRow;
     use holdpoint_common::row::hardening_row::Value;
+    use holdpoint_common::section::Digest;
     use std::fs::{Permissions, set_permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -242,7 +115,8 @@ mod tests {
                 [[fact]]
                 id = "site.registry"
                 kind = "registry"
-                key = "HKLM/Software/X"
+                key = 'HKLM\Software\X'
+                value = "Y"
                 "#,
             ),
             ("etc/site.conf", "  level = 3\npassword = geheim\n"),
