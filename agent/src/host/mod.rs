@@ -22,9 +22,9 @@ pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
 pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict};
 pub use reads::{Access, RUNTIME, ReadList, Reads};
-pub use windows::Windows;
 pub use registry::Registry;
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
+pub use windows::Windows;
 
 /// One machine to look at.
 #[derive(Debug, Clone)]

@@ -24,3 +24,17 @@ pub struct Volume {
     /// Free for everybody, bytes.
     pub free_bytes: u64,
 }
+
+/// Answers that a test brings. What it does not bring is not there.
+#[cfg(test)]
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorded {
+    pub(crate) volumes: super::Answer<Vec<Volume>>,
+}
+
+#[cfg(test)]
+impl System for Recorded {
+    fn volumes(&self) -> io::Result<Vec<Volume>> {
+        self.volumes.give()
+    }
+}
