@@ -35,8 +35,13 @@ pub use snapshot::{HostIdentity, Snapshot};
 pub const TIME_LIMIT: Duration = Duration::from_mins(2);
 
 /// The tables of probes of a Linux host. `self` is assembled last, from the coverage of these.
-const LINUX: &[&[Probe]] =
-    &[linux::PROBES, firmware::PROBES, linux::packages::PROBES, linux::live::PROBES, linux::hardening::PROBES];
+const LINUX: &[&[Probe]] = &[
+    linux::PROBES,
+    firmware::PROBES,
+    linux::packages::PROBES,
+    linux::live::PROBES,
+    linux::hardening::PROBES,
+];
 
 /// Every probe of one family of hosts, in the order in which it runs.
 pub fn probes_of(family: Family) -> impl Iterator<Item = &'static Probe> {
@@ -280,7 +285,7 @@ mod tests {
         let (_dir, host) = host(&[("var/lib/dpkg/status", ""), ("etc/passwd", "")]);
         let spent = Budget::measured_by(Duration::ZERO, || Duration::ZERO);
         for section in take(&host, &REPORTED, &spent).sections {
-            if section.kind != SectionKind::Self_ {
+            if probes_of(host.family()).any(|it| it.kind == section.kind) {
                 assert_eq!(section.status, SectionStatus::Failed, "{:?}", section.kind);
                 assert!(section.reasons[0].contains("time"), "{:?}", section.reasons);
             }
