@@ -14,15 +14,15 @@ const WIDTH: usize = size_of::<usize>();
 
 /// A process in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(in crate::host::windows) struct Listed {
     /// Its number; 0 for what the processor does when nothing is to be done.
-    pub(super) number: usize,
+    pub(in crate::host::windows) number: usize,
     /// When it was created, in units of 100 ns since 1601.
-    pub(super) created: u64,
+    pub(in crate::host::windows) created: u64,
 }
 
 /// Takes a list apart; `None` when an entry leads out of it.
-pub(super) fn read(list: &[u8], most: usize) -> Option<Vec<Listed>> {
+pub(in crate::host::windows) fn read(list: &[u8], most: usize) -> Option<Vec<Listed>> {
     let mut found = Vec::new();
     let mut at = 0_usize;
     loop {

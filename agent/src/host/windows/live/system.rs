@@ -17,8 +17,8 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetDiskFreeSpaceExW, GetDriveTypeW, GetLogicalDrives, GetVolumeInformationW, QueryDosDeviceW,
 };
 
-use super::process_list::{self, Listed};
-use super::{FileTimes, Process, Volume};
+use super::super::system::process_list::{self, Listed};
+use super::super::system::{FileTimes, Process, Volume};
 
 /// `GetDriveTypeW`: the drive is fixed in the machine.
 const FIXED: u32 = 3;
@@ -53,8 +53,8 @@ fn failure(status: i32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
 }
 
-/// See [`super::System::booted`].
-pub(in crate::host::windows) fn booted() -> io::Result<u64> {
+/// See [`super::super::system::System::booted`].
+pub(super) fn booted() -> io::Result<u64> {
     /// `SYSTEM_TIMEOFDAY_INFORMATION` in words: the time of the boot is the first, and what changes of the
     /// clock have added to it the fifth.
     const WORDS: usize = 6;
@@ -66,8 +66,8 @@ pub(in crate::host::windows) fn booted() -> io::Result<u64> {
     Ok(words[0].wrapping_sub(words[4]))
 }
 
-/// See [`super::System::processes`].
-pub(in crate::host::windows) fn processes() -> io::Result<Vec<Process>> {
+/// See [`super::super::system::System::processes`].
+pub(super) fn processes() -> io::Result<Vec<Process>> {
     let devices = devices()?;
     let mut found = Vec::new();
     for Listed { number, created } in listed()? {
@@ -147,15 +147,15 @@ fn on_drive(devices: &[(String, String)], path: &str) -> Option<String> {
     })
 }
 
-/// See [`super::System::file_times`].
-pub(in crate::host::windows) fn file_times(path: &str) -> io::Result<FileTimes> {
+/// See [`super::super::system::System::file_times`].
+pub(super) fn file_times(path: &str) -> io::Result<FileTimes> {
     // In this form no name is a device, and none is too long.
     let facts = fs::symlink_metadata(format!(r"\\?\{path}"))?;
     Ok(FileTimes { created: facts.created()?, written: facts.modified()? })
 }
 
-/// See [`super::System::volumes`].
-pub(in crate::host::windows) fn volumes() -> io::Result<Vec<Volume>> {
+/// See [`super::super::system::System::volumes`].
+pub(super) fn volumes() -> io::Result<Vec<Volume>> {
     let mut volumes = Vec::new();
     for drive in fixed_drives()? {
         let root = format!(r"{drive}:\");
