@@ -10,7 +10,9 @@ pub mod command;
 mod enrol;
 pub mod host;
 pub mod link;
+pub mod notice;
 pub mod scan;
+pub mod service;
 pub mod settings;
 pub mod show;
 

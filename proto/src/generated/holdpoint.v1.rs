@@ -143,6 +143,7 @@ pub struct SoftwareRow {
 }
 /// One thing that servicing installed, or waits to install. On Windows 10 and later the platform's build
 /// and revision decide what is fixed; these rows explain how the host came there.
+#[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateRow {
     /// "windows/cbs" (component packages by their state), "windows/history" (outcome of the history,
@@ -348,6 +349,14 @@ pub struct SelfRow {
     pub cage: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "6")]
     pub coverage: ::prost::alloc::vec::Vec<Coverage>,
+    /// How the agent's private key lies on disk: "file-mode" (its file's owner alone), "dpapi-machine" (sealed
+    /// for this machine), "tpm"; absent where the agent has no identity.
+    #[prost(string, optional, tag = "7")]
+    pub key_protection: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether what the agent writes is there after a restart: "kept", "volatile" (a write filter throws it
+    /// away), "unknown" (a filter is there and says too little); absent where the agent has no identity.
+    #[prost(string, optional, tag = "8")]
+    pub state_storage: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// What one probe asked of its host and what it got.
 #[derive(serde::Serialize)]
