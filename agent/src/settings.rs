@@ -201,7 +201,7 @@ pub fn set_collector(state: &Path, collector: &str) -> Result<(), SettingsError>
     let line = format!("collector = {}\n", toml::Value::from(collector));
     let others = old.lines().filter(|it| it.split('=').next().is_none_or(|it| it.trim() != "collector"));
     let text = others.fold(line, |text, it| text + it + "\n");
-    atomic_file::replace(&path, text.as_bytes(), Readable::Owner)
+    atomic_file::replace(&path, text.as_bytes(), Readable::Agent)
         .map_err(|source| SettingsError::Write { path, source })
 }
 

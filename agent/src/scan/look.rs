@@ -323,6 +323,15 @@ pub(crate) mod tests {
         (dir, host)
     }
 
+    /// A captured Windows machine that has these keys and no files. The text is an export of the
+    /// registry, as regedit writes it; its first line may be left out.
+    pub(crate) fn windows_host(reg: &str) -> (tempfile::TempDir, Host) {
+        const FIRST: &str = "Windows Registry Editor Version 5.00";
+        let reg = reg.trim_start();
+        let reg = if reg.starts_with(FIRST) { reg.to_owned() } else { format!("{FIRST}\n{reg}") };
+        host(&[("registry.reg", &reg)])
+    }
+
     pub(crate) fn write(dir: &Path, path: &str, content: &[u8]) {
         let path = dir.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -359,6 +368,32 @@ pub(crate) mod tests {
         let (coverage, faults) = look.finish();
         assert_eq!((coverage.read, coverage.absent, coverage.denied, coverage.failed), (1, 1, 0, 2));
         assert_eq!(faults, ["etc: not a regular file", "etc/hostname: more than 2 bytes"]);
+    }
+
+    #[test]
+    fn keys_of_a_registry_are_counted_as_files_are() {
+        let (_dir, host) = windows_host("[HKEY_LOCAL_MACHINE\\SOFTWARE\\Vendor]\n\"Version\"=\"4.1\"");
+        let budget = ample();
+        let mut look = Look::new(&host, &budget, "test");
+        let key = r"HKLM\SOFTWARE\Vendor";
+        assert_eq!(look.registry_value(key, "VERSION"), Some(Data::Text("4.1".into())));
+        assert_eq!(look.registry_value(key, "Build"), None);
+        assert_eq!(look.registry_keys(r"HKLM\SAM"), None);
+        let (coverage, faults) = look.finish();
+        assert_eq!((coverage.read, coverage.absent, coverage.denied, coverage.failed), (1, 1, 0, 1));
+        assert_eq!(faults, [r"HKLM\SAM: HKLM\SAM holds secrets, which the agent never reads"]);
+    }
+
+    #[test]
+    fn a_broken_export_is_a_reason_for_every_question() {
+        let (_dir, host) = windows_host("[HKLM\\SOFTWARE]\n\"Version\"=4.1");
+        assert_eq!(host.family(), crate::host::Family::Windows);
+        let budget = ample();
+        let mut look = Look::new(&host, &budget, "test");
+        assert_eq!(look.registry_keys("HKLM"), None);
+        let (_, faults) = look.finish();
+        let why = "HKLM: registry.reg: line 3: data is neither text in quotes nor dword:, hex: or hex(type):";
+        assert_eq!(faults, [why]);
     }
 
     #[test]

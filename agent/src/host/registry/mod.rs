@@ -2,15 +2,27 @@
 //!
 //! A path starts with `HKLM` or `HKU` and is always that of the 64-bit view: what 32-bit programs see
 //! stands below `WOW6432Node`. Names are compared without regard to case, as Windows does. With a read
-//! list ([`Registry::limited_to`]) only the keys on it can be asked for.
+//! list ([`Registry::limited_to`]) only the keys on it can be asked for, and the keys that hold secrets
+//! ([`is_secret`]) never, with a list or without.
 
+mod captured;
+mod data;
+mod export;
+mod lines;
+mod name;
+mod tree;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::reads::ReadList;
-use super::root::HostRoot;
+
+pub(super) use captured::captured;
+pub use export::InvalidExport;
+pub use tree::Tree;
 
 /// What a value holds; the types of `RegSetValueExW`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +37,8 @@ pub enum Data {
     Wide(u64),
     /// `REG_MULTI_SZ`.
     List(Vec<String>),
-    /// `REG_BINARY` and every other type: its number and its bytes.
+    /// `REG_BINARY` and every other type, and what is not of the type that it says: a number of three
+    /// bytes, text with half a surrogate pair.
     Bytes {
         /// Number of the type, by `winnt.h`.
         kind: u32,
@@ -35,10 +48,21 @@ pub enum Data {
 }
 
 impl Data {
-    /// The text of a text value.
+    /// The text of a text value, up to its first NUL: what a program that asks Windows for it sees. What
+    /// stands behind, in values that were overwritten by a shorter text, is kept in the variant.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(it) | Self::Expand(it) => Some(it),
+            Self::Text(it) | Self::Expand(it) => Some(it.split('\0').next().unwrap_or(it)),
+            Self::Number(_) | Self::Wide(_) | Self::List(_) | Self::Bytes { .. } => None,
+        }
+    }
+
+    /// As [`Data::text`], for a person: text that is broken is shown with replacement characters instead
+    /// of being none, so that nothing hides behind half a character.
+    pub fn text_as_shown(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Bytes { kind: data::TEXT | data::EXPAND, bytes } => Some(Cow::Owned(data::lossy(bytes))),
+            Self::Text(_) | Self::Expand(_) => self.text().map(Cow::Borrowed),
             Self::Number(_) | Self::Wide(_) | Self::List(_) | Self::Bytes { .. } => None,
         }
     }
@@ -60,7 +84,7 @@ impl Data {
             Self::Number(_) => "REG_DWORD",
             Self::Wide(_) => "REG_QWORD",
             Self::List(_) => "REG_MULTI_SZ",
-            Self::Bytes { .. } => "REG_BINARY",
+            Self::Bytes { kind, .. } => data::type_name(*kind),
         }
     }
 }
@@ -159,6 +183,9 @@ impl Registry {
     }
 
     fn allowed(&self, key: &str) -> io::Result<()> {
+        if is_secret(key) {
+            return Err(io::Error::other(format!("{key} holds secrets, which the agent never reads")));
+        }
         match &self.reads {
             Some(reads) if !reads.may_read_key(key) => {
                 Err(io::Error::other(format!("{key} is not on the agent's read list")))
@@ -173,8 +200,11 @@ pub(super) fn running() -> Option<Registry> {
     None
 }
 
-/// The registry of a machine that does not run: its hive files, or an export beside them; `None` where
-/// the root is no Windows.
-pub(super) fn captured(_root: &HostRoot) -> Option<Registry> {
-    None
+/// Whether a key holds password hashes or secrets of the machine. These are never opened, whatever a
+/// list says: in memory, in a hive, or in the running system.
+fn is_secret(key: &str) -> bool {
+    let mut parts = name::parts(key);
+    let is_of_machine = parts.next().is_some_and(|it| name::same(it, "HKLM"));
+    is_of_machine
+        && parts.next().is_some_and(|it| ["SAM", "SECURITY"].iter().any(|secret| name::same(it, secret)))
 }

@@ -15,10 +15,10 @@ use windows_sys::Win32::System::EventLog::{
 };
 
 use super::{done, wide};
-use crate::notice::{Notice, Severity};
+use crate::notice::{Notice, Severity, Sink};
 
 /// An open way into the application log, for as long as the program runs.
-pub(crate) struct EventLog {
+struct EventLog {
     handle: HANDLE,
 }
 
@@ -32,7 +32,7 @@ impl EventLog {
     ///
     /// # Errors
     /// The service of the event log does not run or refuses.
-    pub(crate) fn open(source: &str) -> io::Result<Self> {
+    fn open(source: &str) -> io::Result<Self> {
         let source = wide(source);
         // SAFETY: the name ends with 0; no server means this machine.
         let handle = unsafe { RegisterEventSourceW(null(), source.as_ptr()) };
@@ -43,7 +43,7 @@ impl EventLog {
     ///
     /// # Errors
     /// The log is full or refuses.
-    pub(crate) fn write(&self, notice: Notice, text: &str) -> io::Result<()> {
+    fn write(&self, notice: Notice, text: &str) -> io::Result<()> {
         let kind = match notice.severity() {
             Severity::Information => EVENTLOG_INFORMATION_TYPE,
             Severity::Warning => EVENTLOG_WARNING_TYPE,
@@ -67,6 +67,17 @@ impl EventLog {
             )
         })
     }
+}
+
+/// Where notices of a source go. One that the log does not take is lost: there is nobody to tell.
+///
+/// # Errors
+/// The service of the event log does not run or refuses.
+pub(in crate::host) fn event_log(source: &str) -> io::Result<Sink> {
+    let log = EventLog::open(source)?;
+    Ok(Box::new(move |notice, text| {
+        let _ = log.write(notice, text);
+    }))
 }
 
 #[cfg(test)]

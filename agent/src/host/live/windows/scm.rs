@@ -25,14 +25,12 @@ use windows_sys::Win32::System::Services::{
 };
 
 use super::{done, wide};
+use crate::host::service_manager::Body;
 
 /// From "stop" to the end of the process, at most.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
 /// What the manager is told of how long starting and stopping take, milliseconds.
 const WAIT_HINT_MS: u32 = 5_000;
-
-/// What runs as the service. Says how it ended: 0, or a number that the manager and the log show.
-pub(crate) type Body = Box<dyn FnOnce(watch::Receiver<bool>) -> u32 + Send>;
 
 /// The one service of this process.
 struct Service {
@@ -49,7 +47,7 @@ static SERVICE: OnceLock<Service> = OnceLock::new();
 ///
 /// # Errors
 /// The service manager did not start this program: 1063 (`ERROR_FAILED_SERVICE_CONTROLLER_CONNECT`).
-pub(crate) fn serve(name: &str, body: Body) -> io::Result<()> {
+pub(in crate::host) fn serve(name: &str, body: Body) -> io::Result<()> {
     let service = Service {
         body: Mutex::new(Some(body)),
         name: wide(name),

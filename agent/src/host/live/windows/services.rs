@@ -44,7 +44,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// Not permitted, or the manager refuses.
-pub(crate) fn install(plan: &Plan) -> io::Result<Vec<(&'static str, io::Error)>> {
+pub(in crate::host) fn install(plan: &Plan) -> io::Result<Vec<(&'static str, io::Error)>> {
     let manager = Handle::manager(SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE)?;
     let service = manager.create_or_change(plan)?;
     let settings: [(&'static str, io::Result<()>); 6] = [
@@ -63,7 +63,7 @@ pub(crate) fn install(plan: &Plan) -> io::Result<Vec<(&'static str, io::Error)>>
 ///
 /// # Errors
 /// It is not there, or cannot be started.
-pub(crate) fn start(name: &str) -> io::Result<()> {
+pub(in crate::host) fn start(name: &str) -> io::Result<()> {
     let service = Handle::manager(SC_MANAGER_CONNECT)?.service(name)?;
     // SAFETY: the handle is open; there are no arguments.
     match done(unsafe { StartServiceW(service.0, 0, null()) }) {
@@ -76,7 +76,7 @@ pub(crate) fn start(name: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// Not permitted, it does not stop, or the manager refuses.
-pub(crate) fn remove(name: &str) -> io::Result<bool> {
+pub(in crate::host) fn remove(name: &str) -> io::Result<bool> {
     let service = match Handle::manager(SC_MANAGER_CONNECT)?.service(name) {
         Err(cause) if is_code(&cause, ERROR_SERVICE_DOES_NOT_EXIST) => return Ok(false),
         other => other?,
@@ -91,7 +91,7 @@ pub(crate) fn remove(name: &str) -> io::Result<bool> {
 ///
 /// # Errors
 /// Not permitted.
-pub(crate) fn register_events(key: &str, file: &str, kinds: u32) -> io::Result<()> {
+pub(in crate::host) fn register_events(key: &str, file: &str, kinds: u32) -> io::Result<()> {
     let path = wide(key);
     let mut made: HKEY = null_mut();
     // SAFETY: the path ends with 0; the system writes one handle.
@@ -127,7 +127,7 @@ fn set_value(key: HKEY, name: &str, kind: REG_VALUE_TYPE, bytes: &[u8]) -> io::R
 ///
 /// # Errors
 /// Not permitted.
-pub(crate) fn forget_events(key: &str) -> io::Result<()> {
+pub(in crate::host) fn forget_events(key: &str) -> io::Result<()> {
     let path = wide(key);
     // SAFETY: the path ends with 0.
     let code = unsafe { RegDeleteKeyExW(HKEY_LOCAL_MACHINE, path.as_ptr(), KEY_WOW64_64KEY, 0) };
