@@ -13,6 +13,7 @@ use holdpoint_common::token::Token;
 
 use crate::host::Host;
 use crate::link::held::Held;
+use crate::link::key;
 use crate::link::state::{State, StateError};
 use crate::scan::scanner::Scanner;
 use crate::scan::{HostIdentity, ScanError};
@@ -63,14 +64,14 @@ pub(crate) async fn enroll_with(
     scanner: &Scanner,
 ) -> Result<Identity, EnrollError> {
     let mut open = State::open(state)?;
-    let seen = scanner.wait(host, &[SectionKind::Platform])?.identity();
+    let seen = scanner.ask(host, &[SectionKind::Platform]).await?.identity();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let enrolled = enrolment::enrol(collector, token, Some(facts(&seen, host)), clock)
         .await
         .map_err(|it| EnrollError::Enrol(Box::new(it)))?;
     // A cache that stays costs a check at the collector and proves nothing.
     let _ = Held::clear(state);
-    enrolled.credentials.save(state).map_err(EnrollError::Keep)?;
+    key::save(&enrolled.credentials, state).map_err(EnrollError::Keep)?;
     open.keep_believed(enrolled.collector_time_ms)?;
     open.keep_machine(seen.fingerprint)?;
     settings::set_collector(state, collector)?;

@@ -10,8 +10,10 @@ pub mod command;
 mod enrol;
 pub mod host;
 pub mod link;
+pub mod notice;
 pub mod one_shot;
 pub mod scan;
+pub mod service;
 pub mod settings;
 pub mod show;
 

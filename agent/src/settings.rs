@@ -16,9 +16,15 @@ use crate::cage::hours::QuietHours;
 
 /// Name of the file in the state directory.
 pub const FILE: &str = "agent.toml";
-/// Where an installed agent keeps its state.
-pub const DEFAULT_STATE: &str =
-    if cfg!(windows) { r"C:\ProgramData\Holdpoint\Agent" } else { "/var/lib/holdpoint-agent" };
+/// Where an installed agent keeps its state: `/var/lib/holdpoint-agent`, or `Holdpoint\Agent` in the folder of
+/// Windows for what programs keep for all users.
+pub fn default_state() -> PathBuf {
+    if !cfg!(windows) {
+        return PathBuf::from("/var/lib/holdpoint-agent");
+    }
+    let shared = std::env::var_os("ProgramData").filter(|it| !it.is_empty());
+    PathBuf::from(shared.unwrap_or_else(|| r"C:\ProgramData".into())).join(r"Holdpoint\Agent")
+}
 
 /// Name of the kill file in the state directory.
 pub const KILL_FILE: &str = "kill";

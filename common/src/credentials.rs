@@ -1,7 +1,8 @@
 //! The identity that a host or an operator holds on disk.
 //!
 //! ```text
-//! key.pem          private key, then its certificate chain; mode 0600; the source of truth
+//! key.pem          private key, sealed where the system can, then its certificate chain; mode 0600;
+//!                  the source of truth
 //! certificate.pem  the chain again, for people and other tools
 //! anchors.pem      every zone CA that is trusted
 //! ```
@@ -10,6 +11,7 @@
 //! Anchors are written first: both identities work under the new ones. The key is made here and
 //! its bytes leave only towards that file.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -30,6 +32,9 @@ pub const KEY_FILE: &str = "key.pem";
 pub const CERTIFICATE_FILE: &str = "certificate.pem";
 /// Name of the file with the zone CAs.
 pub const ANCHORS_FILE: &str = "anchors.pem";
+
+/// How a sealed key is marked in `key.pem`, with the word for its protection between the two.
+const SEALED: (&str, &str) = ("HOLDPOINT ", " KEY");
 
 /// Largest of these files that is read, in bytes.
 const MAX_FILE: u64 = 256 * 1024;
@@ -60,6 +65,36 @@ impl Clone for Credentials {
     }
 }
 
+/// A way to keep a private key so that its bytes alone are of no use elsewhere.
+pub trait Seal: fmt::Debug {
+    /// The word for it, lower case: `dpapi-machine`.
+    fn protection(&self) -> &'static str;
+
+    /// Makes a key unreadable for whoever lacks what opens it.
+    ///
+    /// # Errors
+    /// The system refuses; the key is then not kept at all.
+    fn seal(&self, key: &[u8]) -> io::Result<Vec<u8>>;
+
+    /// The key again.
+    ///
+    /// # Errors
+    /// It was sealed elsewhere or for somebody else, or is damaged.
+    fn open(&self, sealed: &[u8]) -> io::Result<Zeroizing<Vec<u8>>>;
+}
+
+/// An identity from disk.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The identity.
+    pub credentials: Credentials,
+    /// Whether its key lay there sealed.
+    pub is_sealed: bool,
+}
+
+/// A file, what it will hold, and for whom.
+type Write = (&'static str, Zeroizing<Vec<u8>>, Readable);
+
 /// Why an identity could not be kept or used.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
@@ -86,6 +121,17 @@ pub enum CredentialsError {
         path: PathBuf,
         /// "private key" or "certificate".
         what: &'static str,
+    },
+    /// The key cannot be sealed.
+    #[error("the private key cannot be sealed, and so it is not kept")]
+    Seal(#[source] io::Error),
+    /// The key was sealed by what is not here.
+    #[error("the private key in {} was sealed by another system or account: enrol again", path.display())]
+    Sealed {
+        /// Which file.
+        path: PathBuf,
+        /// Why it does not open.
+        source: io::Error,
     },
     /// The leaf certificate is not one of a zone.
     #[error("the certificate names nobody of a zone")]
@@ -123,9 +169,24 @@ impl Credentials {
     ///
     /// A chain inside the key file wins over the certificate file, which may lag behind it.
     pub fn load_files(certificate: &Path, key: &Path, anchors: &Path) -> Result<Self, CredentialsError> {
+        Self::read(certificate, key, anchors, None).map(|it| it.credentials)
+    }
+
+    /// Reads the identity in a directory whose key may be sealed.
+    pub fn load_sealed(dir: &Path, seal: &dyn Seal) -> Result<Loaded, CredentialsError> {
+        let [certificate, key, anchors] =
+            [CERTIFICATE_FILE, KEY_FILE, ANCHORS_FILE].map(|name| dir.join(name));
+        Self::read(&certificate, &key, &anchors, Some(seal))
+    }
+
+    fn read(
+        certificate: &Path,
+        key: &Path,
+        anchors: &Path,
+        seal: Option<&dyn Seal>,
+    ) -> Result<Loaded, CredentialsError> {
         let key_pem = read(key)?;
-        let private = PrivateKeyDer::from_pem_slice(&key_pem)
-            .map_err(|_| CredentialsError::Pem { path: key.to_owned(), what: "private key" })?;
+        let (private, is_sealed) = private_key(&key_pem, key, seal)?;
         let mut chain = certificates(&key_pem, key)?;
         if chain.is_empty() {
             chain = certificates(&read(certificate)?, certificate)?;
@@ -137,12 +198,21 @@ impl Credentials {
         if trusted.is_empty() {
             return Err(CredentialsError::Pem { path: anchors.to_owned(), what: "certificate" });
         }
-        Self::new(chain, private, trusted)
+        Self::new(chain, private, trusted).map(|credentials| Loaded { credentials, is_sealed })
     }
 
     /// Writes the identity into a directory that exists. After a crash the old or the new one is there.
     pub fn save(&self, dir: &Path) -> Result<(), CredentialsError> {
-        self.writes().into_iter().try_for_each(|(name, bytes, readable)| {
+        self.write(dir, None)
+    }
+
+    /// The same with a key that is sealed before it touches the disk.
+    pub fn save_sealed(&self, dir: &Path, seal: &dyn Seal) -> Result<(), CredentialsError> {
+        self.write(dir, Some(seal))
+    }
+
+    fn write(&self, dir: &Path, seal: Option<&dyn Seal>) -> Result<(), CredentialsError> {
+        self.writes(seal)?.into_iter().try_for_each(|(name, bytes, readable)| {
             let path = dir.join(name);
             atomic_file::replace(&path, &bytes, readable)
                 .map_err(|source| CredentialsError::Write { path, source })
@@ -150,20 +220,26 @@ impl Credentials {
     }
 
     /// The files in the order in which they are replaced.
-    fn writes(&self) -> [(&'static str, Zeroizing<Vec<u8>>, Readable); 3] {
+    fn writes(&self, seal: Option<&dyn Seal>) -> Result<[Write; 3], CredentialsError> {
         let chain = pem_of_certificates(&self.chain);
-        let mut key = pem_of_key(&self.key);
+        let mut key = match seal {
+            None => pem_of_key(&self.key),
+            Some(seal) => {
+                let sealed = seal.seal(self.key.secret_der()).map_err(CredentialsError::Seal)?;
+                pem(&sealed_label(seal), &sealed)
+            }
+        };
         key.push_str(&chain);
         let anchors = pem_of_certificates(&self.anchors);
         let readable = match &self.identity.subject {
             Subject::Agent(_) => Readable::Agent,
             Subject::Operator(_) | Subject::Collector => Readable::Owner,
         };
-        [
+        Ok([
             (ANCHORS_FILE, Zeroizing::new(anchors.into_bytes()), Readable::All),
             (KEY_FILE, Zeroizing::new(key.as_bytes().to_vec()), readable),
             (CERTIFICATE_FILE, Zeroizing::new(chain.into_bytes()), Readable::All),
-        ]
+        ])
     }
 
     /// What the leaf certificate says: dates, fingerprint, issuer.
@@ -234,6 +310,42 @@ fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>,
         .map_err(|_| CredentialsError::Pem { path: path.to_owned(), what: "certificate" })
 }
 
+/// The key in `key.pem`, and whether it was sealed there.
+fn private_key(
+    pem: &[u8],
+    path: &Path,
+    seal: Option<&dyn Seal>,
+) -> Result<(PrivateKeyDer<'static>, bool), CredentialsError> {
+    let Some((label, sealed)) = sealed_part(pem) else {
+        let plain = PrivateKeyDer::from_pem_slice(pem)
+            .map_err(|_| CredentialsError::Pem { path: path.to_owned(), what: "private key" })?;
+        return Ok((plain, false));
+    };
+    let opened = match seal {
+        Some(seal) if sealed_label(seal) == label => seal.open(&sealed),
+        Some(_) | None => Err(io::Error::other(format!("nothing here opens a {label}"))),
+    };
+    let opened = opened.map_err(|source| CredentialsError::Sealed { path: path.to_owned(), source })?;
+    PrivateKeyDer::try_from(opened.to_vec())
+        .map(|it| (it, true))
+        .map_err(|_| CredentialsError::Pem { path: path.to_owned(), what: "private key" })
+}
+
+fn sealed_label(seal: &dyn Seal) -> String {
+    format!("{}{}{}", SEALED.0, seal.protection().to_ascii_uppercase(), SEALED.1)
+}
+
+/// Label and bytes of a sealed key that stands first in a file.
+fn sealed_part(pem: &[u8]) -> Option<(String, Vec<u8>)> {
+    let text = std::str::from_utf8(pem).ok()?.trim_start();
+    let (label, rest) = text.strip_prefix("-----BEGIN ")?.split_once("-----")?;
+    if !label.starts_with(SEALED.0) || !label.ends_with(SEALED.1) {
+        return None;
+    }
+    let body: String = rest.split_once("-----END ")?.0.split_ascii_whitespace().collect();
+    Some((label.to_owned(), BASE64.decode(body.as_bytes()).ok()?))
+}
+
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)
@@ -285,10 +397,55 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
     }
 
+    /// Turns every bit over; opens what it sealed and nothing that was damaged.
+    #[derive(Debug)]
+    struct Turned(&'static str);
+
+    impl Seal for Turned {
+        fn protection(&self) -> &'static str {
+            self.0
+        }
+
+        fn seal(&self, key: &[u8]) -> io::Result<Vec<u8>> {
+            Ok(key.iter().map(|it| !it).chain([7]).collect())
+        }
+
+        fn open(&self, sealed: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
+            let turned = sealed.strip_suffix(&[7]).ok_or(io::ErrorKind::InvalidData)?;
+            Ok(Zeroizing::new(turned.iter().map(|it| !it).collect()))
+        }
+    }
+
+    #[test]
+    fn a_sealed_key_is_not_on_disk_and_opens_only_for_its_seal() {
+        let dir = tempfile::tempdir().unwrap();
+        let (held, seal) = (credentials("hmi-01"), Turned("test-seal"));
+        held.save_sealed(dir.path(), &seal).unwrap();
+        let file = std::fs::read_to_string(dir.path().join(KEY_FILE)).unwrap();
+        assert!(file.starts_with("-----BEGIN HOLDPOINT TEST-SEAL KEY-----"), "{file}");
+        assert!(!file.contains("PRIVATE KEY"));
+        assert!(!file.contains(&BASE64.encode(held.key.secret_der())[..PEM_LINE]));
+
+        let loaded = Credentials::load_sealed(dir.path(), &seal).unwrap();
+        assert!(loaded.is_sealed && same(&held, &loaded.credentials));
+        assert!(matches!(Credentials::load(dir.path()), Err(CredentialsError::Sealed { .. })));
+        let other = Credentials::load_sealed(dir.path(), &Turned("another"));
+        assert!(matches!(other, Err(CredentialsError::Sealed { .. })));
+    }
+
+    #[test]
+    fn a_plain_key_of_an_older_agent_loads_and_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = credentials("hmi-01");
+        held.save(dir.path()).unwrap();
+        let loaded = Credentials::load_sealed(dir.path(), &Turned("test-seal")).unwrap();
+        assert!(!loaded.is_sealed && same(&held, &loaded.credentials));
+    }
+
     #[test]
     fn a_renewal_cut_off_anywhere_leaves_a_whole_identity() {
         let (old, new) = (credentials("hmi-01"), credentials("hmi-01"));
-        let writes = new.writes();
+        let writes = new.writes(None).unwrap();
         for done in 0..=writes.len() {
             for half_written in [false, true] {
                 let dir = tempfile::tempdir().unwrap();

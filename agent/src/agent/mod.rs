@@ -14,6 +14,7 @@ mod visit;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,14 +28,16 @@ use holdpoint_common::section::Digest;
 use tracing::{debug, info, warn};
 
 use crate::cage::hold::{Hold, Holds};
-use crate::host::Host;
+use crate::host::{Home, Host, Storage};
 use crate::link::client::{Client, LinkError};
 use crate::link::held::Held;
 use crate::link::journal::{self, Journal};
+use crate::link::key;
 use crate::link::pace;
 use crate::link::retry::{self, Retry, Step};
 use crate::link::seen::Seen;
 use crate::link::state::{State, StateError};
+use crate::notice::Notice;
 use crate::scan::scanner::Scanner;
 use crate::scan::{HostIdentity, ScanError};
 use crate::settings::Settings;
@@ -102,7 +105,7 @@ pub(crate) async fn run_with(
     tokio::select! {
         biased;
         () = shutdown => {
-            info!("stopped");
+            info!(notice = Notice::Stopped.id(), "stopped");
             Ok(())
         }
         never = agent.serve() => match never {},
@@ -157,13 +160,19 @@ struct Agent {
 impl Agent {
     fn start(settings: Settings, mut host: Host, scanner: Scanner) -> Result<Self, RunError> {
         let state = State::open(&settings.state)?;
-        let credentials = Credentials::load(&settings.state)?;
+        let credentials = key::load(&settings.state)?;
         let leaf = credentials.leaf()?;
         let believed = BelievedClock::new(Arc::new(SystemClock), state.believed_ms());
         // The certificate was made before now, whatever the wall clock says.
         believed.learn(leaf.not_before_ms);
         host.agent.config_digest = settings.digest;
-        info!(identity = %credentials.identity, collector = settings.collector, "agent starts");
+        let notice = Notice::Started.id();
+        info!(notice, identity = %credentials.identity, collector = settings.collector, "agent starts");
+        let home = home(&host, &settings.state);
+        if let Some(warning) = home.storage.warning() {
+            warn!(notice = Notice::Volatile.id(), "{warning}");
+        }
+        host.home = Some(home);
         Ok(Self {
             held: Held::open(state.dir()),
             journal: Journal::open(state.dir()),
@@ -237,7 +246,11 @@ impl Agent {
         match refusal {
             // A busy collector is not a reason for a person to act.
             None | Some(Reason::Pace) => self.retry.failed(now, chance()),
-            Some(_) => self.retry.refused(now, chance()),
+            Some(reason) => {
+                let notice = Notice::Refused.id();
+                warn!(notice, reason = reason.code(), error = %Chain(cause), "the collector refuses this host");
+                self.retry.refused(now, chance());
+            }
         }
         warn!(attempt = self.retry.failures(), error = %Chain(cause), "no visit to the collector");
         while let Step::WaitUntil(until) = self.retry.next(Instant::now()) {
@@ -306,6 +319,14 @@ impl Agent {
     }
 }
 
+/// Where an agent with this state directory lives.
+pub(crate) fn home(host: &Host, state: &Path) -> Home {
+    Home {
+        key_protection: key::protection(state),
+        storage: Storage::of(host.registry.as_ref(), state),
+    }
+}
+
 /// What is known of the host before the first look.
 fn known(machine: Option<Digest>) -> HostIdentity {
     let unknown = HostIdentity::unknown();
@@ -317,7 +338,7 @@ fn names(kinds: &BTreeSet<SectionKind>) -> String {
 }
 
 /// A number in 0..1.
-fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     let mut bytes = [0; 4];
     // Without randomness agents lose their spread, which is no reason to stop.
     let _ = rand::fill(&mut bytes);

@@ -9,6 +9,7 @@ use holdpoint_common::clock::{Clock, SystemClock};
 use tracing::{info, warn};
 
 use crate::cage::hold::{Hold, Holds};
+use crate::notice::Notice;
 
 /// Between two looks at the clock and for the file; quiet hours and kill file are honoured within
 /// five seconds, and a scan's own steps take part of those.
@@ -80,10 +81,11 @@ impl Pause {
         let word = |it: &Option<Hold>| it.as_ref().map(Hold::reason);
         match &now {
             Some(hold) if word(&self.held) != word(&now) => {
-                info!(reason = hold.reason(), "this host is not looked at: {hold}");
+                let notice = Notice::Paused.id();
+                info!(notice, reason = hold.reason(), "this host is not looked at: {hold}");
             }
             None if self.held.is_some() => {
-                info!("nothing keeps the agent from looking any more");
+                info!(notice = Notice::Resumed.id(), "nothing keeps the agent from looking any more");
                 self.declined.clear();
             }
             Some(_) | None => {}

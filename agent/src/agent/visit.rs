@@ -21,6 +21,7 @@ use crate::enrol;
 use crate::host::{Usage, release_memory};
 use crate::link::body::{self, Body, Has};
 use crate::link::client::{Client, LinkError};
+use crate::link::key;
 use crate::link::seen::Seen;
 
 /// Reports that one check-in can lead to: the sections, once more whole, and what came up meanwhile.
@@ -239,7 +240,7 @@ impl Agent {
     async fn renew(&mut self, client: &Client) -> Result<(), RunError> {
         let facts = enrol::facts(&self.identity, &self.host);
         let renewed = client.renew(&self.credentials, facts).await?;
-        renewed.credentials.save(self.state.dir())?;
+        key::save(&renewed.credentials, self.state.dir())?;
         self.credentials = renewed.credentials;
         self.believed.learn(renewed.collector_time_ms);
         info!(identity = %self.credentials.identity, "the certificate is renewed");

@@ -28,6 +28,23 @@
 //! missing in the section `self`, which asks the system what holds; the agent still runs: Landlock
 //! came with Linux 5.13, its network rules with 6.7, and filters of calls are as old as 3.5.
 //!
+//! Windows has other bars for the same cage, by their names in the section `self`:
+//!
+//! | name | what holds | since |
+//! |---|---|---|
+//! | `background-mode` | the scan's thread: processor, disk and memory only when nobody else wants them | 7 |
+//! | `low-priority` | the whole process comes after every program of normal priority | 7 |
+//! | `memory-ceiling` | a job object: committed memory 64 MiB | 7 |
+//! | `cpu-ceiling` | a job object: a quarter of one processor, hard | 8 |
+//! | `no-child-process` | a job object of one process; from 10 1709 on a mitigation policy too | 7 |
+//! | `no-desktop` | a job object: no clipboard, no foreign windows, no shutting down of Windows | 7 |
+//! | `no-dynamic-code`, `no-extension-points`, `no-remote-images` | mitigation policies | 8, 8, 10 |
+//! | `few-privileges` | what a token may beyond its rights to files and keys is given up, but for what reading needs | 7 |
+//! | `write-restricted` | writes only where the service's own name is granted it: its state; set by `service install` | 7 |
+//!
+//! `few-privileges` and `write-restricted` stand for what Landlock and the filters do on Linux. What a host's
+//! old Windows does not know is missing in the section and logged once, as on Linux.
+//!
 //! Nothing here kills: a refused call is an error where it happens. What a list of refused calls
 //! cannot be is complete, so it is not alone: a call newer than the list does not exist for the agent,
 //! and the systemd unit beside it works with a list of allowed ones.
@@ -53,9 +70,9 @@ use crate::host::restrict;
 
 /// Ceiling of private memory, bytes. Well above the peak of a scan (24 MiB by contract), so that it
 /// is met by a defect alone; the process then ends and its service manager starts it again.
-const MOST_MEMORY: u64 = 64 * 1024 * 1024;
+pub(crate) const MOST_MEMORY: u64 = 64 * 1024 * 1024;
 /// Ceiling of the address space, bytes: libraries, stacks and what allocators reserve without using.
-const MOST_ADDRESSES: u64 = 512 * 1024 * 1024;
+pub(crate) const MOST_ADDRESSES: u64 = 512 * 1024 * 1024;
 
 /// What name look-up reads. Not single files: network managers replace `resolv.conf` by a new file, and a
 /// rule belongs to the old one. Only for collectors that are known by a name.
@@ -123,35 +140,33 @@ impl Walls {
 /// Where the network half says how it is walled in, for the section `self`.
 pub(crate) type SharedWalls = Arc<OnceLock<Walls>>;
 
+/// Something that the agent gives up.
+#[derive(Clone, Copy)]
+pub(crate) struct Restriction {
+    /// Its name in the section `self`.
+    pub(crate) name: &'static str,
+    /// Gives it up; `None` where only whoever starts the agent can take it.
+    pub(crate) enter: Option<fn() -> io::Result<()>>,
+    /// Whether it holds for the calling thread, by the system's own word; `None` where nobody can say.
+    pub(crate) holds: Option<fn() -> bool>,
+}
+
 /// A restriction that the system refused, and why.
 pub(crate) type Gap = (&'static str, io::Error);
 
 /// Cages the whole program; before any thread, because a thread inherits what its parent gave up.
 pub(crate) fn enter() -> Vec<Gap> {
-    [
-        ("nice", restrict::nice()),
-        ("no-core-dump", restrict::no_core()),
-        ("memory-ceiling", restrict::limit_memory(MOST_MEMORY, MOST_ADDRESSES)),
-        ("no-new-privileges", restrict::no_new_privileges()),
-        ("seccomp", restrict::refuse_calls(false)),
-    ]
-    .into_iter()
-    .filter_map(gap)
-    .collect()
+    entered(restrict::PROGRAM)
 }
 
 /// Cages the thread that scans.
 pub(crate) fn enter_scan() -> Vec<Gap> {
-    [
-        ("nice", restrict::nice()),
-        ("idle-cpu", restrict::idle_cpu()),
-        ("idle-io", restrict::idle_io()),
-        ("no-new-privileges", restrict::no_new_privileges()),
-        ("no-write", restrict::refuse_calls(true)),
-    ]
-    .into_iter()
-    .filter_map(gap)
-    .collect()
+    entered(restrict::SCAN)
+}
+
+fn entered(restrictions: &[Restriction]) -> Vec<Gap> {
+    let tried = restrictions.iter().filter_map(|it| it.enter.map(|enter| (it.name, enter())));
+    tried.filter_map(|(name, done)| done.err().map(|cause| (name, cause))).collect()
 }
 
 /// Walls the network half in; after the thread that scans was started.
@@ -166,26 +181,16 @@ pub(crate) fn enter_network(needs: &Needs, walls: &SharedWalls) -> Option<Gap> {
     }
 }
 
-fn gap((name, done): (&'static str, io::Result<()>)) -> Option<Gap> {
-    done.err().map(|cause| (name, cause))
-}
-
 /// Restrictions that hold for the calling thread now, by the system's own word, in order of names.
 pub(crate) fn active(walls: Option<&Walls>) -> Vec<&'static str> {
-    let mut active: Vec<&str> = [
-        ("idle-cpu", restrict::has_idle_cpu()),
-        ("idle-io", restrict::has_idle_io()),
-        ("memory-ceiling", restrict::has_limited_memory(MOST_MEMORY)),
-        ("nice", restrict::has_nice()),
-        ("no-new-privileges", restrict::has_no_new_privileges()),
-        ("no-write", restrict::has_refused_changes()),
-        ("seccomp", restrict::has_refused_calls()),
-    ]
-    .into_iter()
-    .filter_map(|(name, holds)| holds.then_some(name))
-    .chain(walls.map(Walls::name))
-    .collect();
+    let mut active: Vec<&str> = restrict::PROGRAM
+        .iter()
+        .chain(restrict::SCAN)
+        .filter_map(|it| it.holds.is_some_and(|holds| holds()).then_some(it.name))
+        .chain(walls.map(Walls::name))
+        .collect();
     active.sort_unstable();
+    active.dedup();
     active
 }
 

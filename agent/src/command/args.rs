@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use holdpoint_common::row::{REPORTED, SectionKind, section_named};
 use holdpoint_common::token::Token;
 
-use crate::settings::DEFAULT_STATE;
+use crate::service::Account;
+use crate::settings::default_state;
 
 /// Looks at this host and reports what is installed and running. It changes nothing: it starts
 /// no process, opens no listening port and writes only to its state directory.
@@ -45,6 +46,55 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Look once and print what was found, or write it to a file for `holdpoint import`; needs no collector.
     Scan(ScanArgs),
+    /// The agent as a service of Windows. On Linux systemd starts `holdpoint-agent run`.
+    #[command(subcommand, hide = !cfg!(windows))]
+    Service(ServiceCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Run under the service manager, which alone can start this; a person types `holdpoint-agent run`.
+    Run(StateArgs),
+    /// Make the service and start it, as an administrator; again to change it. For sites that take no installer.
+    Install(InstallArgs),
+    /// Stop the service and take it away with its state, as an administrator. The program's file stays.
+    Remove(RemoveArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InstallArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+
+    /// As whom the service runs.
+    #[arg(long, value_enum, default_value = "virtual")]
+    pub(crate) account: Account,
+
+    /// Let the service's token write whatever its account may; only where it does not start otherwise.
+    #[arg(long)]
+    pub(crate) not_write_restricted: bool,
+
+    /// Enrol at the first start, with this collector.
+    #[arg(long, value_name = "HOST:PORT", requires = "token")]
+    pub(crate) collector: Option<String>,
+
+    /// Enrol at the first start, with this token. The variable keeps it out of the list of processes.
+    #[arg(long, env = "HOLDPOINT_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<Token>,
+
+    /// Do not start it now; Windows does at its next start.
+    #[arg(long)]
+    pub(crate) no_start: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RemoveArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+
+    /// Leave identity, settings and journal where they are, for an installation that comes later.
+    #[arg(long)]
+    pub(crate) keep_state: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,7 +124,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct StateArgs {
     /// The agent's only writable place: identity, settings, journal.
-    #[arg(long = "state", value_name = "DIR", default_value = DEFAULT_STATE)]
+    #[arg(long = "state", value_name = "DIR", default_value_os_t = default_state())]
     pub(crate) dir: PathBuf,
 }
 

@@ -7,17 +7,20 @@ mod args;
 mod enroll;
 mod run;
 mod scan;
+mod service;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use args::{Args, Command, LogFormat};
 
 use crate::cage::{self, Needs, Walls};
 use crate::host::keep_memory_small;
+use crate::notice::Notices;
 use crate::scan::scanner::Scanner;
 
 /// How a command ends that did not do what was asked.
@@ -57,11 +60,16 @@ pub fn main() -> ExitCode {
     keep_memory_small();
     // Prints help and usage itself and leaves with 0 or 2.
     let args = Args::parse();
-    start_log(args.log_format, &args.log);
+    let notices = match &args.command {
+        Command::Service(command) => service::notices(command),
+        Command::Enroll(_) | Command::Run(_) | Command::Scan(_) => None,
+    };
+    start_log(args.log_format, &args.log, notices);
     let done = match &args.command {
         Command::Enroll(args) => enroll::run(args),
         Command::Run(args) => run::run(args),
         Command::Scan(args) => scan::run(args),
+        Command::Service(command) => service::run(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -86,16 +94,16 @@ fn cage(needs: &Needs, loudly: bool) -> Result<Scanner, Failure> {
     Ok(scanner)
 }
 
-fn start_log(format: LogFormat, filter: &str) {
+/// Lines to standard error, and notices to the system's own log where it has one; those whatever the
+/// filter says.
+fn start_log(format: LogFormat, filter: &str, notices: Option<Notices>) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => log.with_target(false).init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = match format {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).with(notices).init();
 }
 
 /// The one thread on which an agent waits; scans and name lookups have one beside it.

@@ -6,6 +6,7 @@
 
 mod bus;
 pub mod dbus;
+pub mod home;
 mod live;
 mod open;
 mod reads;
@@ -20,7 +21,8 @@ use holdpoint_common::section::Digest;
 pub use bus::{Answer, Bus};
 pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
-pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict};
+pub use home::{Home, Storage};
+pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict, seal, service_manager};
 pub use reads::{Access, CAPTURED, RUNTIME, ReadList, Reads};
 pub use registry::Registry;
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
@@ -39,6 +41,8 @@ pub struct Host {
     pub windows: Option<Windows>,
     /// The program that looks.
     pub agent: Agent,
+    /// Where that program keeps its identity; `None` where it has none.
+    pub home: Option<Home>,
 }
 
 /// Which probes a machine needs.
@@ -81,6 +85,7 @@ impl Host {
             registry: registry::running(),
             windows: Windows::running(),
             agent: Agent::running(),
+            home: None,
         }
     }
 
@@ -103,6 +108,6 @@ impl Host {
         let root = kernel.into_iter().fold(HostRoot::at(dir), HostRoot::hiding);
         let registry = registry::captured(&root);
         let root = if registry.is_some() { root.ignoring_case() } else { root };
-        Self { root, live: None, registry, windows: None, agent }
+        Self { root, live: None, registry, windows: None, agent, home: None }
     }
 }

@@ -115,6 +115,12 @@ pub const RUNTIME: &[Reads] = &[
     // Local time, for quiet hours.
     Reads::content("etc/localtime"),
     Reads::content("usr/share/zoneinfo/**"),
+    // Whether a write filter throws the state away at the next restart (see `host::home`).
+    Reads::key(r"HKLM\SYSTEM\CurrentControlSet\Services\uwfvol"),
+    Reads::key(r"HKLM\SYSTEM\CurrentControlSet\Services\uwfvol\Parameters\Static"),
+    Reads::key(r"HKLM\SYSTEM\CurrentControlSet\Services\uwfvol\Parameters\Static\**"),
+    Reads::key(r"HKLM\SYSTEM\CurrentControlSet\Services\ewf"),
+    Reads::key(r"HKLM\SYSTEM\CurrentControlSet\Services\fbwf"),
 ];
 
 /// What is read of another root (`scan --root DIR`) that is a Windows: the files of its registry, opened

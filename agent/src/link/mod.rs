@@ -7,6 +7,7 @@ pub mod body;
 pub mod client;
 pub mod held;
 pub mod journal;
+pub mod key;
 pub mod pace;
 pub mod retry;
 pub mod seen;

@@ -19,6 +19,8 @@ pub(super) fn section(host: &Host, coverage: &[Coverage], walls: Option<&Walls>)
         config_digest: host.agent.config_digest.map(|it| it.to_string()),
         cage: cage::active(walls).into_iter().map(str::to_owned).collect(),
         coverage: coverage.to_vec(),
+        key_protection: host.home.as_ref().map(|it| it.key_protection.to_owned()),
+        state_storage: host.home.as_ref().map(|it| it.storage.word().to_owned()),
     };
     Section::new(SectionKind::Self_, SectionStatus::Complete, Vec::new(), Rows::encode(&[row]))
 }

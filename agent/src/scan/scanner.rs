@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use holdpoint_common::row::SectionKind;
+use tokio::sync::oneshot;
 
 use super::{Budget, ScanError, Snapshot, TIME_LIMIT, take_as};
 use crate::cage::{self, Gap, SharedWalls};
@@ -85,6 +86,24 @@ impl Scanner {
             done: Box::new(done),
         };
         self.jobs.send(job).map_err(|_| ScanError::Panicked)
+    }
+
+    /// Scans; whoever drops the answer before it is there stops the scan.
+    ///
+    /// # Errors
+    /// A probe panicked, or the thread is gone.
+    pub(crate) async fn ask(
+        &self,
+        host: &Arc<Host>,
+        kinds: &[SectionKind],
+    ) -> Result<Snapshot, ScanError> {
+        let stop = Stop::default();
+        let (give, taken) = oneshot::channel();
+        self.scan(host, kinds, &stop, move |found| {
+            // Nobody waits any more: nobody wants it.
+            let _ = give.send(found);
+        })?;
+        taken.await.map_err(|_| ScanError::Panicked)??.ok_or(ScanError::Panicked)
     }
 
     /// Scans and waits for it.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod fake;
+mod service;
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -376,6 +376,14 @@ pub struct SelfRow {
     pub cage: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, repeated, tag = "6")]
     pub coverage: ::prost::alloc::vec::Vec<Coverage>,
+    /// How the agent's private key lies on disk: "file-mode" (its file's owner alone), "dpapi-machine" (sealed
+    /// for this machine), "tpm"; absent where the agent has no identity.
+    #[prost(string, optional, tag = "7")]
+    pub key_protection: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether what the agent writes is there after a restart: "kept", "volatile" (a write filter throws it
+    /// away), "unknown" (a filter is there and says too little); absent where the agent has no identity.
+    #[prost(string, optional, tag = "8")]
+    pub state_storage: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// What one probe asked of its host and what it got.
 #[derive(serde::Serialize)]

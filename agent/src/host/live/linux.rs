@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use holdpoint_common::credentials::Seal;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::Usage;
@@ -16,11 +17,7 @@ mod cage;
 mod calls;
 mod local_time;
 
-pub(in crate::host) use cage::{
-    has_idle_cpu, has_idle_io, has_limited_memory, has_no_new_privileges, has_refused_calls,
-    has_refused_changes, idle_cpu, idle_io, limit_memory, nice, no_core, no_new_privileges, refuse_calls,
-    wall_in,
-};
+pub(in crate::host) use cage::{PROGRAM, SCAN, wall_in};
 pub(in crate::host) use local_time::local_time;
 
 /// The least favourable nice value.
@@ -63,6 +60,11 @@ pub(super) fn root() -> PathBuf {
 
 pub(super) fn has_nice() -> bool {
     rustix::process::getpriority_process(None) == Ok(LOWEST)
+}
+
+/// A key's file is its owner's alone; Linux has nothing beyond that which every host has.
+pub(super) fn seal(_: &Path) -> Option<Box<dyn Seal>> {
+    None
 }
 
 #[cfg(target_env = "gnu")]

@@ -19,12 +19,21 @@ mod other;
 #[cfg(not(any(target_os = "linux", windows)))]
 use other as os;
 
+#[cfg(windows)]
+use windows::service;
+
+#[cfg(not(windows))]
+mod no_service;
+#[cfg(not(windows))]
+use no_service as service;
+
 mod netfilter;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use holdpoint_common::credentials::Seal;
 use holdpoint_common::section::Digest;
 
 use super::bus::{Bus, TIME_LIMIT};
@@ -130,81 +139,64 @@ impl Usage {
 /// Each is tried alone, because an old system has some of them.
 pub(crate) mod restrict {
     use super::{Needs, Walls, io, os};
+    use crate::cage::Restriction;
 
-    /// The least favourable nice value for this thread and those that it starts.
-    pub(crate) fn nice() -> io::Result<()> {
-        os::nice()
-    }
+    /// What the whole program gives up, before it has any other thread.
+    pub(crate) const PROGRAM: &[Restriction] = os::PROGRAM;
 
-    /// Whether this thread has it.
-    pub(crate) fn has_nice() -> bool {
-        os::has_nice()
-    }
-
-    /// Processor time for this thread only when nobody else wants any.
-    pub(crate) fn idle_cpu() -> io::Result<()> {
-        os::idle_cpu()
-    }
-
-    /// Whether this thread waits so.
-    pub(crate) fn has_idle_cpu() -> bool {
-        os::has_idle_cpu()
-    }
-
-    /// Disk time for this thread only when nobody else wants any.
-    pub(crate) fn idle_io() -> io::Result<()> {
-        os::idle_io()
-    }
-
-    /// Whether this thread waits so.
-    pub(crate) fn has_idle_io() -> bool {
-        os::has_idle_io()
-    }
-
-    /// Ceilings for the process: private memory and address space, in bytes.
-    pub(crate) fn limit_memory(data: u64, addresses: u64) -> io::Result<()> {
-        os::limit_memory(data, addresses)
-    }
-
-    /// Whether private memory has such a ceiling or a lower one.
-    pub(crate) fn has_limited_memory(data: u64) -> bool {
-        os::has_limited_memory(data)
-    }
-
-    /// No image of the process's memory on disk when it crashes.
-    pub(crate) fn no_core() -> io::Result<()> {
-        os::no_core()
-    }
-
-    /// No way to more rights than this thread has.
-    pub(crate) fn no_new_privileges() -> io::Result<()> {
-        os::no_new_privileges()
-    }
-
-    /// Whether that holds.
-    pub(crate) fn has_no_new_privileges() -> bool {
-        os::has_no_new_privileges()
-    }
-
-    /// Refuses this thread and those that it starts what an agent never does, and, when
-    /// `changing`, also what changes a file.
-    pub(crate) fn refuse_calls(changing: bool) -> io::Result<()> {
-        os::refuse_calls(changing)
-    }
-
-    /// Whether what an agent never does is refused.
-    pub(crate) fn has_refused_calls() -> bool {
-        os::has_refused_calls()
-    }
-
-    /// Whether what changes a file is refused.
-    pub(crate) fn has_refused_changes() -> bool {
-        os::has_refused_changes()
-    }
+    /// What the thread that scans gives up.
+    pub(crate) const SCAN: &[Restriction] = os::SCAN;
 
     /// Leaves this thread and those that it starts the given places and ports alone.
     pub(crate) fn wall_in(needs: &Needs) -> io::Result<Walls> {
         os::wall_in(needs)
+    }
+}
+
+/// The service manager of Windows; everywhere else there is none.
+pub(crate) mod service_manager {
+    use tokio::sync::watch;
+
+    use super::{io, service};
+    use crate::notice::Sink;
+    use crate::service::Plan;
+
+    /// What runs as the service, until it is told to stop. Says how it ended: 0, or a number for people.
+    pub(crate) type Body = Box<dyn FnOnce(watch::Receiver<bool>) -> u32 + Send>;
+
+    /// Runs something as a service and returns when it has ended.
+    pub(crate) fn serve(name: &str, body: Body) -> io::Result<()> {
+        service::serve(name, body)
+    }
+
+    /// Makes a service or brings it to these settings; gives what the system did not take.
+    pub(crate) fn install(plan: &Plan) -> io::Result<Vec<(&'static str, io::Error)>> {
+        service::install(plan)
+    }
+
+    /// Starts a service.
+    pub(crate) fn start(name: &str) -> io::Result<()> {
+        service::start(name)
+    }
+
+    /// Stops a service and deletes it; whether there was one.
+    pub(crate) fn remove(name: &str) -> io::Result<bool> {
+        service::remove(name)
+    }
+
+    /// Registers a source of events, by its key below `HKLM`.
+    pub(crate) fn register_events(key: &str, file: &str, kinds: u32) -> io::Result<()> {
+        service::register_events(key, file, kinds)
+    }
+
+    /// Takes a source of events away.
+    pub(crate) fn forget_events(key: &str) -> io::Result<()> {
+        service::forget_events(key)
+    }
+
+    /// Where notices of a source go.
+    pub(crate) fn event_log(source: &str) -> io::Result<Sink> {
+        service::event_log(source)
     }
 }
 
@@ -232,6 +224,11 @@ pub(crate) fn release_memory() {
 /// Which top-level directories of another root are windows into the running kernel.
 pub(super) fn kernel_mounts(root: &Path) -> Vec<&'static str> {
     os::kernel_mounts(root)
+}
+
+/// What seals a private key in a state directory; `None` where its file's mode is all that there is.
+pub(crate) fn seal(state: &Path) -> Option<Box<dyn Seal>> {
+    os::seal(state)
 }
 
 /// SHA-256 of this program's executable, read in pieces.

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use holdpoint_common::credentials::Seal;
+
 use super::{NicDriver, Usage};
 use crate::cage::hours::LocalTime;
-use crate::cage::{Needs, Walls};
+use crate::cage::{Needs, Restriction, Walls};
 use crate::host::bus::Duplex;
 
 pub(super) fn architecture() -> Option<String> {
@@ -21,61 +23,9 @@ pub(super) fn root() -> PathBuf {
     PathBuf::from("/")
 }
 
-pub(super) fn nice() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_nice() -> bool {
-    false
-}
-
-pub(super) fn idle_cpu() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_idle_cpu() -> bool {
-    false
-}
-
-pub(super) fn idle_io() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_idle_io() -> bool {
-    false
-}
-
-pub(super) fn limit_memory(_: u64, _: u64) -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_limited_memory(_: u64) -> bool {
-    false
-}
-
-pub(super) fn no_core() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn no_new_privileges() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_no_new_privileges() -> bool {
-    false
-}
-
-pub(super) fn refuse_calls(_: bool) -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_refused_calls() -> bool {
-    false
-}
-
-pub(super) fn has_refused_changes() -> bool {
-    false
-}
+/// Nothing that can be given up.
+pub(super) const PROGRAM: &[Restriction] = &[];
+pub(super) const SCAN: &[Restriction] = &[];
 
 pub(super) fn wall_in(_: &Needs) -> io::Result<Walls> {
     Err(io::ErrorKind::Unsupported.into())
@@ -85,8 +35,8 @@ pub(super) fn local_time(_: i64) -> Option<LocalTime> {
     None
 }
 
-fn unsupported() -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+pub(super) fn seal(_: &Path) -> Option<Box<dyn Seal>> {
+    None
 }
 
 pub(super) fn keep_memory_small() {}

@@ -1,4 +1,4 @@
-//! The running Windows: processor, system drive, local time.
+//! The running Windows: processor, system drive, local time; and the agent's own place in it.
 #![expect(unsafe_code, reason = "what Windows says of itself has no safe interface")]
 
 use std::ffi::OsString;
@@ -18,8 +18,25 @@ use windows_sys::Win32::System::Time::{FileTimeToSystemTime, SystemTimeToTzSpeci
 
 use super::{NicDriver, Usage};
 use crate::cage::hours::LocalTime;
-use crate::cage::{Needs, Walls};
 use crate::host::bus::Duplex;
+
+mod cage;
+mod event_log;
+mod scm;
+mod seal;
+mod services;
+mod usage;
+
+pub(in crate::host) use cage::{PROGRAM, SCAN, wall_in};
+pub(in crate::host) use seal::seal;
+pub(in crate::host) use usage::{release_memory, usage};
+
+/// The service manager, from both sides.
+pub(super) mod service {
+    pub(in crate::host) use super::event_log::event_log;
+    pub(in crate::host) use super::scm::serve;
+    pub(in crate::host) use super::services::{forget_events, install, register_events, remove, start};
+}
 
 /// Milliseconds from 1601, where Windows starts to count, to 1970.
 const EPOCH_MS: i64 = 11_644_473_600_000;
@@ -90,77 +107,18 @@ pub(super) fn local_time(unix_ms: i64) -> Option<LocalTime> {
     known.then(|| LocalTime::new(day, local.wHour.into(), local.wMinute.into(), into_minute_ms))
 }
 
-pub(super) fn usage() -> Usage {
-    Usage::default()
+/// A system call that says with 0 that it failed.
+fn done(result: i32) -> io::Result<()> {
+    if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-pub(super) fn nice() -> io::Result<()> {
-    unsupported()
+/// A text as the system takes it, with a 0 at its end.
+fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().chain([0]).collect()
 }
 
-pub(super) fn has_nice() -> bool {
-    false
-}
-
-pub(super) fn idle_cpu() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_idle_cpu() -> bool {
-    false
-}
-
-pub(super) fn idle_io() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_idle_io() -> bool {
-    false
-}
-
-pub(super) fn limit_memory(_: u64, _: u64) -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_limited_memory(_: u64) -> bool {
-    false
-}
-
-pub(super) fn no_core() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn no_new_privileges() -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_no_new_privileges() -> bool {
-    false
-}
-
-pub(super) fn refuse_calls(_: bool) -> io::Result<()> {
-    unsupported()
-}
-
-pub(super) fn has_refused_calls() -> bool {
-    false
-}
-
-pub(super) fn has_refused_changes() -> bool {
-    false
-}
-
-pub(super) fn wall_in(_: &Needs) -> io::Result<Walls> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-fn unsupported() -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
+/// Windows' heap gives memory back by itself, and more on request (`release_memory`).
 pub(super) fn keep_memory_small() {}
-
-pub(super) fn release_memory() {}
 
 /// No root has directories of the running Windows in it.
 pub(super) fn kernel_mounts(_: &Path) -> Vec<&'static str> {

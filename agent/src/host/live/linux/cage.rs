@@ -15,9 +15,9 @@ use landlock::{
 use libc::{c_int, c_long, c_ulong};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{LOWEST, calls};
+use super::{LOWEST, calls, has_nice};
 use crate::cage::filter::{Instruction, assemble};
-use crate::cage::{Needs, Walls};
+use crate::cage::{MOST_ADDRESSES, MOST_MEMORY, Needs, Restriction, Walls};
 
 /// `SCHED_IDLE` of sched.h: runs when nothing else wants to.
 const SCHED_IDLE: c_long = 5;
@@ -34,11 +34,39 @@ const NONE: c_ulong = 0;
 /// The newest Landlock that this version knows how to use.
 const LANDLOCK: ABI = ABI::V7;
 
-pub(in crate::host) fn nice() -> io::Result<()> {
+const NICE: Restriction = Restriction { name: "nice", enter: Some(nice), holds: Some(has_nice) };
+const NO_NEW_PRIVILEGES: Restriction = Restriction {
+    name: "no-new-privileges",
+    enter: Some(no_new_privileges),
+    holds: Some(has_no_new_privileges),
+};
+
+pub(in crate::host) const PROGRAM: &[Restriction] = &[
+    NICE,
+    // The system says of itself whether it would write one; nobody else asks.
+    Restriction { name: "no-core-dump", enter: Some(no_core), holds: None },
+    Restriction {
+        name: "memory-ceiling",
+        enter: Some(|| limit_memory(MOST_MEMORY, MOST_ADDRESSES)),
+        holds: Some(|| has_limited_memory(MOST_MEMORY)),
+    },
+    NO_NEW_PRIVILEGES,
+    Restriction { name: "seccomp", enter: Some(|| refuse_calls(false)), holds: Some(has_refused_calls) },
+];
+
+pub(in crate::host) const SCAN: &[Restriction] = &[
+    NICE,
+    Restriction { name: "idle-cpu", enter: Some(idle_cpu), holds: Some(has_idle_cpu) },
+    Restriction { name: "idle-io", enter: Some(idle_io), holds: Some(has_idle_io) },
+    NO_NEW_PRIVILEGES,
+    Restriction { name: "no-write", enter: Some(|| refuse_calls(true)), holds: Some(has_refused_changes) },
+];
+
+fn nice() -> io::Result<()> {
     Ok(rustix::process::setpriority_process(None, LOWEST)?)
 }
 
-pub(in crate::host) fn idle_cpu() -> io::Result<()> {
+fn idle_cpu() -> io::Result<()> {
     // The kernel's `struct sched_param` is one number: the priority, of which this class has none.
     let parameter: c_int = 0;
     // SAFETY: the parameter lives over the call, which only reads it. The C library's own function
@@ -46,23 +74,23 @@ pub(in crate::host) fn idle_cpu() -> io::Result<()> {
     answer(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, SCHED_IDLE, &raw const parameter) })
 }
 
-pub(in crate::host) fn has_idle_cpu() -> bool {
+fn has_idle_cpu() -> bool {
     // SAFETY: takes a number and gives one; 0 is the calling thread.
     (unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) }) == SCHED_IDLE
 }
 
-pub(in crate::host) fn idle_io() -> io::Result<()> {
+fn idle_io() -> io::Result<()> {
     // SAFETY: takes numbers alone; 0 is the calling thread.
     answer(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IO_IDLE) })
 }
 
-pub(in crate::host) fn has_idle_io() -> bool {
+fn has_idle_io() -> bool {
     // SAFETY: takes numbers and gives one; 0 is the calling thread.
     let class = unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0) };
     class >> IO_CLASS_SHIFT == IO_IDLE >> IO_CLASS_SHIFT
 }
 
-pub(in crate::host) fn limit_memory(data: u64, addresses: u64) -> io::Result<()> {
+fn limit_memory(data: u64, addresses: u64) -> io::Result<()> {
     for (resource, most) in [(Resource::Data, data), (Resource::As, addresses)] {
         let most = getrlimit(resource).maximum.map_or(most, |it| it.min(most));
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
@@ -70,37 +98,37 @@ pub(in crate::host) fn limit_memory(data: u64, addresses: u64) -> io::Result<()>
     Ok(())
 }
 
-pub(in crate::host) fn has_limited_memory(data: u64) -> bool {
+fn has_limited_memory(data: u64) -> bool {
     getrlimit(Resource::Data).current.is_some_and(|it| it <= data)
 }
 
-pub(in crate::host) fn no_core() -> io::Result<()> {
+fn no_core() -> io::Result<()> {
     Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
-pub(in crate::host) fn no_new_privileges() -> io::Result<()> {
+fn no_new_privileges() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
-pub(in crate::host) fn has_no_new_privileges() -> bool {
+fn has_no_new_privileges() -> bool {
     rustix::thread::no_new_privs() == Ok(true)
 }
 
-pub(in crate::host) fn refuse_calls(changing: bool) -> io::Result<()> {
+fn refuse_calls(changing: bool) -> io::Result<()> {
     let machine = calls::MACHINE.ok_or(io::ErrorKind::Unsupported)?;
     let mut rules = if changing { calls::changing() } else { Vec::new() };
     rules.extend(calls::never(std::process::id()));
     install(&assemble(machine, &rules))
 }
 
-pub(in crate::host) fn has_refused_calls() -> bool {
+fn has_refused_calls() -> bool {
     // Whether there is a filter, and whether one of its calls is really refused: the file that it
     // names does not exist, which is what the answer says where nothing is refused.
     // SAFETY: takes numbers alone; no namespace has the descriptor -1.
     is_filtered() && is_refused(unsafe { libc::syscall(libc::SYS_setns, -1, 0) })
 }
 
-pub(in crate::host) fn has_refused_changes() -> bool {
+fn has_refused_changes() -> bool {
     // SAFETY: takes numbers alone; no file has the descriptor -1.
     is_filtered() && is_refused(unsafe { libc::syscall(libc::SYS_ftruncate, -1, 0) })
 }
