@@ -149,7 +149,7 @@ pub(crate) struct ScanArgs {
     pub(crate) out: Option<PathBuf>,
 
     /// Where this host's identity is, which signs the one-shot.
-    #[arg(long = "state", value_name = "DIR", default_value = DEFAULT_STATE, requires = "out", conflicts_with = "root")]
+    #[arg(long = "state", value_name = "DIR", default_value_os_t = default_state(), requires = "out", conflicts_with = "root")]
     pub(crate) state: PathBuf,
 
     /// Do not sign the one-shot, although this host is enrolled.

@@ -19,9 +19,9 @@ use std::path::PathBuf;
 use holdpoint_common::section::Digest;
 
 pub use bus::{Answer, Bus};
+pub use home::{Home, Storage};
 pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
-pub use home::{Home, Storage};
 pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict, seal, service_manager};
 pub use reads::{Access, CAPTURED, RUNTIME, ReadList, Reads};
 pub use registry::Registry;

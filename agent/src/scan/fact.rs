@@ -64,7 +64,11 @@ impl Fact {
     }
 
     /// It is a list of which some items are only counted.
-    pub(in crate::scan) fn list_and_more(self, items: impl IntoIterator<Item = String>, more: usize) -> HardeningRow {
+    pub(in crate::scan) fn list_and_more(
+        self,
+        items: impl IntoIterator<Item = String>,
+        more: usize,
+    ) -> HardeningRow {
         let mut items: Vec<String> = items.into_iter().map(|it| cut(&it)).collect();
         let more = more + items.len().saturating_sub(MAX_ITEMS);
         items.truncate(MAX_ITEMS);

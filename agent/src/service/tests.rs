@@ -30,7 +30,9 @@ fn a_service_has_no_privilege_that_its_account_lacks() {
     assert_eq!(of(Account::LocalService), ["SeChangeNotifyPrivilege"]);
     assert!(of(Account::LocalSystem).contains(&"SeSystemEnvironmentPrivilege"));
     for account in [Account::Virtual, Account::LocalService, Account::LocalSystem] {
-        for strong in ["SeDebugPrivilege", "SeImpersonatePrivilege", "SeShutdownPrivilege", "SeLoadDriverPrivilege"] {
+        for strong in
+            ["SeDebugPrivilege", "SeImpersonatePrivilege", "SeShutdownPrivilege", "SeLoadDriverPrivilege"]
+        {
             assert!(!of(account).contains(&strong), "{account:?} {strong}");
         }
     }
@@ -58,7 +60,9 @@ fn the_installer_and_the_verbs_make_the_same_service() {
         "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
     );
     assert!(BUILD_MSI.contains(&service_sid(NAME)), "the state's access list names {}", service_sid(NAME));
-    for word in [NAME, DISPLAY_NAME, Account::Virtual.name(), order::FILE, "service run --state", EVENT_SOURCE_KEY] {
+    for word in
+        [NAME, DISPLAY_NAME, Account::Virtual.name(), order::FILE, "service run --state", EVENT_SOURCE_KEY]
+    {
         assert!(WXS.contains(word), "the installer does not say {word}");
     }
     for delay in RESTARTS {
