@@ -136,3 +136,50 @@ fn build(requirement: &Requirement, platform: &PlatformFacts, trace: &mut Trace)
 fn names_revision(minimum: &str) -> bool {
     minimum.split('.').count() > 3
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::Pattern;
+
+    fn judged(build: &str, minimum: &str, restart_pending: bool) -> (Outcome, String) {
+        let requirement = Requirement {
+            id: "R".into(),
+            wanted: Wanted::Build { os: Pattern::new("Windows*").unwrap() },
+            minimum: minimum.into(),
+            scheme: Scheme::Win4,
+            role: None,
+            reference: None,
+            title: None,
+        };
+        let platform = PlatformFacts {
+            os_name: Some("Windows 10 Enterprise LTSC".into()),
+            build: Some(build.into()),
+            restart_pending,
+            ..PlatformFacts::default()
+        };
+        let mut trace = Trace::on();
+        let found = judge_platform(&requirement, Some(&platform), Coverage::Complete, &mut trace);
+        let told = trace.take().into_iter().map(|it| it.text).collect::<Vec<_>>().join("; ");
+        (found.unwrap().0, told)
+    }
+
+    #[test]
+    fn a_build_counts_in_its_branch_or_family_and_after_the_restart_that_it_waits_for() {
+        let outcome = |build, minimum, pending| judged(build, minimum, pending).0;
+        assert_eq!(outcome("10.0.17763.6414", "10.0.17763.6414", false), Outcome::FIXED);
+        assert_eq!(outcome("10.0.17763.107", "10.0.17763.6414", true), Outcome::AFFECTED);
+        let (family, told) = judged("10.0.19045.5131", "10.0.19044.5073", false);
+        assert!(family == Outcome::FIXED && told.contains("serviced together"), "{told}");
+        let pending = Outcome::unknown(Reason::RestartPending);
+        assert_eq!(outcome("10.0.17763.6414", "10.0.17763.6414", true), pending);
+        let branch = Outcome::unknown(Reason::BranchUnknown);
+        assert_eq!(outcome("10.0.22631.4000", "10.0.22000.3260", false), branch);
+    }
+
+    #[test]
+    fn a_site_asks_for_a_build_itself_so_that_a_lower_one_is_affected_on_nt_6_too() {
+        assert_eq!(judged("6.1.7601.24443", "6.1.7601.27670", false).0, Outcome::AFFECTED);
+        assert_eq!(judged("10.0.19045.1", "10.0.19044", false).0, Outcome::FIXED, "a branch and no revision");
+    }
+}
