@@ -108,8 +108,7 @@ fn a_hive_that_hivex_wrote_reads_as_hivex_exports_it() {
     if hivexregedit(&["--merge", "--prefix", prefix, file, reg]).is_none() {
         return;
     }
-    let output =
-        hivexregedit(&["--export", "--prefix", prefix, file, "\\"]).unwrap();
+    let output = hivexregedit(&["--export", "--prefix", prefix, file, "\\"]).unwrap();
     let exported = Tree::from_export(&String::from_utf8(output.stdout).unwrap()).unwrap();
     let mut seen = 0;
     let found = differences(&registry(root.path()), &exported, r"HKLM\SOFTWARE", &mut seen);
