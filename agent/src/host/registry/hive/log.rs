@@ -203,7 +203,7 @@ fn entry(log: &Pieces, at: u64) -> Option<Entry> {
     };
     let has_room = u64::from(entry.bytes) >= len(ENTRY) + 8 * u64::from(entry.pages);
     let is_whole = at + u64::from(entry.bytes) <= log.bytes().min(u64::from(MAX_LOG));
-    if !head.starts_with(b"HvLE") || entry.bytes % 512 != 0 || !has_room || !is_whole {
+    if !head.starts_with(b"HvLE") || !entry.bytes.is_multiple_of(512) || !has_room || !is_whole {
         return None;
     }
     let mut own = Marvin::new();

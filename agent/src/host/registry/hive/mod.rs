@@ -111,10 +111,10 @@ impl Hive {
     pub(super) fn values(&mut self, key: &Key) -> io::Result<Vec<Value>> {
         let (mut values, mut held) = (Vec::new(), Held::default());
         for at in self.value_list(key)? {
-            let head = self.value_head(at)?;
-            held.add(head.name.len() + head.bytes)?;
-            let data = self.data(&head)?;
-            values.push(Value { name: head.name, data });
+            let value = self.value_head(at)?;
+            held.add(value.name.len() + value.bytes)?;
+            let data = self.data(&value)?;
+            values.push(Value { name: value.name, data });
         }
         Ok(values)
     }
@@ -177,9 +177,8 @@ impl Hive {
 
 fn first_block(file: &super::super::root::Pieces) -> io::Result<[u8; BLOCK]> {
     let mut block = [0; BLOCK];
-    file.read_at(0, &mut block).map_err(|cause| match cause.kind() {
-        io::ErrorKind::UnexpectedEof => broken("no hive of a registry"),
-        _ => cause,
+    file.read_at(0, &mut block).map_err(|cause| {
+        if cause.kind() == io::ErrorKind::UnexpectedEof { broken("no hive of a registry") } else { cause }
     })?;
     Ok(block)
 }
