@@ -84,7 +84,7 @@ fn export() -> String {
     }
     let mut path = "HKEY_LOCAL_MACHINE\\SOFTWARE".to_owned();
     for at in 0..60 {
-        path.push_str(&format!("\\Depth {at}"));
+        path = format!("{path}\\Depth {at}");
         line(format!("[{path}]\n@=\"{at}\""));
     }
     line("[HKEY_LOCAL_MACHINE\\SOFTWARE\\Values]".to_owned());
@@ -131,7 +131,7 @@ fn hivex_reads_the_hives_that_tests_write() {
                 .below(key("Two").text("t", "x")),
         )
     });
-    let bytes = hive(&root_key.below(key("Large").value("large", 3, &[7; 40_000])));
+    let bytes = hive(&root_key.below(key("Large").value("large", 3, &vec![7; 40_000])));
     let root = root(&bytes);
     let prefix = r"HKEY_LOCAL_MACHINE\SOFTWARE";
     let file = root.path().join(SOFTWARE);

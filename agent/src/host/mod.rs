@@ -79,10 +79,11 @@ impl Agent {
 impl Host {
     /// The machine that runs the agent.
     pub fn running() -> Self {
+        let (root, registry) = (HostRoot::at(live::root()), registry::running());
         Self {
-            root: HostRoot::at(live::root()),
+            root: if registry.is_some() { root.ignoring_case() } else { root },
             live: Some(Live::look()),
-            registry: registry::running(),
+            registry,
             windows: Windows::running(),
             agent: Agent::running(),
             home: None,

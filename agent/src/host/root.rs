@@ -35,10 +35,11 @@ const MAX_PARTS: usize = 512;
 /// Most directories that one probe's view remembers.
 const MAX_DIRECTORIES: usize = 4_096;
 
-/// What Windows says of a file that is no link: `ERROR_NOT_A_REPARSE_POINT` of winerror.h.
-const NO_LINK: i32 = 4390;
 /// Most names of a directory that are looked through for one in another case; `WinSxS` has some ten thousand.
 const MAX_SOUGHT: usize = 128 * 1024;
+
+/// What Windows says of a file that is no link: `ERROR_NOT_A_REPARSE_POINT` of winerror.h.
+const NO_LINK: i32 = 4390;
 
 /// Most bytes that the names of one listing may have: they are held in memory together.
 const MAX_NAMES: usize = 4 * 1024 * 1024;

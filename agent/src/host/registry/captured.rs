@@ -3,7 +3,9 @@
 //! Its hive files stand where its Windows had them ([`super::hives`]). An export beside the files is taken before hives: whoever made it said what to look at. It is
 //! `registry.reg` in the root's top folder, and every `registry/*.reg`, merged in the order of names.
 
+use std::ffi::OsStr;
 use std::io::{self, BufReader, Read};
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::super::root::{HostRoot, is_absent};
@@ -43,7 +45,10 @@ fn exported(root: &HostRoot) -> Result<Option<Tree>, String> {
     }
     match root.list(EXPORTS, MAX_EXPORTS) {
         Ok(listing) => {
-            let exports = listing.entries.iter().filter(|it| it.name.ends_with(".reg"));
+            let exports = listing
+                .entries
+                .iter()
+                .filter(|it| Path::new(&it.name).extension() == Some(OsStr::new("reg")));
             files.extend(exports.map(|it| format!("{EXPORTS}/{}", it.name)));
         }
         Err(cause) if is_absent(&cause) => {}

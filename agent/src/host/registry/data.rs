@@ -87,7 +87,7 @@ pub(super) fn time(filetime: u64) -> SystemTime {
     let begin = Duration::from_secs(FROM_1601_TO_1970);
     match since_1601.checked_sub(begin) {
         Some(later) => SystemTime::UNIX_EPOCH + later,
-        None => SystemTime::UNIX_EPOCH - (begin - since_1601),
+        None => SystemTime::UNIX_EPOCH - begin.saturating_sub(since_1601),
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     proptest! {
         #[test]
         fn text_and_lists_come_back_as_they_were_stored(all in prop::collection::vec("[^\0]{1,9}", 1..6)) {
-            let stored: String = all.iter().map(|it| format!("{it}\0")).collect();
+            let stored = all.join("\0") + "\0";
             prop_assert_eq!(decode(LIST, wide(&format!("{stored}\0"))), Data::List(all.clone()));
             prop_assert_eq!(decode(TEXT, wide(&all[0])), Data::Text(all[0].clone()));
         }

@@ -29,8 +29,8 @@ const USER: &str = "NTUSER.DAT";
 /// Names of the user `.DEFAULT`.
 const DEFAULT_NAMES: [&str; 2] = [".DEFAULT", "S-1-5-18"];
 
-/// Most hives that are open at a time; each holds at most 256 KiB of its file.
-const MAX_OPEN: usize = 4;
+/// Most hives that are open at a time; each holds at most 256 KiB of its file, and where its logs hold what.
+const MAX_OPEN: usize = 3;
 /// Most links that one path may cross.
 const MAX_LINKS: usize = 8;
 /// Most users whose profile is looked up.

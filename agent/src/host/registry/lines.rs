@@ -31,9 +31,9 @@ impl<R: BufRead> Lines<R> {
     pub(super) fn next(&mut self) -> io::Result<Option<String>> {
         let mut bytes = Vec::new();
         if self.is_wide {
-            self.wide(&mut bytes)?
+            self.wide(&mut bytes)?;
         } else {
-            self.narrow(&mut bytes)?
+            self.narrow(&mut bytes)?;
         }
         if bytes.is_empty() {
             return Ok(None);
@@ -58,18 +58,13 @@ impl<R: BufRead> Lines<R> {
         loop {
             // A unit may stand across the end of the buffer, so that units and not bytes are sought.
             let mut unit = [0; 2];
-            match self.source.by_ref().take(2).read(&mut unit)? {
-                0 => return Ok(()),
-                1 => match self.source.by_ref().take(1).read(&mut unit[1..])? {
-                    0 => {
-                        return Err(io::Error::new(
-                            io::ErrorKind::InvalidData,
-                            "the file ends within a character",
-                        ));
-                    }
-                    _ => {}
-                },
-                _ => {}
+            let first = self.source.by_ref().take(2).read(&mut unit)?;
+            if first == 0 {
+                return Ok(());
+            }
+            if first == 1 && self.source.by_ref().take(1).read(&mut unit[1..])? == 0 {
+                let why = "the file ends within a character";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
             bytes.extend(unit);
             if unit == [b'\n', 0] {

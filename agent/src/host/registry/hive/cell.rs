@@ -40,8 +40,18 @@ pub(in super::super) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) at: u32,
-    /// The hash of its name, where the list has it.
-    pub(super) hash: Option<u32>,
+    pub(super) hint: Hint,
+}
+
+/// What a list says of a key's name, so that not every key has to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// Its hash (`lh`).
+    Hash(u32),
+    /// Its first four letters (`lf`).
+    Letters([u8; 4]),
+    /// Nothing (`li`).
+    None,
 }
 
 /// A value without its data.
@@ -220,18 +230,25 @@ impl Hive {
 
 /// Adds the keys of a list that is none of lists.
 fn add(list: &[u8], wanted: usize, entries: &mut Vec<Entry>) -> io::Result<()> {
-    let (each, is_hashed) = match &list[..2] {
-        b"lh" => (2, true),
-        b"lf" => (2, false),
-        b"li" => (1, false),
+    let (each, hint): (usize, fn(u32) -> Hint) = match &list[..2] {
+        b"lh" => (8, Hint::Hash),
+        b"lf" => (8, |it| Hint::Letters(it.to_le_bytes())),
+        b"li" => (4, |_| Hint::None),
         _ => return Err(broken("a list of lists of lists of keys")),
     };
     if entries.len() + usize::from(u16_at(list, 2)) > wanted {
         return Err(broken("more keys are listed than there are said to be"));
     }
-    let entries_of = list[4..].chunks_exact(4 * each);
-    entries.extend(entries_of.map(|it| Entry { at: u32_at(it, 0), hash: is_hashed.then(|| u32_at(it, 4)) }));
+    let all = list[4..].chunks_exact(each);
+    entries.extend(all.map(|it| Entry { at: u32_at(it, 0), hint: hint(u32_at(it, 4)) }));
     Ok(())
+}
+
+/// Whether the first letters of a listed name are others than those of an ASCII name. A letter that a list
+/// leaves out is no other one.
+pub(super) fn starts_otherwise(letters: [u8; 4], name: &str) -> bool {
+    let known = |it: u8| it.is_ascii() && it != 0;
+    letters.into_iter().zip(name.bytes()).any(|(a, b)| known(a) && !a.eq_ignore_ascii_case(&b))
 }
 
 /// The hash of a name in upper case, as `lh` lists have it.

@@ -15,12 +15,12 @@ use super::base::{BLOCK, Base};
 use super::field::{u32_at, u64_at};
 use super::first_block;
 use super::marvin::Marvin;
-use super::pages::{Pages, SECTOR, len};
+use super::pages::{Pages, Place, SECTOR, len};
 
-/// Most sectors that logs may replace: 64 MiB of a hive, and 2 MiB to remember them.
-const MAX_SECTORS: usize = 128 * 1024;
+/// Most sectors that logs may replace: 32 MiB of a hive, and somewhat over 1 MiB to remember them.
+const MAX_SECTORS: usize = 64 * 1024;
 /// Most bytes of one log that are looked at.
-const MAX_LOG: u64 = 256 * 1024 * 1024;
+const MAX_LOG: u32 = 256 * 1024 * 1024;
 /// Bytes of an entry before its references.
 const ENTRY: usize = 40;
 /// Bytes read at a time to be hashed.
@@ -33,7 +33,7 @@ const ENDS: [&str; 3] = [".LOG1", ".LOG2", ".LOG"];
 #[derive(Default)]
 struct Newer {
     logs: Vec<Pieces>,
-    sectors: BTreeMap<u32, (usize, u64)>,
+    sectors: BTreeMap<u32, Place>,
     bins: u32,
 }
 
@@ -98,12 +98,11 @@ impl Newer {
     /// Adds the entries of a log, from the number that comes next; says how many. Entries end where one is
     /// not whole: it was being written when the machine stopped, and nothing of it counts.
     fn add_entries(&mut self, log: Pieces, next: &mut u32) -> Result<usize, String> {
-        let number = self.logs.len();
         let mut at = len(BLOCK);
         let (mut taken, mut before) = (0, None);
         while let Some(entry) = entry(&log, at) {
             let follows = before.is_none_or(|it: u32| it.wrapping_add(1) == entry.sequence);
-            if !follows || at > MAX_LOG {
+            if !follows || at > u64::from(MAX_LOG) {
                 break;
             }
             before = Some(entry.sequence);
@@ -112,7 +111,7 @@ impl Newer {
                 if taken == 0 && self.has_holes(entry.sequence, *next) {
                     break;
                 }
-                self.take(&log, number, at, &entry)?;
+                self.take(&log, at, &entry)?;
                 *next = entry.sequence.wrapping_add(1);
                 taken += 1;
             }
@@ -127,7 +126,7 @@ impl Newer {
         !self.sectors.is_empty() && first != next
     }
 
-    fn take(&mut self, log: &Pieces, number: usize, at: u64, entry: &Entry) -> Result<(), String> {
+    fn take(&mut self, log: &Pieces, at: u64, entry: &Entry) -> Result<(), String> {
         let mut from = at + len(ENTRY) + 8 * u64::from(entry.pages);
         let end = at + u64::from(entry.bytes);
         for page in 0..u64::from(entry.pages) {
@@ -138,7 +137,7 @@ impl Newer {
                 return Err("a log has a page of no sensible size".to_owned());
             }
             for sector in to / 512..(to / 512).saturating_add(bytes / 512) {
-                self.put(sector, number, from)?;
+                self.put(sector, from)?;
                 from += len(SECTOR);
             }
         }
@@ -166,7 +165,7 @@ impl Newer {
                 if len(from + SECTOR) > log.bytes() {
                     return Err("a log is cut off".to_owned());
                 }
-                self.put(sector, self.logs.len(), len(from))?;
+                self.put(sector, len(from))?;
                 from += SECTOR;
             }
         }
@@ -175,12 +174,12 @@ impl Newer {
         Ok(1)
     }
 
-    fn put(&mut self, sector: u32, log: usize, place: u64) -> Result<(), String> {
-        self.sectors.insert(sector, (log, place));
-        if self.sectors.len() > MAX_SECTORS {
-            return Err(format!("its logs replace more than {MAX_SECTORS} sectors"));
-        }
-        Ok(())
+    /// A sector of the log that is read now.
+    fn put(&mut self, sector: u32, at: u64) -> Result<(), String> {
+        let too_much = || format!("its logs replace more than {MAX_SECTORS} sectors");
+        let log = u8::try_from(self.logs.len()).map_err(|_| too_much())?;
+        self.sectors.insert(sector, Place { log, at: u32::try_from(at).map_err(|_| too_much())? });
+        if self.sectors.len() > MAX_SECTORS { Err(too_much()) } else { Ok(()) }
     }
 }
 
@@ -203,8 +202,8 @@ fn entry(log: &Pieces, at: u64) -> Option<Entry> {
         pages: u32_at(&head, 20),
     };
     let has_room = u64::from(entry.bytes) >= len(ENTRY) + 8 * u64::from(entry.pages);
-    let is_whole = at + u64::from(entry.bytes) <= log.bytes().min(MAX_LOG);
-    if !head.starts_with(b"HvLE") || entry.bytes % 512 != 0 || !has_room || !is_whole {
+    let is_whole = at + u64::from(entry.bytes) <= log.bytes().min(u64::from(MAX_LOG));
+    if !head.starts_with(b"HvLE") || !entry.bytes.is_multiple_of(512) || !has_room || !is_whole {
         return None;
     }
     let mut own = Marvin::new();

@@ -2,6 +2,8 @@
 //!
 //! Source: the same specification, and .NET's `Marvin.cs`, which is the same function with another seed.
 
+use super::field::u32_at;
+
 /// Windows' seed for log entries.
 const SEED: u64 = 0x82EF_4D88_7A4E_55C5;
 
@@ -19,14 +21,14 @@ impl Marvin {
     }
 
     fn seeded(seed: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = seed.to_le_bytes();
-        Self { low: u32::from_le_bytes([a, b, c, d]), high: u32::from_le_bytes([e, f, g, h]) }
+        let bytes = seed.to_le_bytes();
+        Self { low: u32_at(&bytes, 0), high: u32_at(&bytes, 4) }
     }
 
     /// Takes whole words.
     pub(super) fn add(&mut self, words: &[u8]) {
         for word in words.chunks_exact(4) {
-            self.mix(u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+            self.mix(u32_at(word, 0));
         }
     }
 

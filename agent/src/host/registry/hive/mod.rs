@@ -25,15 +25,20 @@ use super::limit::{Held, MAX_VALUE};
 use super::name::{fold, same};
 use super::{Data, Value};
 use base::{BLOCK, Base};
-use cell::Entry;
+use cell::Hint;
 pub(super) use cell::Key;
 use pages::Pages;
+
+/// Most keys on the way that are remembered; few paths of Windows have more parts.
+const MAX_TRAIL: usize = 32;
 
 /// An open hive.
 #[derive(Debug)]
 pub(super) struct Hive {
     pages: Pages,
     root: u32,
+    /// The keys on the way to the key that was found last: the next one is mostly beside or below it.
+    trail: Vec<(String, Key)>,
     /// Since minor version 4 a large value stands in several cells.
     has_big_data: bool,
     gap: Option<String>,
@@ -59,7 +64,7 @@ impl Hive {
         let base = Base::read(&first_block(&file)?)?;
         let mut pages = Pages::new(file, base.bins);
         let gap = if base.is_closed() { None } else { log::complete(root, path, &base, &mut pages)? };
-        Ok(Self { pages, root: base.root, has_big_data: base.minor > 3, gap })
+        Ok(Self { pages, root: base.root, trail: Vec::new(), has_big_data: base.minor > 3, gap })
     }
 
     /// What may be missing, where the hive was not closed and its logs do not complete it.
@@ -72,13 +77,20 @@ impl Hive {
     /// # Errors
     /// There is none (`NotFound`), or the hive is broken on the way.
     pub(super) fn find(&mut self, path: &[&str]) -> io::Result<Found> {
-        let mut key = self.key(self.root)?;
-        for (at, part) in path.iter().enumerate() {
-            key = self
-                .child(&key, part)?
-                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such key"))?;
+        let known = self.trail.iter().zip(path).take_while(|((name, _), part)| same(name, part)).count();
+        self.trail.truncate(known);
+        let mut key = match self.trail.last() {
+            Some((_, key)) => key.clone(),
+            None => self.key(self.root)?,
+        };
+        for (at, part) in path.iter().enumerate().skip(known) {
+            let no_key = || io::Error::new(io::ErrorKind::NotFound, "no such key");
+            key = self.child(&key, part)?.ok_or_else(no_key)?;
             if key.is_link {
                 return Ok(Found::Link(self.target(&key)?, at + 1));
+            }
+            if at < MAX_TRAIL {
+                self.trail.push(((*part).to_owned(), key.clone()));
             }
         }
         Ok(Found::Key(key))
@@ -99,10 +111,10 @@ impl Hive {
     pub(super) fn values(&mut self, key: &Key) -> io::Result<Vec<Value>> {
         let (mut values, mut held) = (Vec::new(), Held::default());
         for at in self.value_list(key)? {
-            let head = self.value_head(at)?;
-            held.add(head.name.len() + head.bytes)?;
-            let data = self.data(&head)?;
-            values.push(Value { name: head.name, data });
+            let value = self.value_head(at)?;
+            held.add(value.name.len() + value.bytes)?;
+            let data = self.data(&value)?;
+            values.push(Value { name: value.name, data });
         }
         Ok(values)
     }
@@ -121,12 +133,16 @@ impl Hive {
     fn child(&mut self, key: &Key, name: &str) -> io::Result<Option<Key>> {
         // Of another letter Windows may know another upper case than we do; then every name is read.
         let hash = name.is_ascii().then(|| cell::hash(&fold(name)));
-        for Entry { at, hash: listed } in self.below(key)? {
-            if let (Some(wanted), Some(listed)) = (hash, listed)
-                && wanted != listed
-            {
+        for entry in self.below(key)? {
+            let is_other = match entry.hint {
+                Hint::Hash(listed) => hash.is_some_and(|wanted| wanted != listed),
+                Hint::Letters(letters) => hash.is_some() && cell::starts_otherwise(letters, name),
+                Hint::None => false,
+            };
+            if is_other {
                 continue;
             }
+            let at = entry.at;
             let key = self.key(at)?;
             if same(&key.name, name) {
                 return Ok(Some(key));
@@ -161,9 +177,8 @@ impl Hive {
 
 fn first_block(file: &super::super::root::Pieces) -> io::Result<[u8; BLOCK]> {
     let mut block = [0; BLOCK];
-    file.read_at(0, &mut block).map_err(|cause| match cause.kind() {
-        io::ErrorKind::UnexpectedEof => broken("no hive of a registry"),
-        _ => cause,
+    file.read_at(0, &mut block).map_err(|cause| {
+        if cause.kind() == io::ErrorKind::UnexpectedEof { broken("no hive of a registry") } else { cause }
     })?;
     Ok(block)
 }

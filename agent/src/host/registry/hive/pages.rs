@@ -15,8 +15,17 @@ const PAGES: usize = 64;
 /// Bytes of what a log replaces at a time.
 pub(super) const SECTOR: usize = 512;
 
-/// Where a log holds a newer sector: the log's number and the place in it.
-type Newer = BTreeMap<u32, (usize, u64)>;
+/// Where a log holds a newer sector.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Number of the log.
+    pub(super) log: u8,
+    /// Place in it.
+    pub(super) at: u32,
+}
+
+/// The sectors that logs hold.
+type Newer = BTreeMap<u32, Place>;
 
 /// A hive's bins.
 #[derive(Debug)]
@@ -89,9 +98,9 @@ impl Pages {
         page[there..].fill(0);
         let each = u32::try_from(PAGE / SECTOR).unwrap_or(1);
         let first = number.saturating_mul(each);
-        for (sector, (log, place)) in self.newer.range(first..first.saturating_add(each)) {
+        for (sector, place) in self.newer.range(first..first.saturating_add(each)) {
             let at = usize::try_from(sector - first).unwrap_or(0) * SECTOR;
-            self.logs[*log].read_at(*place, &mut page[at..at + SECTOR])?;
+            self.logs[usize::from(place.log)].read_at(u64::from(place.at), &mut page[at..at + SECTOR])?;
         }
         Ok(())
     }

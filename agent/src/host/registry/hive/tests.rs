@@ -101,11 +101,32 @@ fn keys_are_found_by_every_kind_of_list_and_in_any_case() {
 }
 
 #[test]
+fn a_key_is_found_whatever_was_found_before_it() {
+    let (_dir, mut hive) = whole(&hive(&some()));
+    for path in ["Vendor\\Lf\\One", "vendor\\LF", "VENDOR\\Li\\two", "", "Vendor\\Ri\\One", "Überwachung"] {
+        let last = path.rsplit('\\').next().filter(|it| !it.is_empty()).unwrap_or("ROOT");
+        assert!(same(&found(&mut hive, path).name, last), "{path}");
+        assert!(hive.find(&["Vendor", "Lf", "Three"]).is_err());
+    }
+}
+
+#[test]
+fn the_first_letters_of_a_list_pass_over_other_keys_alone() {
+    for (letters, name, is_other) in
+        [(*b"Vend", "vendor", false), (*b"Vena", "Vendor", true), (*b"V\0\0\0", "Vendor", false)]
+    {
+        assert_eq!(cell::starts_otherwise(letters, name), is_other, "{name}");
+    }
+    assert!(!cell::starts_otherwise([0xDC, b'b', b'e', b'r'], "xber"), "no letter of ASCII");
+    assert!(!cell::starts_otherwise(*b"abcd", "ab"), "the name is compared afterwards");
+}
+
+#[test]
 fn a_key_says_when_it_was_written() {
     let (_dir, mut hive) = whole(&hive(&some()));
     let written = found(&mut hive, "Vendor").written;
     assert_eq!(written, WRITTEN);
-    assert_eq!(time(written), SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_067_200));
+    assert_eq!(time(written), SystemTime::UNIX_EPOCH + Duration::from_hours(473_352));
     assert!(time(0) < SystemTime::UNIX_EPOCH && time(u64::MAX) > SystemTime::UNIX_EPOCH);
 }
 
