@@ -77,6 +77,10 @@ fn line_of(row: SoftwareRow) -> String {
         purl: _,
         path: None,
         build_id: None,
+        product_code: None,
+        upgrade_code: None,
+        patches: _,
+        user: None,
     } = row
     else {
         panic!("a field that rpm has not: {row:?}")

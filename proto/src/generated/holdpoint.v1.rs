@@ -180,7 +180,7 @@ pub struct ServiceRow {
     pub name: ::prost::alloc::string::String,
     #[prost(string, optional, tag = "3")]
     pub display_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// "running", "stopped", "unknown".
+    /// "running", "stopped", "paused", "unknown" (also of a service that starts and stops by itself).
     #[prost(string, optional, tag = "4")]
     pub state: ::core::option::Option<::prost::alloc::string::String>,
     /// "enabled", "disabled", "static", "masked", "generated", "alias" (systemd); "boot", "system",
@@ -200,6 +200,12 @@ pub struct ServiceRow {
     /// Company that the image's own resource states; no proof of who made it.
     #[prost(string, optional, tag = "10")]
     pub company: ::core::option::Option<::prost::alloc::string::String>,
+    /// What stands behind the image path in the command line; values that look like secrets are masked.
+    #[prost(string, optional, tag = "11")]
+    pub arguments: ::core::option::Option<::prost::alloc::string::String>,
+    /// Library that a shared host process loads for the service (Windows `ServiceDll`).
+    #[prost(string, optional, tag = "12")]
+    pub library: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -4,9 +4,14 @@
 
 pub mod accounts;
 pub mod hardware;
+#[cfg(windows)]
+mod live;
 pub mod network;
 pub mod services;
 pub mod system;
+// Laid out by Windows and read in every test.
+#[cfg(any(windows, test))]
+mod tables;
 
 use std::sync::Arc;
 
@@ -34,7 +39,20 @@ pub struct Windows {
 impl Windows {
     /// The system that runs the agent; `None` where it is no Windows.
     pub(super) fn running() -> Option<Self> {
-        None
+        #[cfg(windows)]
+        let it = {
+            let running = Arc::new(live::Running);
+            Some(Self {
+                system: running.clone(),
+                services: running.clone(),
+                network: running.clone(),
+                accounts: running.clone(),
+                hardware: running,
+            })
+        };
+        #[cfg(not(windows))]
+        let it = None;
+        it
     }
 }
 
@@ -43,10 +61,10 @@ impl Windows {
 pub(crate) fn recorded() -> Windows {
     Windows {
         system: Arc::new(system::Recorded::default()),
-        services: Arc::new(services::Recorded),
+        services: Arc::new(services::Recorded::default()),
         network: Arc::new(network::Recorded::default()),
         accounts: Arc::new(accounts::Recorded::default()),
-        hardware: Arc::new(hardware::Recorded),
+        hardware: Arc::new(hardware::Recorded::default()),
     }
 }
 
@@ -80,6 +98,10 @@ impl<T: Clone> Answer<T> {
         self.0.clone().map_err(Into::into)
     }
 }
+
+/// Answers to a question that has a key.
+#[cfg(test)]
+pub(crate) type Answers<K, T> = Vec<(K, Answer<T>)>;
 
 /// The answer under a key; "not there" where a test brings none.
 #[cfg(test)]

@@ -98,7 +98,8 @@ fn is_part_of_card(block: &str) -> bool {
     block.starts_with("mmcblk") && (block.contains("boot") || block.contains("rpmb"))
 }
 
-fn row(name: &str) -> FirmwareRow {
+/// A row that only names its disk.
+pub(in crate::scan) fn row(name: &str) -> FirmwareRow {
     FirmwareRow {
         source: "firmware/disks".to_owned(),
         kind: "disk".to_owned(),

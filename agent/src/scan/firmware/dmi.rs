@@ -27,7 +27,7 @@ pub const READS: &[Reads] = &[
 
 /// Reads the tables, or what the kernel kept of them.
 pub fn probe(look: &mut Look<'_>) -> Reading {
-    let uefi = look.exists("sys/firmware/efi");
+    let uefi = Some(look.exists("sys/firmware/efi"));
     let rows = from_tables(look, uefi);
     if !rows.is_empty() {
         return Reading::of(&rows);
@@ -35,15 +35,15 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     if !look.exists(DIRECTORY) {
         return look.missing(format!("{DIRECTORY} is not there"));
     }
-    Reading::of(&from_excerpt(look, uefi))
+    Reading::of(&excerpt(uefi, |name| look.value(&format!("{DIRECTORY}/{name}"))))
 }
 
 fn row(kind: &str) -> FirmwareRow {
     FirmwareRow { source: "firmware/dmi".to_owned(), kind: kind.to_owned(), ..FirmwareRow::default() }
 }
 
-fn bios(uefi: bool) -> FirmwareRow {
-    FirmwareRow { name: Some(if uefi { "uefi" } else { "legacy" }.to_owned()), ..row("bios") }
+fn bios(uefi: Option<bool>) -> FirmwareRow {
+    FirmwareRow { name: uefi.map(|it| if it { "uefi" } else { "legacy" }.to_owned()), ..row("bios") }
 }
 
 /// A release that is told in numbers.
@@ -60,7 +60,7 @@ fn says(it: &FirmwareRow) -> bool {
     it.vendor.is_some() || it.model.is_some() || it.version.is_some() || it.serial.is_some()
 }
 
-fn from_tables(look: &mut Look<'_>, uefi: bool) -> Vec<FirmwareRow> {
+fn from_tables(look: &mut Look<'_>, uefi: Option<bool>) -> Vec<FirmwareRow> {
     let Some(entry) = look.bytes(smbios::ENTRY_POINT, smbios::MAX_ENTRY_POINT) else { return Vec::new() };
     let Some(tables) = look.bytes(smbios::TABLES, smbios::MAX_TABLES) else { return Vec::new() };
     let found = match EntryPoint::parse(&entry) {
@@ -73,10 +73,15 @@ fn from_tables(look: &mut Look<'_>, uefi: bool) -> Vec<FirmwareRow> {
     if let Some(why) = found.fault {
         look.fault(format!("{}: {why}", smbios::TABLES));
     }
-    found.all.iter().flat_map(|it| describe(it, uefi)).filter(says).collect()
+    described(&found, uefi)
 }
 
-fn describe(it: &Structure<'_>, uefi: bool) -> Vec<FirmwareRow> {
+/// The rows of tables, wherever they came from; `uefi` says how the machine started, where that is known.
+pub(in crate::scan) fn described(tables: &Structures<'_>, uefi: Option<bool>) -> Vec<FirmwareRow> {
+    tables.all.iter().flat_map(|it| describe(it, uefi)).filter(says).collect()
+}
+
+fn describe(it: &Structure<'_>, uefi: Option<bool>) -> Vec<FirmwareRow> {
     let value = |at: usize| it.text(at).filter(|it| !is_placeholder(it));
     match it.kind {
         0 => vec![
@@ -132,8 +137,12 @@ fn part_state(state: Option<u8>) -> Option<&'static str> {
     }
 }
 
-fn from_excerpt(look: &mut Look<'_>, uefi: bool) -> Vec<FirmwareRow> {
-    let mut value = |name: &str| look.value(&format!("{DIRECTORY}/{name}")).filter(|it| !is_placeholder(it));
+/// The rows of an excerpt of the tables, whose values have the names that Linux gives them.
+pub(in crate::scan) fn excerpt(
+    uefi: Option<bool>,
+    mut value: impl FnMut(&'static str) -> Option<String>,
+) -> Vec<FirmwareRow> {
+    let mut value = |name| value(name).filter(|it| !is_placeholder(it));
     let rows = vec![
         FirmwareRow {
             vendor: value("bios_vendor"),
@@ -169,4 +178,4 @@ fn from_excerpt(look: &mut Look<'_>, uefi: bool) -> Vec<FirmwareRow> {
 
 #[cfg(test)]
 #[path = "dmi_tests.rs"]
-pub(super) mod tests;
+pub(in crate::scan) mod tests;

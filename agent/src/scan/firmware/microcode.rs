@@ -47,14 +47,21 @@ fn parse(text: &str) -> Vec<FirmwareRow> {
         .into_iter()
         .filter(|[_, _, microcode]| microcode.is_some())
         .map(|[vendor, model, microcode]| FirmwareRow {
-            source: "firmware/microcode".to_owned(),
-            kind: "microcode".to_owned(),
             vendor: vendor.map(str::to_owned),
             model: model.map(str::to_owned),
             version: microcode.map(str::to_owned),
-            ..FirmwareRow::default()
+            ..row()
         })
         .collect()
+}
+
+/// A row without a revision.
+pub(in crate::scan) fn row() -> FirmwareRow {
+    FirmwareRow {
+        source: "firmware/microcode".to_owned(),
+        kind: "microcode".to_owned(),
+        ..FirmwareRow::default()
+    }
 }
 
 #[cfg(test)]

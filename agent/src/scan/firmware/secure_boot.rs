@@ -42,12 +42,13 @@ pub const READS: &[Reads] = &[
     Reads::content("sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"),
 ];
 
-const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// Vendor of the variables that UEFI itself defines.
+pub(in crate::scan) const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const SECURITY: &str = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
 const SHIM: &str = "605dab50-e046-4300-abb6-3dd810dd8b23";
 
 /// The variables that hold lists.
-const LISTS: [(&str, &str); 5] =
+pub(in crate::scan) const LISTS: [(&str, &str); 5] =
     [("PK", GLOBAL), ("KEK", GLOBAL), ("db", SECURITY), ("dbx", SECURITY), ("MokListRT", SHIM)];
 
 /// Largest variable; the largest forbidden lists have some 30 KiB, and firmware has room for little more.
@@ -66,25 +67,14 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     let mut rows = Vec::new();
     let enabled = flag(look, "SecureBoot", GLOBAL);
     let setup = flag(look, "SetupMode", GLOBAL);
-    if let Some(enabled) = enabled {
-        let state = match (enabled, setup) {
-            (true, _) => "enabled",
-            (false, Some(true)) => "setup",
-            (false, _) => "disabled",
-        };
-        rows.push(FirmwareRow { state: Some(state.to_owned()), ..row("secure-boot") });
-    }
+    rows.extend(enabled.map(|it| state(it, setup)));
     if flag(look, "MokSBStateRT", SHIM) == Some(true) {
         let (name, state) = (Some("shim".to_owned()), Some("disabled".to_owned()));
         rows.push(FirmwareRow { name, state, ..row("secure-boot") });
     }
     for (name, vendor) in LISTS {
         if let Some(value) = variable(look, name, vendor) {
-            let (entries, fault) = signatures::entries(&value);
-            if let Some(why) = fault {
-                look.fault(format!("{name}: {why}"));
-            }
-            rows.extend(keys(look, name, &entries));
+            rows.extend(keys(look, name, &value));
         }
     }
     if rows.is_empty() {
@@ -95,6 +85,16 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         rows.push(FirmwareRow { state: Some("unknown".to_owned()), ..row("secure-boot") });
     }
     Reading::of(&rows)
+}
+
+/// The row of the firmware's own state.
+pub(in crate::scan) fn state(is_enabled: bool, is_setup: Option<bool>) -> FirmwareRow {
+    let state = match (is_enabled, is_setup) {
+        (true, _) => "enabled",
+        (false, Some(true)) => "setup",
+        (false, _) => "disabled",
+    };
+    FirmwareRow { state: Some(state.to_owned()), ..row("secure-boot") }
 }
 
 fn row(kind: &str) -> FirmwareRow {
@@ -124,8 +124,12 @@ fn flag(look: &mut Look<'_>, name: &str, vendor: &str) -> Option<bool> {
     }
 }
 
-/// One row for each certificate, and one for all hashes of a type.
-fn keys(look: &mut Look<'_>, name: &str, entries: &[Entry<'_>]) -> Vec<FirmwareRow> {
+/// The rows of a variable that holds lists: one for each certificate, and one for all hashes of a type.
+pub(in crate::scan) fn keys(look: &mut Look<'_>, name: &str, value: &[u8]) -> Vec<FirmwareRow> {
+    let (entries, fault) = signatures::entries(value);
+    if let Some(why) = fault {
+        look.fault(format!("{name}: {why}"));
+    }
     let key = || FirmwareRow { name: Some(name.to_owned()), ..row("secure-boot-key") };
     let mut rows = Vec::new();
     let mut hashes: BTreeMap<&str, BTreeSet<&[u8]>> = BTreeMap::new();

@@ -114,7 +114,7 @@ pub fn guid(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::scan) mod tests {
     use super::*;
     use proptest::prelude::*;
 

@@ -40,8 +40,19 @@ const END: u8 = 127;
 pub struct EntryPoint {
     /// Bytes of the tables; the most there may be when only the end marker ends them.
     length: usize,
-    /// How many structures; `None` when only the end marker ends them.
-    count: Option<usize>,
+    /// What ends them.
+    end: End,
+}
+
+/// What ends the tables, beside an end marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing else.
+    Marker,
+    /// The number of their structures, or their length.
+    Count(usize),
+    /// Their length.
+    Length,
 }
 
 /// Why an entry point leads nowhere.
@@ -68,7 +79,7 @@ impl EntryPoint {
             adds_up(bytes, 0, usize::from(byte(bytes, 6)?).max(24))?;
             return Ok(Self {
                 length: usize::try_from(dword(bytes, 12)?).unwrap_or(usize::MAX),
-                count: None,
+                end: End::Marker,
             });
         }
         if bytes.starts_with(b"_SM_") {
@@ -84,7 +95,35 @@ impl EntryPoint {
     fn legacy(bytes: &[u8]) -> Result<Self, InvalidEntryPoint> {
         adds_up(bytes, 0, 15)?;
         let count = usize::from(word(bytes, 12)?);
-        Ok(Self { length: usize::from(word(bytes, 6)?), count: Some(count).filter(|it| *it > 0) })
+        let end = if count == 0 { End::Marker } else { End::Count(count) };
+        Ok(Self { length: usize::from(word(bytes, 6)?), end })
+    }
+}
+
+/// The tables as Windows hands them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handed<'a> {
+    /// Version of the standard that they follow.
+    pub version: (u8, u8),
+    /// How they are said to be.
+    pub entry: EntryPoint,
+    /// The tables.
+    pub tables: &'a [u8],
+}
+
+impl<'a> Handed<'a> {
+    /// Reads the header that Windows puts before them in the place of an entry point: `RawSMBIOSData`,
+    /// with version and length.
+    ///
+    /// # Errors
+    /// The bytes are shorter than the header.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, InvalidEntryPoint> {
+        let length = usize::try_from(dword(bytes, 4)?).unwrap_or(usize::MAX);
+        Ok(Self {
+            version: (byte(bytes, 1)?, byte(bytes, 2)?),
+            entry: EntryPoint { length, end: End::Length },
+            tables: bytes.get(8..).unwrap_or_default(),
+        })
     }
 }
 
@@ -157,12 +196,16 @@ impl<'a> Structures<'a> {
     /// Walks the tables.
     pub fn read(entry: EntryPoint, tables: &'a [u8]) -> Self {
         let mut all = Vec::new();
-        let is_cut = entry.count.is_some() && tables.len() < entry.length;
+        let is_cut = tables.len() < entry.length;
         let mut rest = tables.get(..entry.length).unwrap_or(tables);
         let fault = loop {
-            if rest.is_empty() || entry.count == Some(all.len()) {
-                // Without its end marker a table of version 3 may go on.
-                let whole = entry.count.is_some_and(|it| it == all.len() || !is_cut);
+            if rest.is_empty() || entry.end == End::Count(all.len()) {
+                let whole = match entry.end {
+                    // Without its end marker a table of version 3 may go on.
+                    End::Marker => false,
+                    End::Count(it) => it == all.len() || !is_cut,
+                    End::Length => !is_cut,
+                };
                 break if whole { None } else { Some("the tables end without an end marker") };
             }
             if all.len() == MAX_STRUCTURES {

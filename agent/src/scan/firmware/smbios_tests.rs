@@ -39,6 +39,12 @@ pub(crate) fn entry_2(length: usize, count: u16) -> Vec<u8> {
     sealed(bytes, 4)
 }
 
+/// Tables behind the header of Windows, which says version 2.8.
+pub(crate) fn handed(tables: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(tables.len()).unwrap().to_le_bytes();
+    [&[0, 2, 8, 0], length.as_slice(), tables].concat()
+}
+
 fn entry(bytes: &[u8]) -> EntryPoint {
     EntryPoint::parse(bytes).unwrap()
 }
@@ -67,7 +73,7 @@ fn both_versions_of_the_entry_point_lead_to_the_tables() {
         assert_eq!(bios.text(8).as_deref(), Some("01/02/2024"));
     }
     let old = entry_2(tables.len(), 5)[16..].to_vec();
-    assert_eq!(EntryPoint::parse(&old).unwrap().count, Some(5));
+    assert_eq!(EntryPoint::parse(&old).unwrap().end, End::Count(5));
 }
 
 #[test]
@@ -120,6 +126,25 @@ fn an_old_table_that_is_read_to_its_length_is_whole_whatever_its_count_says() {
 }
 
 #[test]
+fn what_windows_hands_out_is_whole_when_it_is_as_long_as_it_says() {
+    let with_marker = handed(&tables());
+    let without = handed(&[structure(0, 0, &[0], &[]), structure(1, 1, &[0], &[])].concat());
+    for (bytes, count) in [(&with_marker, 3), (&without, 2)] {
+        let it = Handed::parse(bytes).unwrap();
+        assert_eq!(it.version, (2, 8));
+        let found = Structures::read(it.entry, it.tables);
+        assert_eq!((found.all.len(), found.fault), (count, None));
+    }
+    for end in 8..without.len() {
+        let it = Handed::parse(&without[..end]).unwrap();
+        assert!(Structures::read(it.entry, it.tables).fault.is_some(), "{end}");
+    }
+    for end in 0..8 {
+        assert_eq!(Handed::parse(&without[..end]), Err(InvalidEntryPoint::Cut));
+    }
+}
+
+#[test]
 fn structures_without_length_and_without_number_end_the_walk() {
     let zeros = vec![0; 100_000];
     let found = Structures::read(entry(&entry_3(1 << 20)), &zeros);
@@ -150,5 +175,8 @@ proptest! {
             }
         }
         let _ = EntryPoint::parse(&bytes);
+        if let Ok(it) = Handed::parse(&bytes) {
+            let _ = Structures::read(it.entry, it.tables);
+        }
     }
 }

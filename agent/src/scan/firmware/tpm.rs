@@ -39,12 +39,20 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
     if modules.is_empty() && described.is_empty() {
         return look.missing(format!("{DIRECTORY} is not there"));
     }
+    let modules = modules.iter().map(|module| from_driver(look, &module.name)).collect();
+    Reading::of(&completed(modules, &described))
+}
+
+/// A module with the family of its specification.
+pub(in crate::scan) type Module = (Option<String>, FirmwareRow);
+
+/// What the tables say of a module is added to what the system says, where both know exactly one; where
+/// the system knows none, the tables alone speak.
+pub(in crate::scan) fn completed(mut modules: Vec<Module>, described: &[Module]) -> Vec<FirmwareRow> {
     if modules.is_empty() {
-        return Reading::of(&described.into_iter().map(|(_, row)| row).collect::<Vec<_>>());
+        modules = described.to_vec();
     }
-    let mut rows: Vec<(Option<String>, FirmwareRow)> =
-        modules.iter().map(|module| from_driver(look, &module.name)).collect();
-    if let ([(family, row)], [(described_family, described)]) = (rows.as_mut_slice(), described.as_slice()) {
+    if let ([(family, row)], [(described_family, described)]) = (modules.as_mut_slice(), described) {
         // Another family is another module, or the same one before it was switched.
         if family == described_family {
             row.vendor = row.vendor.take().or_else(|| described.vendor.clone());
@@ -52,7 +60,13 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
             row.version = described.version.clone().or_else(|| row.version.take());
         }
     }
-    Reading::of(&rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>())
+    modules.into_iter().map(|(_, row)| row).collect()
+}
+
+/// A module of which the system knows only the family.
+pub(in crate::scan) fn of_family(family: u32) -> Module {
+    let version = Some(format!("specification {family}"));
+    (Some(family.to_string()), FirmwareRow { version, ..row() })
 }
 
 fn row() -> FirmwareRow {
@@ -60,7 +74,7 @@ fn row() -> FirmwareRow {
 }
 
 /// A module of the kernel, with its family.
-fn from_driver(look: &mut Look<'_>, name: &str) -> (Option<String>, FirmwareRow) {
+fn from_driver(look: &mut Look<'_>, name: &str) -> Module {
     let family = look.value(&format!("{DIRECTORY}/{name}/tpm_version_major"));
     let caps = look
         .text(&format!("{DIRECTORY}/{name}/caps"), MAX_CAPS)
@@ -90,12 +104,17 @@ fn letters(bytes: &[u8]) -> Option<String> {
     text.chars().all(|it| it.is_ascii_graphic()).then_some(text)
 }
 
-fn from_tables(look: &Look<'_>) -> Vec<(Option<String>, FirmwareRow)> {
+fn from_tables(look: &Look<'_>) -> Vec<Module> {
     let Ok((entry, tables)) = smbios::quietly(&look.host.root) else { return Vec::new() };
-    Structures::read(entry, &tables).of(MODULE).filter_map(describe).collect()
+    described(&Structures::read(entry, &tables))
 }
 
-fn describe(it: &Structure<'_>) -> Option<(Option<String>, FirmwareRow)> {
+/// The modules that tables tell of, wherever the tables came from.
+pub(in crate::scan) fn described(tables: &Structures<'_>) -> Vec<Module> {
+    tables.of(MODULE).filter_map(describe).collect()
+}
+
+fn describe(it: &Structure<'_>) -> Option<Module> {
     let family = it.byte(8)?;
     let number = it.dword(0x0a)?;
     // A family 1.2 module counts in bytes of which the third and fourth are its firmware's.

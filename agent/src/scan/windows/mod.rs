@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod firmware;
 pub mod hardening;
+mod image_path;
 pub mod listeners;
 pub mod live;
 pub mod platform;

@@ -15,8 +15,8 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INSUFFICIENT_BUFFER, ERROR_MORE_DATA, ERROR_PRIVILEGE_NOT_HELD,
 };
 use windows_sys::Win32::NetworkManagement::NetManagement::{
-    FILTER_NORMAL_ACCOUNT, LOCALGROUP_INFO_0, LOCALGROUP_MEMBERS_INFO_0, NERR_GroupNotFound, NetApiBufferFree,
-    NetLocalGroupEnum, NetLocalGroupGetMembers, NetUserEnum, NetUserModalsGet, USER_INFO_3,
+    FILTER_NORMAL_ACCOUNT, LOCALGROUP_INFO_0, LOCALGROUP_MEMBERS_INFO_0, NERR_GroupNotFound,
+    NetApiBufferFree, NetLocalGroupEnum, NetLocalGroupGetMembers, NetUserEnum, NetUserModalsGet, USER_INFO_3,
     USER_MODALS_INFO_0, USER_MODALS_INFO_2, USER_MODALS_INFO_3,
 };
 use windows_sys::Win32::Security::Authentication::Identity::{
@@ -237,7 +237,8 @@ fn built_in() -> BTreeMap<String, String> {
     let mut known = BTreeMap::new();
     for rid in BUILT_IN {
         // Revision 1, two parts, authority 5: S-1-5-32-RID, whose bytes have to be aligned as numbers are.
-        let sid = [u32::from_le_bytes([1, 2, 0, 0]), u32::from_le_bytes([0, 0, 0, 5]), 32_u32.to_le(), rid.to_le()];
+        let sid =
+            [u32::from_le_bytes([1, 2, 0, 0]), u32::from_le_bytes([0, 0, 0, 5]), 32_u32.to_le(), rid.to_le()];
         let (mut name, mut domain) = ([0_u16; 257], [0_u16; 257]);
         let (mut name_size, mut domain_size) = (257, 257);
         let mut kind = 0;
@@ -326,9 +327,8 @@ pub(super) fn audited() -> io::Result<Vec<Audited>> {
     let mut subcategories = AuditAnswer::<GUID>(ptr::null_mut());
     let mut count = 0;
     // SAFETY: null with `true` means all of them; pointer and number outlive the call.
-    let done = unsafe {
-        AuditEnumerateSubCategories(ptr::null(), true, &raw mut subcategories.0, &raw mut count)
-    };
+    let done =
+        unsafe { AuditEnumerateSubCategories(ptr::null(), true, &raw mut subcategories.0, &raw mut count) };
     if !done || subcategories.0.is_null() {
         return Err(audit_failure());
     }
@@ -337,7 +337,8 @@ pub(super) fn audited() -> io::Result<Vec<Audited>> {
     }
     let mut policies = AuditAnswer::<AUDIT_POLICY_INFORMATION>(ptr::null_mut());
     // SAFETY: the list has `count` entries, and outlives the call as the pointer does.
-    if !unsafe { AuditQuerySystemPolicy(subcategories.0, count, &raw mut policies.0) } || policies.0.is_null() {
+    if !unsafe { AuditQuerySystemPolicy(subcategories.0, count, &raw mut policies.0) } || policies.0.is_null()
+    {
         return Err(audit_failure());
     }
     let one = |number| {
@@ -383,7 +384,9 @@ pub(super) fn file_descriptor(path: &str) -> io::Result<Vec<u8>> {
             return Err(failure(code));
         }
         if needed > MAX_DESCRIPTOR {
-            return Err(io::Error::other(format!("a security descriptor of more than {MAX_DESCRIPTOR} bytes")));
+            return Err(io::Error::other(format!(
+                "a security descriptor of more than {MAX_DESCRIPTOR} bytes"
+            )));
         }
         buffer = Buffer::of(usize::try_from(needed).unwrap_or(0));
     }

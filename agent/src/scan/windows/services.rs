@@ -1,6 +1,0 @@
-//! Services and drivers.
-
-use crate::scan::probe::Probe;
-
-/// The probes of this file.
-pub(in crate::scan) const PROBES: &[Probe] = &[];
