@@ -57,7 +57,7 @@ const RULES: &[Rule] = &[
             "collector/src/store/real_sync.rs",
             "agent/src/host/live",
             "agent/src/host/registry/live.rs",
-            "agent/src/host/windows",
+            "agent/src/host/windows/live",
             "common/src/private/windows.rs",
         ],
         why: "unsafe stays in the smallest wrappers of the operating system",

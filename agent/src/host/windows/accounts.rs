@@ -164,7 +164,7 @@ pub(crate) struct Recorded {
     pub(crate) passwords: super::Answer<Passwords>,
     pub(crate) lockout: super::Answer<Lockout>,
     pub(crate) audited: super::Answer<Vec<Audited>>,
-    pub(crate) descriptors: Vec<(&'static str, super::Answer<Vec<u8>>)>,
+    pub(crate) descriptors: super::Answers<&'static str, Vec<u8>>,
 }
 
 #[cfg(test)]
