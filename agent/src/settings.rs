@@ -17,7 +17,8 @@ use crate::cage::hours::QuietHours;
 /// Name of the file in the state directory.
 pub const FILE: &str = "agent.toml";
 /// Where an installed agent keeps its state.
-pub const DEFAULT_STATE: &str = "/var/lib/holdpoint-agent";
+pub const DEFAULT_STATE: &str =
+    if cfg!(windows) { r"C:\ProgramData\Holdpoint\Agent" } else { "/var/lib/holdpoint-agent" };
 
 /// Name of the kill file in the state directory.
 pub const KILL_FILE: &str = "kill";
@@ -194,7 +195,7 @@ pub fn set_collector(state: &Path, collector: &str) -> Result<(), SettingsError>
     let line = format!("collector = {}\n", toml::Value::from(collector));
     let others = old.lines().filter(|it| it.split('=').next().is_none_or(|it| it.trim() != "collector"));
     let text = others.fold(line, |text, it| text + it + "\n");
-    atomic_file::replace(&path, text.as_bytes(), Readable::Owner)
+    atomic_file::replace(&path, text.as_bytes(), Readable::Agent)
         .map_err(|source| SettingsError::Write { path, source })
 }
 

@@ -1,17 +1,11 @@
 //! Replacing a small file so that a crash leaves the old bytes or the new ones.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Who may read the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readable {
-    /// The owner alone (mode 0600 on Unix): keys, tokens, state.
-    Owner,
-    /// Everybody (mode 0644 on Unix): certificates, reports.
-    All,
-}
+use crate::private;
+pub use crate::private::Readable;
 
 /// Writes `bytes` beside `path`, syncs them, and renames them over it.
 ///
@@ -28,40 +22,16 @@ pub fn replace(path: &Path, bytes: &[u8], readable: Readable) -> io::Result<()> 
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
         _ => {}
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    set_mode(&mut options, readable);
-    let written = options.open(&new).and_then(|mut file| {
+    let written = private::create_file(&new, readable).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    if let Err(cause) = written.and_then(|()| fs::rename(&new, path)) {
+    if let Err(cause) = written.and_then(|()| private::rename(&new, path)) {
         // The write has failed already; a leftover is removed by the next one.
         let _ = fs::remove_file(&new);
         return Err(cause);
     }
-    sync_directory(path)
-}
-
-#[cfg(unix)]
-fn set_mode(options: &mut OpenOptions, readable: Readable) {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(match readable {
-        Readable::Owner => 0o600,
-        Readable::All => 0o644,
-    });
-}
-
-#[cfg(not(unix))]
-fn set_mode(_: &mut OpenOptions, _: Readable) {}
-
-/// Makes the rename itself durable. Directories cannot be opened for this outside Unix.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    let parent = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    Ok(())
 }
 
 #[cfg(test)]

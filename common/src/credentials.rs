@@ -21,7 +21,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::atomic_file::{self, Readable};
-use crate::identity::Identity;
+use crate::identity::{Identity, Subject};
 use crate::tls::{InvalidLeaf, Leaf, Trust};
 
 /// Name of the file with key and chain.
@@ -155,9 +155,13 @@ impl Credentials {
         let mut key = pem_of_key(&self.key);
         key.push_str(&chain);
         let anchors = pem_of_certificates(&self.anchors);
+        let readable = match &self.identity.subject {
+            Subject::Agent(_) => Readable::Agent,
+            Subject::Operator(_) | Subject::Collector => Readable::Owner,
+        };
         [
             (ANCHORS_FILE, Zeroizing::new(anchors.into_bytes()), Readable::All),
-            (KEY_FILE, Zeroizing::new(key.as_bytes().to_vec()), Readable::Owner),
+            (KEY_FILE, Zeroizing::new(key.as_bytes().to_vec()), readable),
             (CERTIFICATE_FILE, Zeroizing::new(chain.into_bytes()), Readable::All),
         ]
     }

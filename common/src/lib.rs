@@ -1,7 +1,7 @@
 //! The words that agent, collector and operators share.
 //!
 //! No module here knows the store or reads a host. Sockets are opened by [`channel`] alone, files
-//! are touched by [`atomic_file`] and [`credentials`], and the one reading of the system clock is
+//! are touched by [`atomic_file`], [`private`] and [`credentials`], and the one reading of the system clock is
 //! [`clock::SystemClock`]; everywhere else time is an argument.
 
 pub mod atomic_file;
@@ -11,6 +11,7 @@ pub mod clock;
 pub mod credentials;
 pub mod enrolment;
 pub mod identity;
+pub mod private;
 pub mod refusal;
 pub mod row;
 pub mod section;

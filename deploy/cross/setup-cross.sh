@@ -4,7 +4,10 @@
 # of std, from which std is built for each target. rustup's toolchains and Debian's own rustc are
 # left alone. Runs as root (apt). Does only what is missing.
 #
-#   setup-cross.sh TARGET...      x86_64-unknown-linux-musl
+#   setup-cross.sh [--packages] TARGET...
+#
+# TARGET     x86_64-unknown-linux-musl, x86_64-pc-windows-gnu, x86_64-win7-windows-gnu, i686-win7-windows-gnu
+# --packages only the Debian packages and Wine's shim, where another toolchain builds
 #
 # RUST_CROSS_HOME     where everything goes
 # RUST_CROSS_VERSION  a full package version of rustc-web, to pin it
@@ -18,7 +21,9 @@ say() { echo "setup-cross: $*" >&2; }
 system_packages() {
   echo gcc libc6-dev binutils ca-certificates
   case $1 in
-    *-linux-musl) echo musl-tools ;;
+    *-linux-musl)         echo musl-tools ;;
+    x86_64-*-windows-gnu) echo gcc-mingw-w64-x86-64-posix nasm wine64 wixl msitools strace iproute2 ;;
+    i686-*-windows-gnu)   echo gcc-mingw-w64-i686-posix nasm ;;
     *) say "nothing is known about $1"; exit 2 ;;
   esac
 }
@@ -113,9 +118,17 @@ musl_objects() {
   rm -rf "$tmp"
 }
 
+# Wine 8.0 lacks a DLL that Rust's std needs for Windows 10; wine-run puts it into new prefixes
+wine_shim() {
+  local dll=$RUST_CROSS_HOME/wine/bcryptprimitives.dll
+  [[ -e $dll ]] && return 0
+  mkdir -p "${dll%/*}"
+  x86_64-w64-mingw32-gcc-posix -O2 -s -shared -nostartfiles -Wl,-e,0 -o "$dll" "$cross_here/shim/bcryptprimitives.c" -ladvapi32
+}
+
 # a program with a thread, a socket, a random hash seed and a caught panic, compiled and run
 check_target() {
-  local target=$1 tmp out linker
+  local target=$1 tmp out linker runner
   tmp=$(mktemp -d)
   cat >"$tmp/check.rs" <<'R'
 fn main() {
@@ -127,19 +140,25 @@ fn main() {
 }
 R
   cross_target_env "$target"
-  linker=${target^^}; linker=CARGO_TARGET_${linker//-/_}_LINKER
-  "$cross_bin/rustc" --edition 2024 -O --target "$target" -C linker="${!linker:-cc}" -o "$tmp/check" "$tmp/check.rs"
-  out=$(RUST_BACKTRACE=0 "$tmp/check") || true
+  linker=${target^^}; linker=CARGO_TARGET_${linker//-/_}_LINKER; runner=${linker%_LINKER}_RUNNER
+  "$cross_bin/rustc" --edition 2024 -O --target "$target" -C linker="${!linker:-cc}" -o "$tmp/check.exe" "$tmp/check.rs"
+  # Debian's Wine runs no 32-bit program: that it links has to be enough
+  if [[ $target == i686-* ]]; then rm -rf "$tmp"; say "$target: compiled, not run"; return 0; fi
+  out=$(RUST_BACKTRACE=0 timeout 300 ${!runner:-} "$tmp/check.exe") || true
   rm -rf "$tmp"
   if [[ $out == "ok "*" true true"* ]]; then say "$target: $out"; else say "$target: check failed: $out"; exit 1; fi
 }
 
-(( $# )) || { echo "usage: setup-cross.sh TARGET..." >&2; exit 2; }
+packages_only=
+if [[ ${1:-} = --packages ]]; then packages_only=1; shift; fi
+(( $# )) || { echo "usage: setup-cross.sh [--packages] TARGET..." >&2; exit 2; }
 mkdir -p "$RUST_CROSS_HOME"
 exec 8>"$RUST_CROSS_HOME/.lock"; flock 8 # one setup at a time
 for target in "$@"; do
   # shellcheck disable=SC2046 # one word a package
   need_packages $(system_packages "$target")
+  if [[ $target == x86_64-*-windows-gnu ]]; then wine_shim; fi
+  if [[ -n $packages_only ]]; then continue; fi
   fetch_toolchain
   fresh=; [[ -e $cross_usr/lib/rustlib/$target/lib/.built ]] || fresh=1
   build_std "$target"

@@ -29,9 +29,16 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-#[cfg(not(unix))]
+/// Opens what stands there and not what a link there leads to. Should it be a pipe after all, its other end
+/// learns who asks and gets no rights of its own.
+#[cfg(windows)]
 fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
+    use std::os::windows::fs::OpenOptionsExt;
+    /// `FILE_FLAG_OPEN_REPARSE_POINT` and `SECURITY_IDENTIFICATION` of winbase.h.
+    const REPARSE_POINT: u32 = 0x0020_0000;
+    const IDENTIFICATION: u32 = 0x0001_0000;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(REPARSE_POINT).security_qos_flags(IDENTIFICATION).open(path)
 }
 
 /// Fills a buffer from a place in a file.
@@ -43,7 +50,7 @@ pub(super) fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 pub(super) fn read_exact_at(mut file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
     use std::io::{Read, Seek, SeekFrom};
     file.seek(SeekFrom::Start(offset))?;

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path, PathBuf, Prefix};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -30,6 +30,9 @@ const MAX_PARTS: usize = 512;
 
 /// Most directories that one probe's view remembers.
 const MAX_DIRECTORIES: usize = 4_096;
+
+/// What Windows says of a file that is no link: `ERROR_NOT_A_REPARSE_POINT` of winerror.h.
+const NO_LINK: i32 = 4390;
 
 /// Most bytes that the names of one listing may have: they are held in memory together.
 const MAX_NAMES: usize = 4 * 1024 * 1024;
@@ -279,6 +282,10 @@ impl HostRoot {
                 inside.pop();
                 continue;
             }
+            // On Windows that names another stream of a file, or a drive.
+            if cfg!(windows) && part.as_encoded_bytes().contains(&b':') {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "a name with a colon"));
+            }
             inside.push(&part);
             if self.hidden.iter().any(|it| inside == Path::new(it)) {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "belongs to the running system"));
@@ -290,7 +297,7 @@ impl HostRoot {
             let target = match fs::read_link(self.dir.join(&inside)) {
                 Ok(target) => target,
                 Err(cause) => {
-                    if cause.kind() == io::ErrorKind::InvalidInput && !rest.is_empty() {
+                    if is_no_link(&cause) && !rest.is_empty() {
                         self.know_directory(&inside);
                     }
                     continue;
@@ -300,6 +307,9 @@ impl HostRoot {
                 return Err(io::Error::other("too many symbolic links"));
             }
             links_left -= 1;
+            if leaves_volume(&self.dir, &target) {
+                return Err(io::Error::other("the link leads to another volume"));
+            }
             inside.pop();
             if target.has_root() {
                 inside.clear();
@@ -369,6 +379,28 @@ impl Pieces {
     }
 }
 
+fn is_no_link(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::InvalidInput || (cfg!(windows) && cause.raw_os_error() == Some(NO_LINK))
+}
+
+/// Whether a link of a running Windows leads from the drive that is looked at to another one. Those of a root
+/// that is a directory are anchored there, whatever drive they name.
+fn leaves_volume(root: &Path, target: &Path) -> bool {
+    let drive = |path: &Path| match path.components().next() {
+        Some(Component::Prefix(it)) => Some(match it.kind() {
+            Prefix::Disk(letter) | Prefix::VerbatimDisk(letter) => Some(letter.to_ascii_uppercase()),
+            Prefix::Verbatim(_) | Prefix::VerbatimUNC(..) | Prefix::DeviceNS(_) | Prefix::UNC(..) => None,
+        }),
+        Some(Component::RootDir | Component::CurDir | Component::ParentDir | Component::Normal(_)) | None => {
+            None
+        }
+    };
+    match (drive(root), drive(target)) {
+        (Some(own), Some(other)) => root.parent().is_none() && (other.is_none() || own != other),
+        (None, _) | (_, None) => false,
+    }
+}
+
 /// Whether an error says that the thing is not there.
 pub fn is_absent(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -408,7 +440,7 @@ fn facts_from(metadata: &Metadata) -> Facts {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn facts_from(metadata: &Metadata) -> Facts {
     Facts {
         kind: kind_of(metadata.file_type()),

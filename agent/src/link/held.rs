@@ -65,7 +65,7 @@ impl Held {
         self.digests.remove(&seen.kind.into());
         fs::create_dir_all(&self.dir)?;
         let bytes = [seen.digest.as_bytes().as_slice(), &seen.packed].concat();
-        atomic_file::replace(&self.path(seen.kind), &bytes, Readable::Owner)?;
+        atomic_file::replace(&self.path(seen.kind), &bytes, Readable::Agent)?;
         self.digests.insert(seen.kind.into(), seen.digest);
         Ok(())
     }

@@ -144,7 +144,7 @@ impl Journal {
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&self.dropped.to_le_bytes());
         self.entries.iter().for_each(|it| bytes.extend_from_slice(&record(it)));
-        atomic_file::replace(&self.path, &bytes, Readable::Owner)
+        atomic_file::replace(&self.path, &bytes, Readable::Agent)
     }
 }
 

@@ -7,13 +7,15 @@
 //! believed   the latest time that there was reason to believe, Unix milliseconds
 //! held/      see `held`       journal   see `journal`       key.pem ...   see `common::credentials`
 //! ```
-//! The directory is the owner's alone (mode 0700). Everything in it together stays under 16 MiB.
+//! The directory is the owner's alone (mode 0700; on Windows also administrators', SYSTEM's and the agent's
+//! own service's). Everything in it together stays under 16 MiB.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use holdpoint_common::atomic_file::{self, Readable};
+use holdpoint_common::private;
 use holdpoint_common::section::Digest;
 
 const LOCK: &str = "lock";
@@ -167,7 +169,7 @@ impl State {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         let path = self.dir.join(name);
-        atomic_file::replace(&path, bytes, Readable::Owner)
+        atomic_file::replace(&path, bytes, Readable::Agent)
             .map_err(|source| StateError::Write { path, source })
     }
 }
@@ -202,18 +204,7 @@ pub fn make(dir: &Path) -> io::Result<()> {
     if let Some(parent) = dir.parent() {
         fs::create_dir_all(parent)?;
     }
-    private(&mut DirBuilder::new()).create(dir)
-}
-
-#[cfg(unix)]
-fn private(builder: &mut DirBuilder) -> &mut DirBuilder {
-    use std::os::unix::fs::DirBuilderExt;
-    builder.mode(0o700)
-}
-
-#[cfg(not(unix))]
-fn private(builder: &mut DirBuilder) -> &mut DirBuilder {
-    builder
+    private::create_directory(dir, Readable::Agent)
 }
 
 #[cfg(test)]
