@@ -2,7 +2,8 @@
 //!
 //! Processes come from `NtQuerySystemInformation`, because opening one of another user needs rights that
 //! an agent without them does not have: the list (class 5) and the path of a program by the number of its
-//! process (class 88, `SystemProcessIdInformation`) are given to everybody, and no process is opened.
+//! process (class 88, `SystemProcessIdInformation`) are given to everybody. A process is opened only where a
+//! system does not know that class (Wine), and for nothing but its path.
 #![expect(unsafe_code, reason = "the system is asked by calls of C")]
 
 use std::fs;
@@ -12,9 +13,15 @@ use std::time::{Duration, SystemTime};
 use windows_sys::Wdk::System::SystemInformation::{
     NtQuerySystemInformation, SYSTEM_INFORMATION_CLASS, SystemProcessInformation, SystemTimeOfDayInformation,
 };
-use windows_sys::Win32::Foundation::{RtlNtStatusToDosError, STATUS_INFO_LENGTH_MISMATCH, UNICODE_STRING};
+use windows_sys::Win32::Foundation::{
+    CloseHandle, RtlNtStatusToDosError, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS,
+    UNICODE_STRING,
+};
 use windows_sys::Win32::Storage::FileSystem::{
     GetDiskFreeSpaceExW, GetDriveTypeW, GetLogicalDrives, GetVolumeInformationW, QueryDosDeviceW,
+};
+use windows_sys::Win32::System::Threading::{
+    OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
 };
 
 use super::super::system::process_list::{self, Listed};
@@ -73,7 +80,7 @@ pub(super) fn processes() -> io::Result<Vec<Process>> {
     for Listed { number, created } in listed()? {
         let Some(started) = time(created) else { continue };
         // What ended meanwhile has no path any more, and what belongs to the kernel never had one.
-        let program = program(number).and_then(|it| on_drive(&devices, &it));
+        let program = program(number, &devices);
         found.push(Process { program, started });
     }
     Ok(found)
@@ -96,8 +103,20 @@ fn listed() -> io::Result<Vec<Listed>> {
     }
 }
 
+/// The path of a process's program; `None` when it has none, or one on no fixed drive.
+fn program(number: usize, devices: &[(String, String)]) -> Option<String> {
+    match listed_program(number) {
+        Ok(path) => on_drive(devices, &path),
+        Err(STATUS_INVALID_INFO_CLASS) => {
+            let path = opened_program(number)?;
+            devices.iter().any(|(_, drive)| path.starts_with(drive.as_str())).then_some(path)
+        }
+        Err(_) => None,
+    }
+}
+
 /// The path that the kernel has of a process's program: `\Device\HarddiskVolume3\...`.
-fn program(number: usize) -> Option<String> {
+fn listed_program(number: usize) -> Result<String, i32> {
     #[repr(C)]
     struct ProgramOfProcess {
         number: usize,
@@ -108,19 +127,39 @@ fn program(number: usize) -> Option<String> {
         number,
         path: UNICODE_STRING {
             Length: 0,
-            MaximumLength: u16::try_from(size_of_val(path.as_slice())).ok()?,
+            MaximumLength: u16::try_from(size_of_val(path.as_slice())).unwrap_or(0),
             Buffer: path.as_mut_ptr(),
         },
     };
-    let length = u32::try_from(size_of::<ProgramOfProcess>()).ok()?;
+    let length = u32::try_from(size_of::<ProgramOfProcess>()).unwrap_or(0);
     let mut given = 0;
     // SAFETY: the structure is as long as said; its text points to a buffer of the length that it says,
     // and both live longer than the call.
     let status = unsafe {
         NtQuerySystemInformation(PROGRAM_OF_PROCESS, (&raw mut asked).cast(), length, &raw mut given)
     };
-    let units = path.get(..usize::from(asked.path.Length) / 2).filter(|_| status >= 0)?;
-    String::from_utf16(units).ok().filter(|it| !it.is_empty())
+    let units = path.get(..usize::from(asked.path.Length) / 2).unwrap_or_default();
+    if status < 0 { Err(status) } else { Ok(String::from_utf16_lossy(units)) }
+}
+
+/// The path of a process's program by way of the process itself, with its drive.
+fn opened_program(number: usize) -> Option<String> {
+    let number = u32::try_from(number).ok()?;
+    let mut path = vec![0_u16; MAX_PATH];
+    let mut length = u32::try_from(path.len()).unwrap_or(0);
+    // SAFETY: the call takes numbers alone; what it opens is closed below.
+    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, number) };
+    if process.is_null() {
+        return None;
+    }
+    // SAFETY: the process is open until the second call, and the buffer is as long as said.
+    let is_known = unsafe {
+        let is_known = QueryFullProcessImageNameW(process, 0, path.as_mut_ptr(), &raw mut length);
+        CloseHandle(process);
+        is_known
+    };
+    let units = path.get(..usize::try_from(length).ok()?).filter(|_| is_known != 0)?;
+    Some(String::from_utf16_lossy(units))
 }
 
 /// The kernel's name of the device behind each fixed drive.
