@@ -9,6 +9,7 @@ mod disk;
 mod disks;
 mod fwupd;
 mod hostile;
+mod imports;
 mod ingest;
 mod looks_only;
 mod old_kernel;

@@ -142,7 +142,7 @@ fn workspace() -> PathBuf {
 
 /// Every Rust file below a folder, in a fixed order; build output is left out, and no link is followed:
 /// those of a captured host lead anywhere.
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else { return found };
     let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|it| it.path()).collect();

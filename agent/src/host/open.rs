@@ -29,16 +29,18 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-/// Opens what stands there and not what a link there leads to. Should it be a pipe after all, its other end
-/// learns who asks and gets no rights of its own.
+/// Should it be a pipe after all, its other end learns who asks and gets no rights of its own. A link is
+/// refused before: opened as itself (`FILE_FLAG_OPEN_REPARSE_POINT`), a file that Windows keeps compressed or
+/// elsewhere, which is marked in the same way, could show its mark in place of its content.
 #[cfg(windows)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::windows::fs::OpenOptionsExt;
-    /// `FILE_FLAG_OPEN_REPARSE_POINT` and `SECURITY_IDENTIFICATION` of winbase.h.
-    const REPARSE_POINT: u32 = 0x0020_0000;
+    /// `SECURITY_IDENTIFICATION` of winbase.h.
     const IDENTIFICATION: u32 = 0x0001_0000;
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).custom_flags(REPARSE_POINT).security_qos_flags(IDENTIFICATION).open(path)
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    std::fs::OpenOptions::new().read(true).security_qos_flags(IDENTIFICATION).open(path)
 }
 
 /// Fills a buffer from a place in a file.

@@ -73,6 +73,7 @@ impl Ask<'_> {
     }
 
     /// The whole request.
+    #[cfg_attr(not(any(target_os = "linux", test)), expect(dead_code, reason = "nothing is asked there"))]
     fn bytes(self, sequence: u32) -> Vec<u8> {
         const REQUEST: u16 = 0x1;
         const DUMP: u16 = 0x300;
@@ -161,7 +162,7 @@ enum State {
     Done,
 }
 
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is received there"))]
+#[cfg_attr(not(any(target_os = "linux", test)), expect(dead_code, reason = "nothing is received there"))]
 fn state(datagram: &[u8]) -> io::Result<State> {
     for message in messages(datagram) {
         let message = message.map_err(io::Error::other)?;
