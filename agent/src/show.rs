@@ -84,10 +84,7 @@ fn line(section: &Section, row: Value) -> String {
         SectionKind::Services => &["name", "state", "start_mode"],
         SectionKind::Live => &["kind", "state", "program", "file", "package"],
         SectionKind::Hardening => &["id", "subject", "value"],
-        SectionKind::Unspecified
-        | SectionKind::Platform
-        | SectionKind::Devices
-        | SectionKind::Self_ => &[],
+        SectionKind::Unspecified | SectionKind::Platform | SectionKind::Devices | SectionKind::Self_ => &[],
     };
     let mut words: Vec<String> =
         leading.iter().filter_map(|it| fields.remove(*it)).filter_map(|it| shown(&it)).collect();

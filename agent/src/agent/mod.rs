@@ -321,10 +321,7 @@ impl Agent {
 
 /// Where an agent with this state directory lives.
 pub(crate) fn home(host: &Host, state: &Path) -> Home {
-    Home {
-        key_protection: key::protection(state),
-        storage: Storage::of(host.registry.as_ref(), state),
-    }
+    Home { key_protection: key::protection(state), storage: Storage::of(host.registry.as_ref(), state) }
 }
 
 /// What is known of the host before the first look.

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use super::args::{InstallArgs, RemoveArgs, ServiceCommand, StateArgs};
 use super::{Failure, cage, runtime};
+use crate::RunError;
 use crate::agent::home;
 use crate::cage::Needs;
 use crate::host::{Host, service_manager as manager};
@@ -17,7 +18,6 @@ use crate::link::state;
 use crate::notice::{Notice, Notices};
 use crate::service::live::{LiveError, live};
 use crate::service::{self, EVENT_MESSAGE_FILE, EVENT_SOURCE_KEY, EVENT_TYPES, NAME, Plan, order};
-use crate::RunError;
 
 /// How long name look-ups that hang are waited for at the end.
 const LAST_WAIT: Duration = Duration::from_millis(500);
@@ -107,9 +107,17 @@ fn install(args: &InstallArgs) -> anyhow::Result<()> {
     if !args.no_start {
         manager::start(NAME).context("the service is there and does not start")?;
     }
-    say(&format!("service {NAME} runs {} as {}; state in {}", program.display(), plan.account, dir.display()));
+    say(&format!(
+        "service {NAME} runs {} as {}; state in {}",
+        program.display(),
+        plan.account,
+        dir.display()
+    ));
     if args.token.is_none() && crate::Settings::load(&dir).is_err() {
-        say(&format!("now enrol it: holdpoint-agent enroll --collector HOST:PORT --state \"{}\"", dir.display()));
+        say(&format!(
+            "now enrol it: holdpoint-agent enroll --collector HOST:PORT --state \"{}\"",
+            dir.display()
+        ));
     }
     Ok(())
 }

@@ -96,7 +96,13 @@ fn an_exclusion_of_the_directory_or_one_above_it_keeps_it_and_no_other() {
     for except in [r"\ProgramData\Hold", r"\ProgramData\Holdpoint\agent\held", "", r"\"] {
         assert_eq!(word(filtered("Copy0", 1, 1, &[except]), STATE), "volatile", "{except}");
     }
-    assert_eq!(word(filtered("Copy0", 1, 1, &[r"\ProgramData\Holdpoint\agent"]), r"C:\ProgramData\Holdpoint\agent\."), "kept");
+    assert_eq!(
+        word(
+            filtered("Copy0", 1, 1, &[r"\ProgramData\Holdpoint\agent"]),
+            r"C:\ProgramData\Holdpoint\agent\."
+        ),
+        "kept"
+    );
 }
 
 #[test]

@@ -19,14 +19,14 @@ use std::path::PathBuf;
 use holdpoint_common::section::Digest;
 
 pub use bus::{Answer, Bus};
+pub use home::{Home, Storage};
 pub(crate) use live::{Ask, messages};
 pub use live::{Live, NicDriver, Nics, Usage};
-pub use home::{Home, Storage};
 pub(crate) use live::{keep_memory_small, local_time, release_memory, restrict, seal, service_manager};
 pub use reads::{Access, RUNTIME, ReadList, Reads};
-pub use windows::Windows;
 pub use registry::Registry;
 pub use root::{Entry, EntryKind, Facts, HostRoot, Listing, Pieces, is_absent};
+pub use windows::Windows;
 
 /// One machine to look at.
 #[derive(Debug, Clone)]

@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn a_key_is_read_in_any_case_and_its_parents_are_not() {
-        let list = ReadList::new(&[Reads::key(r"HKLM\SOFTWARE\Vendor\*\Setup"), Reads::content("etc/passwd")]);
+        let list =
+            ReadList::new(&[Reads::key(r"HKLM\SOFTWARE\Vendor\*\Setup"), Reads::content("etc/passwd")]);
         assert!(list.may_read_key(r"hklm\Software\VENDOR\17\setup"));
         for key in [r"HKLM\SOFTWARE\Vendor\17", r"HKLM\SOFTWARE\Vendor\17\Setup\Keys", r"etc\passwd"] {
             assert!(!list.may_read_key(key), "{key}");

@@ -35,8 +35,13 @@ pub use snapshot::{HostIdentity, Snapshot};
 pub const TIME_LIMIT: Duration = Duration::from_mins(2);
 
 /// The tables of probes of a Linux host. `self` is assembled last, from the coverage of these.
-const LINUX: &[&[Probe]] =
-    &[linux::PROBES, firmware::PROBES, linux::packages::PROBES, linux::live::PROBES, linux::hardening::PROBES];
+const LINUX: &[&[Probe]] = &[
+    linux::PROBES,
+    firmware::PROBES,
+    linux::packages::PROBES,
+    linux::live::PROBES,
+    linux::hardening::PROBES,
+];
 
 /// Every probe of one family of hosts, in the order in which it runs.
 pub fn probes_of(family: Family) -> impl Iterator<Item = &'static Probe> {

@@ -92,11 +92,7 @@ impl Scanner {
     ///
     /// # Errors
     /// A probe panicked, or the thread is gone.
-    pub(crate) async fn ask(
-        &self,
-        host: &Arc<Host>,
-        kinds: &[SectionKind],
-    ) -> Result<Snapshot, ScanError> {
+    pub(crate) async fn ask(&self, host: &Arc<Host>, kinds: &[SectionKind]) -> Result<Snapshot, ScanError> {
         let stop = Stop::default();
         let (give, taken) = oneshot::channel();
         self.scan(host, kinds, &stop, move |found| {

@@ -15,6 +15,8 @@ use holdpoint_common::refusal::Reason;
 use tracing::{info, warn};
 
 use super::order::{self, Order};
+use crate::RunError;
+use crate::agent::{self, chance};
 use crate::cage::hold::Holds;
 use crate::cage::hours::QuietHours;
 use crate::enrol::{self, EnrollError};
@@ -24,8 +26,6 @@ use crate::notice::Notice;
 use crate::scan::ScanError;
 use crate::scan::scanner::Scanner;
 use crate::settings::{KILL_FILE, Settings, SettingsError};
-use crate::agent::{self, chance};
-use crate::RunError;
 
 /// Between two looks for an order or an identity.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -89,7 +89,11 @@ async fn enrolled(state: &Path, host: &Arc<Host>, scanner: &Scanner) -> Result<S
             Ok(Some(order)) => carry_out(state, &order, host, scanner, &mut retry).await,
             Err(cause) => {
                 let notice = Notice::NotEnrolled.id();
-                warn!(notice, error = &cause as &dyn std::error::Error, "the enrolment that was ordered is not possible");
+                warn!(
+                    notice,
+                    error = &cause as &dyn std::error::Error,
+                    "the enrolment that was ordered is not possible"
+                );
                 forget(state);
             }
         }
@@ -164,12 +168,18 @@ fn refusal(cause: &EnrollError) -> Option<Reason> {
             | EnrolError::Request(_)
             | EnrolError::Answer(_) => None,
         },
-        EnrollError::State(_) | EnrollError::Settings(_) | EnrollError::Scan(_) | EnrollError::Keep(_) => None,
+        EnrollError::State(_) | EnrollError::Settings(_) | EnrollError::Scan(_) | EnrollError::Keep(_) => {
+            None
+        }
     }
 }
 
 fn forget(state: &Path) {
     if let Err(cause) = order::discard(state) {
-        warn!(error = &cause as &dyn std::error::Error, file = order::FILE, "delete it by hand: it holds a token");
+        warn!(
+            error = &cause as &dyn std::error::Error,
+            file = order::FILE,
+            "delete it by hand: it holds a token"
+        );
     }
 }

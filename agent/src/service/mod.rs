@@ -37,8 +37,7 @@ pub const EVENT_MESSAGE_FILE: &str = r"%SystemRoot%\System32\EventCreate.exe";
 pub const EVENT_TYPES: u32 = 0x1 | 0x2 | 0x4;
 
 /// Delays before the service is started again after a failure; the last one counts from then on.
-pub const RESTARTS: [Duration; 3] =
-    [Duration::from_mins(1), Duration::from_mins(5), Duration::from_mins(30)];
+pub const RESTARTS: [Duration; 3] = [Duration::from_mins(1), Duration::from_mins(5), Duration::from_mins(30)];
 
 /// `SERVICE_SID_TYPE_*` of winsvc.h.
 const SID_UNRESTRICTED: u32 = 1;

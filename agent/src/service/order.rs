@@ -99,7 +99,9 @@ fn text(bytes: &[u8]) -> String {
             let units = wide.chunks_exact(2).map(|it| u16::from_le_bytes([it[0], it[1]]));
             char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
-        None => String::from_utf8_lossy(bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes)).into_owned(),
+        None => {
+            String::from_utf8_lossy(bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(bytes)).into_owned()
+        }
     }
 }
 
@@ -125,7 +127,12 @@ mod tests {
         let wide: Vec<u8> =
             [0xfeff_u16].into_iter().chain(plain.encode_utf16()).flat_map(u16::to_le_bytes).collect();
         let marked = [b"\xef\xbb\xbf", plain.as_bytes()].concat();
-        for bytes in [plain.as_bytes(), &wide, &marked, format!("TOKEN = {TOKEN}\nCollector = c.plant:7443").as_bytes()] {
+        for bytes in [
+            plain.as_bytes(),
+            &wide,
+            &marked,
+            format!("TOKEN = {TOKEN}\nCollector = c.plant:7443").as_bytes(),
+        ] {
             assert_eq!(written(bytes).unwrap().unwrap().collector, "c.plant:7443");
         }
     }
@@ -144,7 +151,10 @@ mod tests {
     #[test]
     fn an_order_without_a_part_says_which_one_and_never_shows_the_token() {
         let missing = |text: &str| written(text.as_bytes()).unwrap_err();
-        assert!(matches!(missing("[enroll]\ncollector=\ntoken=x"), OrderError::Missing { what: "collector" }));
+        assert!(matches!(
+            missing("[enroll]\ncollector=\ntoken=x"),
+            OrderError::Missing { what: "collector" }
+        ));
         assert!(matches!(missing("[enroll]\ncollector=a:1\n"), OrderError::Missing { what: "token" }));
         let wrong = missing("collector=a:1\ntoken=hp1.secretsecret\n");
         assert!(matches!(wrong, OrderError::Token(_)));

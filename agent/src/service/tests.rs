@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use aws_lc_rs::digest;
+use holdpoint_common::row::{REPORTED, section_name};
 
 use super::*;
 
@@ -30,7 +31,9 @@ fn a_service_has_no_privilege_that_its_account_lacks() {
     assert_eq!(of(Account::LocalService), ["SeChangeNotifyPrivilege"]);
     assert!(of(Account::LocalSystem).contains(&"SeSystemEnvironmentPrivilege"));
     for account in [Account::Virtual, Account::LocalService, Account::LocalSystem] {
-        for strong in ["SeDebugPrivilege", "SeImpersonatePrivilege", "SeShutdownPrivilege", "SeLoadDriverPrivilege"] {
+        for strong in
+            ["SeDebugPrivilege", "SeImpersonatePrivilege", "SeShutdownPrivilege", "SeLoadDriverPrivilege"]
+        {
             assert!(!of(account).contains(&strong), "{account:?} {strong}");
         }
     }
@@ -58,7 +61,9 @@ fn the_installer_and_the_verbs_make_the_same_service() {
         "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
     );
     assert!(BUILD_MSI.contains(&service_sid(NAME)), "the state's access list names {}", service_sid(NAME));
-    for word in [NAME, DISPLAY_NAME, Account::Virtual.name(), order::FILE, "service run --state", EVENT_SOURCE_KEY] {
+    for word in
+        [NAME, DISPLAY_NAME, Account::Virtual.name(), order::FILE, "service run --state", EVENT_SOURCE_KEY]
+    {
         assert!(WXS.contains(word), "the installer does not say {word}");
     }
     for delay in RESTARTS {
@@ -67,6 +72,18 @@ fn the_installer_and_the_verbs_make_the_same_service() {
     let plan = Plan::new(Path::new("a"), Path::new("b"), Account::Virtual, true);
     for privilege in plan.privileges {
         assert!(BUILD_MSI.contains(privilege), "{privilege}");
+    }
+}
+
+#[test]
+fn the_installer_removes_every_file_of_the_state_by_its_name() {
+    let names =
+        ["lock", "sequence", "machine", "believed", "journal", "key.pem", "key.entropy", settings::FILE];
+    let sections = REPORTED.into_iter().map(section_name);
+    let more = ["certificate.pem", "anchors.pem", settings::KILL_FILE, order::FILE];
+    for name in names.into_iter().chain(sections).chain(more) {
+        let is_listed = BUILD_MSI.split_whitespace().any(|it| it == name);
+        assert!(is_listed, "build-msi does not remove {name}");
     }
 }
 

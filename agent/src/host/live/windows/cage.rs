@@ -344,9 +344,8 @@ fn too_many(token: &OwnedHandle) -> io::Result<Vec<LUID>> {
         std::slice::from_raw_parts((&raw const (*head).Privileges).cast::<LUID_AND_ATTRIBUTES>(), count)
     };
     let kept: Vec<LUID> = KEPT_PRIVILEGES.into_iter().filter_map(privilege).collect();
-    let is_kept = |luid: &LUID| {
-        kept.iter().any(|it| it.LowPart == luid.LowPart && it.HighPart == luid.HighPart)
-    };
+    let is_kept =
+        |luid: &LUID| kept.iter().any(|it| it.LowPart == luid.LowPart && it.HighPart == luid.HighPart);
     Ok(privileges.iter().map(|it| it.Luid).filter(|it| !is_kept(it)).collect())
 }
 

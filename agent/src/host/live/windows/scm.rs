@@ -14,9 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use windows_sys::Win32::Foundation::{
-    ERROR_CALL_NOT_IMPLEMENTED, ERROR_SERVICE_SPECIFIC_ERROR, NO_ERROR,
-};
+use windows_sys::Win32::Foundation::{ERROR_CALL_NOT_IMPLEMENTED, ERROR_SERVICE_SPECIFIC_ERROR, NO_ERROR};
 use windows_sys::Win32::System::Services::{
     RegisterServiceCtrlHandlerExW, SERVICE_ACCEPT_SHUTDOWN, SERVICE_ACCEPT_STOP, SERVICE_CONTROL_INTERROGATE,
     SERVICE_CONTROL_SHUTDOWN, SERVICE_CONTROL_STOP, SERVICE_RUNNING, SERVICE_START_PENDING, SERVICE_STATUS,
@@ -71,8 +69,7 @@ pub(in crate::host) fn serve(name: &str, body: Body) -> io::Result<()> {
 unsafe extern "system" fn service_main(_: u32, _: *mut *mut u16) {
     let Some(service) = SERVICE.get() else { return };
     // SAFETY: the name ends with 0; the handler needs no context and lives as long as the program.
-    let status =
-        unsafe { RegisterServiceCtrlHandlerExW(service.name.as_ptr(), Some(handler), null_mut()) };
+    let status = unsafe { RegisterServiceCtrlHandlerExW(service.name.as_ptr(), Some(handler), null_mut()) };
     if status.is_null() {
         return;
     }
@@ -109,7 +106,8 @@ unsafe extern "system" fn handler(control: u32, _: u32, _: *mut c_void, _: *mut 
 impl Service {
     fn say(&self, state: SERVICE_STATUS_CURRENT_STATE, code: u32) {
         let is_pending = state == SERVICE_START_PENDING || state == SERVICE_STOP_PENDING;
-        let accepts = if state == SERVICE_RUNNING { SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN } else { 0 };
+        let accepts =
+            if state == SERVICE_RUNNING { SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN } else { 0 };
         let status = SERVICE_STATUS {
             dwServiceType: SERVICE_WIN32_OWN_PROCESS,
             dwCurrentState: state,

@@ -16,19 +16,19 @@ use windows_sys::Win32::Foundation::{
     ERROR_SERVICE_NOT_ACTIVE,
 };
 use windows_sys::Win32::System::Registry::{
-    HKEY, HKEY_LOCAL_MACHINE, KEY_SET_VALUE, KEY_WOW64_64KEY, REG_DWORD, REG_EXPAND_SZ, REG_OPTION_NON_VOLATILE, REG_VALUE_TYPE,
-    RegCloseKey, RegCreateKeyExW, RegDeleteKeyExW, RegSetValueExW,
+    HKEY, HKEY_LOCAL_MACHINE, KEY_SET_VALUE, KEY_WOW64_64KEY, REG_DWORD, REG_EXPAND_SZ,
+    REG_OPTION_NON_VOLATILE, REG_VALUE_TYPE, RegCloseKey, RegCreateKeyExW, RegDeleteKeyExW, RegSetValueExW,
 };
 use windows_sys::Win32::System::Services::{
     ChangeServiceConfig2W, ChangeServiceConfigW, CloseServiceHandle, ControlService, CreateServiceW,
     DeleteService, OpenSCManagerW, OpenServiceW, QueryServiceStatus, SC_ACTION, SC_ACTION_RESTART, SC_HANDLE,
-    SC_MANAGER_CONNECT, SC_MANAGER_CREATE_SERVICE, SERVICE_ALL_ACCESS, SERVICE_AUTO_START,
-    SERVICE_CONFIG, SERVICE_CONFIG_DELAYED_AUTO_START_INFO, SERVICE_CONFIG_DESCRIPTION,
-    SERVICE_CONFIG_FAILURE_ACTIONS, SERVICE_CONFIG_FAILURE_ACTIONS_FLAG,
-    SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO, SERVICE_CONFIG_SERVICE_SID_INFO, SERVICE_CONTROL_STOP,
-    SERVICE_DELAYED_AUTO_START_INFO, SERVICE_DESCRIPTIONW, SERVICE_ERROR_NORMAL,
-    SERVICE_FAILURE_ACTIONS_FLAG, SERVICE_FAILURE_ACTIONSW, SERVICE_REQUIRED_PRIVILEGES_INFOW,
-    SERVICE_SID_INFO, SERVICE_STATUS, SERVICE_STOPPED, SERVICE_WIN32_OWN_PROCESS, StartServiceW,
+    SC_MANAGER_CONNECT, SC_MANAGER_CREATE_SERVICE, SERVICE_ALL_ACCESS, SERVICE_AUTO_START, SERVICE_CONFIG,
+    SERVICE_CONFIG_DELAYED_AUTO_START_INFO, SERVICE_CONFIG_DESCRIPTION, SERVICE_CONFIG_FAILURE_ACTIONS,
+    SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO,
+    SERVICE_CONFIG_SERVICE_SID_INFO, SERVICE_CONTROL_STOP, SERVICE_DELAYED_AUTO_START_INFO,
+    SERVICE_DESCRIPTIONW, SERVICE_ERROR_NORMAL, SERVICE_FAILURE_ACTIONS_FLAG, SERVICE_FAILURE_ACTIONSW,
+    SERVICE_REQUIRED_PRIVILEGES_INFOW, SERVICE_SID_INFO, SERVICE_STATUS, SERVICE_STOPPED,
+    SERVICE_WIN32_OWN_PROCESS, StartServiceW,
 };
 
 use super::{done, wide};
@@ -226,10 +226,7 @@ impl Handle {
 
     fn describe(&self, text: &str) -> io::Result<()> {
         let mut text = wide(text);
-        self.configure(
-            SERVICE_CONFIG_DESCRIPTION,
-            &SERVICE_DESCRIPTIONW { lpDescription: text.as_mut_ptr() },
-        )
+        self.configure(SERVICE_CONFIG_DESCRIPTION, &SERVICE_DESCRIPTIONW { lpDescription: text.as_mut_ptr() })
     }
 
     fn delay_start(&self) -> io::Result<()> {
@@ -241,10 +238,8 @@ impl Handle {
 
     fn recover(&self, restarts: &[Duration]) -> io::Result<()> {
         let millis = |it: &Duration| u32::try_from(it.as_millis()).unwrap_or(u32::MAX);
-        let mut actions: Vec<SC_ACTION> = restarts
-            .iter()
-            .map(|it| SC_ACTION { Type: SC_ACTION_RESTART, Delay: millis(it) })
-            .collect();
+        let mut actions: Vec<SC_ACTION> =
+            restarts.iter().map(|it| SC_ACTION { Type: SC_ACTION_RESTART, Delay: millis(it) }).collect();
         let value = SERVICE_FAILURE_ACTIONSW {
             // Seconds without a failure after which the first delay counts again: a day.
             dwResetPeriod: 24 * 60 * 60,

@@ -17,7 +17,11 @@ const STEPS: u64 = 10_000;
 pub(in crate::host) fn usage() -> Usage {
     // SAFETY: gives a number.
     let uptime_ms = unsafe { GetTickCount64() };
-    Usage { uptime_s: uptime_ms / 1_000, resident_kib: resident_kib().unwrap_or(0), cpu_ms: cpu_ms().unwrap_or(0) }
+    Usage {
+        uptime_s: uptime_ms / 1_000,
+        resident_kib: resident_kib().unwrap_or(0),
+        cpu_ms: cpu_ms().unwrap_or(0),
+    }
 }
 
 fn resident_kib() -> Option<u32> {
@@ -33,7 +37,13 @@ fn cpu_ms() -> Option<u64> {
     let [made, ended, kernel, user] = &mut times;
     // SAFETY: the pseudo handle of this process; the system writes four structures.
     let got = unsafe {
-        GetProcessTimes(GetCurrentProcess(), &raw mut *made, &raw mut *ended, &raw mut *kernel, &raw mut *user)
+        GetProcessTimes(
+            GetCurrentProcess(),
+            &raw mut *made,
+            &raw mut *ended,
+            &raw mut *kernel,
+            &raw mut *user,
+        )
     };
     let steps = |it: &FILETIME| u64::from(it.dwHighDateTime) << 32 | u64::from(it.dwLowDateTime);
     (got != 0).then(|| (steps(kernel) + steps(user)) / STEPS)
