@@ -145,9 +145,10 @@ struct Sentence {
 
 impl Sentence {
     fn text(self) -> String {
-        let mut text = match self.details.is_empty() {
-            true => self.message,
-            false => format!("{} ({})", self.message, self.details),
+        let mut text = if self.details.is_empty() {
+            self.message
+        } else {
+            format!("{} ({})", self.message, self.details)
         };
         text.truncate(text.floor_char_boundary(MAX_TEXT));
         text

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use aws_lc_rs::digest;
+use holdpoint_common::row::{REPORTED, section_name};
 
 use super::*;
 
@@ -71,6 +72,18 @@ fn the_installer_and_the_verbs_make_the_same_service() {
     let plan = Plan::new(Path::new("a"), Path::new("b"), Account::Virtual, true);
     for privilege in plan.privileges {
         assert!(BUILD_MSI.contains(privilege), "{privilege}");
+    }
+}
+
+#[test]
+fn the_installer_removes_every_file_of_the_state_by_its_name() {
+    let names =
+        ["lock", "sequence", "machine", "believed", "journal", "key.pem", "key.entropy", settings::FILE];
+    let sections = REPORTED.into_iter().map(section_name);
+    let more = ["certificate.pem", "anchors.pem", settings::KILL_FILE, order::FILE];
+    for name in names.into_iter().chain(sections).chain(more) {
+        let is_listed = BUILD_MSI.split_whitespace().any(|it| it == name);
+        assert!(is_listed, "build-msi does not remove {name}");
     }
 }
 
