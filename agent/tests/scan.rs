@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use holdpoint_agent::host::{Agent, Host};
@@ -18,8 +18,8 @@ use holdpoint_common::row::{REPORTED, SectionKind};
 /// The day on which every file of a captured machine was written.
 const CAPTURED: Duration = Duration::from_secs(1_700_000_000);
 
-fn fixtures() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/linux"))
+fn fixtures(family: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures")).join(family)
 }
 
 /// A checkout gives files the time of the checkout; a copy has the time of the capture.
@@ -74,10 +74,10 @@ fn without_cage(line: &str) -> String {
     }
 }
 
-#[test]
-fn captured_machines_read_as_they_were_reviewed() {
+/// Compares every captured machine of a family; says how many there are.
+fn review(family: &str) -> usize {
     let mut hosts = 0;
-    for entry in fs::read_dir(fixtures()).unwrap() {
+    for entry in fs::read_dir(fixtures(family)).unwrap() {
         let host = entry.unwrap().path();
         let found = report(&host);
         let expected = host.join("expected.txt");
@@ -87,12 +87,22 @@ fn captured_machines_read_as_they_were_reviewed() {
         assert_eq!(found, fs::read_to_string(&expected).unwrap(), "{}", host.display());
         hosts += 1;
     }
-    assert!(hosts >= 5);
+    hosts
+}
+
+#[test]
+fn captured_machines_read_as_they_were_reviewed() {
+    assert!(review("linux") >= 5);
+}
+
+#[test]
+fn captured_windows_machines_read_as_they_were_reviewed() {
+    assert!(review("windows") >= 7);
 }
 
 #[test]
 fn a_hostile_image_shows_nothing_of_the_machine_that_scans_it() {
-    let found = report(&fixtures().join("hostile-links"));
+    let found = report(&fixtures("linux").join("hostile-links"));
     let own = [fs::read_to_string("/etc/hostname"), fs::read_to_string("/etc/machine-id")];
     for secret in own.into_iter().flatten().map(|it| it.trim().to_owned()).filter(|it| it.len() > 6) {
         assert!(!found.contains(&secret), "{secret}");

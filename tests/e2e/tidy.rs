@@ -56,7 +56,7 @@ const RULES: &[Rule] = &[
         allowed: &[
             "collector/src/store/real_sync.rs",
             "agent/src/host/live",
-            "agent/src/host/windows/live",
+            "agent/src/host/windows",
             "common/src/private/windows.rs",
         ],
         why: "unsafe stays in the smallest wrappers of the operating system",

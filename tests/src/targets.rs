@@ -18,6 +18,7 @@ use std::time::Duration;
 use holdpoint_agent::host::{Agent, Host};
 use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
+use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
@@ -45,6 +46,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("flatpak", flatpak),
     ("product", product),
     ("elf", elf),
+    ("version_resource", version_resource),
+    ("update_history", update_history),
     ("unit", unit),
     ("sockets", sockets),
     ("maps", maps),
@@ -144,6 +147,56 @@ fn product(bytes: &[u8]) {
 /// A library, because it needs no permission to count as a program.
 fn elf(bytes: &[u8]) {
     scan_files(&["usr/local/lib/libseen.so"], bytes, SectionKind::Software);
+}
+
+/// The program as a whole, and the resource alone in a sound one.
+fn version_resource(bytes: &[u8]) {
+    for file in [bytes, &program_with(bytes)] {
+        let Ok(found) = version_resource::read(file) else { panic!("bytes cannot fail to be read") };
+        let texts = found.into_iter().flat_map(|it| [it.company, it.product, it.description]);
+        assert!(texts.flatten().all(|it| !it.is_empty() && !it.contains('\n')), "a text is one line");
+    }
+}
+
+/// A program of one section, which holds this resource.
+fn program_with(resource: &[u8]) -> Vec<u8> {
+    const ADDRESS: u32 = 0x1000;
+    const OFFSET: usize = 0x200;
+    let words = |words: &[u32]| words.iter().flat_map(|it| it.to_le_bytes()).collect::<Vec<u8>>();
+    let mut file = vec![0; OFFSET];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"MZ");
+    put(0x3c, &words(&[0x40]));
+    // One section, 240 bytes of optional header, 16 directories, the third of resources.
+    put(0x40, b"PE\0\0\x64\x86\x01\0");
+    put(0x54, &[240, 0, 0, 0, 0x0b, 2]);
+    put(0x58 + 108, &words(&[16]));
+    put(0x58 + 128, &words(&[ADDRESS]));
+    put(0x148 + 12, &words(&[ADDRESS, u32::MAX >> 1, 0x200]));
+    let directory = |id: u32, to: u32| words(&[0, 0, 0, 1 << 16, id, to]);
+    let length = u32::try_from(resource.len()).unwrap_or(0);
+    file.extend(directory(16, (1 << 31) + 24));
+    file.extend(directory(1, (1 << 31) + 48));
+    file.extend(directory(0x409, 72));
+    file.extend(words(&[ADDRESS + 88, length, 0, 0]));
+    file.extend(resource);
+    file
+}
+
+/// The log of the update agent, beside the registry of a Windows.
+fn update_history(bytes: &[u8]) {
+    const REGISTRY: &str = "registry.reg";
+    const LOG: &str = "Windows/SoftwareDistribution/ReportingEvents.log";
+    ROOT.with(|root| {
+        let root = root.path().join("windows");
+        let files: [(&str, &[u8]); 2] = [(REGISTRY, b"Windows Registry Editor Version 5.00\n"), (LOG, bytes)];
+        for (path, bytes) in files {
+            let file = root.join(path);
+            fs::create_dir_all(file.parent().unwrap_or(&root)).expect("a directory");
+            fs::write(&file, bytes).expect("a file");
+        }
+        scan(&root, SectionKind::Updates, &readers(&[LOG], SectionKind::Updates));
+    });
 }
 
 fn unit(bytes: &[u8]) {

@@ -85,6 +85,8 @@ pub struct Facts {
     pub bytes: u64,
     /// When the content last changed, where the file system says it.
     pub modified: Option<SystemTime>,
+    /// When the file came to be, where the file system says it.
+    pub created: Option<SystemTime>,
     /// Permission bits as of chmod(2); 0 where the system has none.
     pub mode: u32,
     /// Numeric owner; 0 where the system has none.
@@ -429,6 +431,7 @@ fn facts_from(metadata: &Metadata) -> Facts {
         kind: kind_of(metadata.file_type()),
         bytes: metadata.len(),
         modified: metadata.modified().ok(),
+        created: metadata.created().ok(),
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
         gid: metadata.gid(),
@@ -443,6 +446,7 @@ fn facts_from(metadata: &Metadata) -> Facts {
         kind: kind_of(metadata.file_type()),
         bytes: metadata.len(),
         modified: metadata.modified().ok(),
+        created: metadata.created().ok(),
         mode: 0,
         uid: 0,
         gid: 0,

@@ -21,10 +21,11 @@ pub struct PlatformRow {
     pub edition: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "8")]
     pub architecture: ::core::option::Option<::prost::alloc::string::String>,
-    /// The kernel that runs now, as uname says it.
+    /// The kernel that runs now, as uname says it; on Windows only where it is certain.
     #[prost(string, optional, tag = "9")]
     pub kernel_running: ::core::option::Option<::prost::alloc::string::String>,
-    /// The newest kernel on disk by the distribution's order of /lib/modules names.
+    /// The newest kernel on disk by the distribution's order of /lib/modules names; on Windows the version
+    /// that the kernel's image states.
     #[prost(string, optional, tag = "10")]
     pub kernel_newest: ::core::option::Option<::prost::alloc::string::String>,
     /// Changes with every boot and at no other time.
@@ -43,6 +44,9 @@ pub struct PlatformRow {
     /// Parts that tell one machine from another; placeholders are left out.
     #[prost(message, repeated, tag = "16")]
     pub identity: ::prost::alloc::vec::Vec<IdentityPart>,
+    /// Windows: "Client", "Server", "Server Core", "Nano Server", as the system says it.
+    #[prost(string, optional, tag = "17")]
+    pub installation_type: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -109,7 +113,8 @@ pub struct SoftwareRow {
     /// Day of installation, "YYYY-MM-DD", where the database or its files keep it.
     #[prost(string, optional, tag = "8")]
     pub install_date: ::core::option::Option<::prost::alloc::string::String>,
-    /// For a leftover: the state that the database gives ("config-files", "half-installed").
+    /// For a leftover: the state that the database gives ("config-files", "half-installed"); "hidden" for
+    /// what Windows keeps out of its own list of programs.
     #[prost(string, optional, tag = "9")]
     pub state: ::core::option::Option<::prost::alloc::string::String>,
     /// Package URL, only where it is certain.
@@ -121,7 +126,8 @@ pub struct SoftwareRow {
     /// Key that signed the package, lower case hexadecimal; absent when the database keeps no signature.
     #[prost(string, optional, tag = "12")]
     pub signature_key: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where software that no package owns was found: absolute path of its directory or program.
+    /// Where software that no package owns was found: absolute path of its directory or program, or the
+    /// registry's key of a vendor's own list.
     #[prost(string, optional, tag = "13")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
     /// Build identifier that the linker wrote into a program (ELF note), lower case hexadecimal.
@@ -146,8 +152,8 @@ pub struct SoftwareRow {
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateRow {
-    /// "windows/cbs" (component packages by their state), "windows/history" (outcome of the history,
-    /// replayed in date order), "windows/staged".
+    /// "windows/cbs" (component packages by their state), "windows/uninstall" (updates that are listed beside
+    /// programs), "windows/history" (outcome of the update agent's log, replayed in the order of time).
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
     /// Package identity without its version, or the title of an update.
@@ -158,8 +164,8 @@ pub struct UpdateRow {
     /// "KB5040427", where the package or the title says it.
     #[prost(string, optional, tag = "4")]
     pub kb: ::core::option::Option<::prost::alloc::string::String>,
-    /// "installed", "install-pending" (not in effect before a restart), "uninstall-pending", "superseded",
-    /// "staged", "removed", "failed".
+    /// "installed", "install-pending" (not in effect before a restart), "uninstall-pending",
+    /// "partially-installed", "superseded", "staged", "removed", "failed".
     #[prost(string, tag = "5")]
     pub state: ::prost::alloc::string::String,
     /// "security-update", "update", "hotfix", "feature", "language", "driver", as the source says it.
@@ -194,7 +200,7 @@ pub struct ServiceRow {
     /// "service" or "driver", where one list holds both.
     #[prost(string, optional, tag = "8")]
     pub kind: ::core::option::Option<::prost::alloc::string::String>,
-    /// Version that the image's own resource states: "10.0.19041.4597".
+    /// Version that the image's own resource states, or that of the library where one is named: "10.0.19041.4597".
     #[prost(string, optional, tag = "9")]
     pub file_version: ::core::option::Option<::prost::alloc::string::String>,
     /// Company that the image's own resource states; no proof of who made it.
@@ -257,10 +263,11 @@ pub struct AccountRow {
 pub struct LiveRow {
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
-    /// "mapped-file": a process still runs code of a file that was deleted or replaced.
+    /// "mapped-file": a process still runs code of a file that was deleted or replaced (on Windows: its
+    /// program, not its libraries).
     /// "kernel": the kernel that runs, beside the newest that is installed.
     /// "service": a service was started before its package last changed.
-    /// "restart-mark": the package manager asks for a restart.
+    /// "restart-mark": the package manager, or Windows, asks for a restart.
     /// "livepatch": a patch of the running kernel.
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,

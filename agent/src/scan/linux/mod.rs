@@ -17,7 +17,7 @@ pub mod systemd;
 pub mod sysv;
 mod time_sources;
 mod unit;
-mod virtualization;
+pub(in crate::scan) mod virtualization;
 
 use holdpoint_common::row::SectionKind;
 

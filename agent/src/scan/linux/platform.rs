@@ -73,6 +73,7 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         time_sources: time_sources::read(look),
         virtualization,
         identity: identity(look),
+        installation_type: None,
     };
     Reading::of(&[row])
 }

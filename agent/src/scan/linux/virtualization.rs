@@ -50,7 +50,9 @@ pub(super) fn is_container(look: &mut Look<'_>) -> bool {
     ["run/systemd/container", ".dockerenv", "run/.containerenv"].iter().any(|it| look.exists(it))
 }
 
-fn judge(fields: &[Option<String>; 3], flagged: bool) -> Option<&'static str> {
+/// What the maker, the product and the BIOS's maker say, in lower case; `flagged` where the processor says
+/// that it is not a real one.
+pub(in crate::scan) fn judge(fields: &[Option<String>; 3], flagged: bool) -> Option<&'static str> {
     let text: Vec<&str> = fields.iter().flatten().map(String::as_str).collect();
     // A metal instance of a cloud says the cloud's name and has no hypervisor.
     let is_metal = text.iter().any(|it| it.ends_with(".metal"));

@@ -11,6 +11,8 @@ pub mod platform;
 pub mod services;
 pub mod software;
 pub mod updates;
+mod values;
+pub mod version_resource;
 
 use super::probe::Probe;
 

@@ -293,6 +293,7 @@ mod tests {
             kind,
             bytes: 0,
             modified: None,
+            created: None,
             mode,
             uid,
             gid,
