@@ -105,6 +105,10 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         }
     }
     images.tell(look);
+    // No Windows is without one: what is here is a part of a registry, and proves nothing.
+    if rows.is_empty() && look.gaps() == 0 {
+        return Reading::Failed(format!("{KEY} names no service: this is a part of a registry"));
+    }
     Reading::of(&rows.into_values().collect::<Vec<_>>())
 }
 

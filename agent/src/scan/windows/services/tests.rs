@@ -253,6 +253,14 @@ fn values_of_the_wrong_type_are_no_set_up() {
 }
 
 #[test]
+fn keys_without_one_service_are_a_part_of_a_registry_and_no_answer() {
+    let (_dir, host) = windows_host("[HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Services\\W32Time]");
+    let budget = ample();
+    let reading = probe(&mut Look::new(&host, &budget, "test"));
+    assert_eq!(reading, Reading::Failed(format!("{KEY} names no service: this is a part of a registry")));
+}
+
+#[test]
 fn a_machine_without_services_has_no_such_source() {
     let (_dir, host) = windows_host("[HKEY_LOCAL_MACHINE\\SYSTEM\\Setup]");
     let budget = ample();
