@@ -200,7 +200,7 @@ pub struct ServiceRow {
     /// "service" or "driver", where one list holds both.
     #[prost(string, optional, tag = "8")]
     pub kind: ::core::option::Option<::prost::alloc::string::String>,
-    /// Version that the image's own resource states: "10.0.19041.4597".
+    /// Version that the image's own resource states, or that of the library where one is named: "10.0.19041.4597".
     #[prost(string, optional, tag = "9")]
     pub file_version: ::core::option::Option<::prost::alloc::string::String>,
     /// Company that the image's own resource states; no proof of who made it.

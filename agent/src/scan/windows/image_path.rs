@@ -59,6 +59,11 @@ impl Places {
         self.system_root.get(..2).unwrap_or("C:")
     }
 
+    /// What of a path is below the system's drive; `None` for a path on another one.
+    pub(in crate::scan) fn below_drive<'a>(&self, path: &'a str) -> Option<&'a str> {
+        starts(path, self.drive())?.strip_prefix('\\')
+    }
+
     fn variable(&self, name: &str) -> Option<String> {
         let name = name.to_lowercase();
         match name.as_str() {

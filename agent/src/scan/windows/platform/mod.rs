@@ -22,6 +22,7 @@ mod time_sources;
 
 use holdpoint_common::row::{IdentityPart, PlatformRow, SectionKind};
 
+use super::firmware::smbios;
 use super::values::{self, Values};
 use crate::host::Reads;
 use crate::scan::linux::virtualization::judge;
@@ -57,7 +58,14 @@ const READS: &[Reads] = &[
 pub(in crate::scan) const PROBES: &[Probe] = &[Probe {
     name: "windows/platform",
     kind: SectionKind::Platform,
-    reads: &[READS, release::READS, restart::READS, time_sources::READS, kernel::READS],
+    reads: &[
+        READS,
+        release::READS,
+        restart::READS,
+        time_sources::READS,
+        kernel::READS,
+        smbios::IDENTITY_READS,
+    ],
     run: probe,
 }];
 
@@ -143,8 +151,7 @@ fn virtualization(look: &mut Look<'_>) -> Option<String> {
     judge(&fields, false).map(str::to_owned)
 }
 
-/// What tells this machine from another. What firmware says of it comes through
-/// [`crate::host::windows::hardware`].
+/// What tells this machine from another: of the installation, and of its firmware.
 fn identity(look: &mut Look<'_>) -> Vec<IdentityPart> {
     let mut parts = Vec::new();
     let guid = look.registry_value(CRYPTOGRAPHY, "MachineGuid").as_ref().and_then(values::text);
@@ -154,6 +161,7 @@ fn identity(look: &mut Look<'_>) -> Vec<IdentityPart> {
     };
     let guid = guid.map(|it| it.to_lowercase()).filter(is_guid);
     parts.extend(guid.map(|value| IdentityPart { kind: "machine-id".to_owned(), value }));
+    parts.extend(smbios::identity(look));
     parts
 }
 

@@ -12,6 +12,7 @@
 //! name that begins with `@` is one of a library's texts and is told as it is written. Arguments can
 //! hold a secret; what looks like one is masked.
 
+mod images;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::host::windows::services::{Service, Setup, State};
 use crate::host::{Reads, is_absent};
 use crate::scan::probe::Probe;
 use crate::scan::{Look, Reading};
+use images::Images;
 use setup::Kind;
 pub(super) use setup::lasting_name;
 
@@ -33,7 +35,7 @@ pub(super) use setup::lasting_name;
 pub(in crate::scan) const PROBES: &[Probe] = &[Probe {
     name: "windows/services",
     kind: SectionKind::Services,
-    reads: &[READS, image_path::READS],
+    reads: &[READS, image_path::READS, images::READS],
     run: probe,
 }];
 
@@ -72,6 +74,7 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         names.entry(name.to_lowercase()).or_insert(name);
     }
     let places = Places::read(look);
+    let mut images = Images::default();
     let mut rows: BTreeMap<String, ServiceRow> = BTreeMap::new();
     for (folded, name) in &names {
         if let Err(late) = look.in_time() {
@@ -82,6 +85,11 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
         let Some(setup) = setup(look, name, now) else { continue };
         let Some(kind) = Kind::of(setup.kind) else { continue };
         let mut row = row(look, name, kind, &setup, &places);
+        // Where a shared host loads a library, the library is what the service is.
+        if let Some(file) = row.library.as_ref().or(row.image_path.as_ref()) {
+            let stated = images.stated(look, file, &places);
+            (row.file_version, row.company) = (stated.version, stated.company);
+        }
         if known.is_some() {
             row.state = Some(state(look, name, kind, &setup, now).to_owned());
         }
@@ -95,6 +103,11 @@ pub fn probe(look: &mut Look<'_>) -> Reading {
             }
             std::collections::btree_map::Entry::Occupied(_) => {}
         }
+    }
+    images.tell(look);
+    // No Windows is without one: what is here is a part of a registry, and proves nothing.
+    if rows.is_empty() && look.gaps() == 0 {
+        return Reading::Failed(format!("{KEY} names no service: this is a part of a registry"));
     }
     Reading::of(&rows.into_values().collect::<Vec<_>>())
 }

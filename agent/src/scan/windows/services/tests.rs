@@ -1,7 +1,8 @@
 use super::*;
 use crate::host::Windows;
 use crate::host::windows::{Answer, recorded, services};
-use crate::scan::look::tests::{ample, rows_of, windows_host};
+use crate::scan::look::tests::{ample, rows_of, windows_host, write};
+use crate::scan::windows::version_resource::tests::program;
 use std::sync::Arc;
 
 /// Keys as an HMI has them.
@@ -252,8 +253,40 @@ fn values_of_the_wrong_type_are_no_set_up() {
 }
 
 #[test]
+fn keys_without_one_service_are_a_part_of_a_registry_and_no_answer() {
+    let (_dir, host) = windows_host("[HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Services\\W32Time]");
+    let budget = ample();
+    let reading = probe(&mut Look::new(&host, &budget, "test"));
+    assert_eq!(reading, Reading::Failed(format!("{KEY} names no service: this is a part of a registry")));
+}
+
+#[test]
 fn a_machine_without_services_has_no_such_source() {
     let (_dir, host) = windows_host("[HKEY_LOCAL_MACHINE\\SYSTEM\\Setup]");
     let budget = ample();
     assert_eq!(probe(&mut Look::new(&host, &budget, "test")), Reading::Absent(format!("{KEY} is not there")));
+}
+
+#[test]
+fn a_service_has_the_version_of_its_file_in_whatever_case_its_path_is_written() {
+    let (dir, host) = windows_host(HMI);
+    let file = |path: &str, version: [u16; 4]| {
+        write(dir.path(), path, &program(version, "HMI Works"));
+    };
+    file("Windows/System32/dnsrslvr.dll", [10, 0, 19041, 4597]);
+    file("Windows/System32/drivers/Disk.SYS", [10, 0, 19041, 1]);
+    file("Program Files/HMI/UA.exe", [4, 1, 0, 7]);
+    file("Old Vendor/hmi.exe", [1, 0, 0, 0]);
+    write(dir.path(), "Windows/System32/drivers/Null.sys", b"MZ no program");
+    let (rows, faults, _) = rows_of::<ServiceRow>(&host, probe);
+    assert!(faults.is_empty(), "{faults:?}");
+    let said: Vec<String> = rows
+        .iter()
+        .filter_map(|it| Some(format!("{} {} {}", it.name, it.file_version.as_ref()?, it.company.as_ref()?)))
+        .collect();
+    assert_eq!(
+        said,
+        ["disk 10.0.19041.1 HMI Works", "Dnscache 10.0.19041.4597 HMI Works", "UaServer 4.1.0.7 HMI Works",],
+        "a file where no programs are installed is not read"
+    );
 }
