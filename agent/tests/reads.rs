@@ -20,6 +20,8 @@ agent itself, judged after links are followed, so a link cannot lead it to anoth
 for any text within a part of a path, `**` for any number of parts. \"Only looked at\" means kind, size,
 times, owner and where a link leads, never the content. With `--root DIR` every path is below `DIR`.
 `HKLM` and `HKU` begin keys of the Windows registry, of which the values and the names below are read.
+On a running Windows the system is also asked who may write the programs that services name, wherever they are,
+and the files of `facts.d`.
 
 Beyond this list the agent reads its state directory (identity, settings, journal) and what the host's own
 administrator names in `facts.d/*.toml` (below `/etc/holdpoint-agent` or `ProgramData\\Holdpoint`). It

@@ -8,6 +8,8 @@ use super::Outcome;
 const MAX_TEXT: usize = 2_048;
 /// Most items of a list; the rest is counted in the row's reason.
 pub(in crate::scan) const MAX_ITEMS: usize = 128;
+/// Most bytes of a list's items together, so that its row stays below what a row may have.
+const MAX_LIST: usize = 12 * 1024;
 
 /// A fact before its outcome is known: its name, the checks that use it, and where it comes from.
 #[derive(Debug, Clone)]
@@ -70,8 +72,15 @@ impl Fact {
         more: usize,
     ) -> HardeningRow {
         let mut items: Vec<String> = items.into_iter().map(|it| cut(&it)).collect();
-        let more = more + items.len().saturating_sub(MAX_ITEMS);
-        items.truncate(MAX_ITEMS);
+        let mut bytes = 0;
+        let fits = |it: &&String| {
+            // Each has its length in front.
+            bytes += it.len() + 3;
+            bytes <= MAX_LIST
+        };
+        let kept = items.iter().take(MAX_ITEMS).take_while(fits).count();
+        let more = more + items.len() - kept;
+        items.truncate(kept);
         let row = self.observed(Value::List(TextList { items }));
         if more > 0 { noted(row, format!("and {more} more")) } else { row }
     }
@@ -140,6 +149,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message;
 
     #[test]
     fn a_fact_without_a_value_has_a_state_and_no_value() {
@@ -153,5 +163,12 @@ mod tests {
     fn a_long_list_is_cut_and_says_so() {
         let row = Fact::new("a.b", &[], "x").list((0..200).map(|it| it.to_string()));
         assert_eq!(row.reason.as_deref(), Some("and 72 more"));
+    }
+
+    #[test]
+    fn a_list_of_long_texts_still_fits_into_a_row() {
+        let row = Fact::new("a.b", &[], "x").list((0..100).map(|_| "ü".repeat(400)));
+        assert!(row.encoded_len() < holdpoint_common::row::MAX_ROW, "{}", row.encoded_len());
+        assert_eq!(row.reason.as_deref(), Some("and 85 more"));
     }
 }

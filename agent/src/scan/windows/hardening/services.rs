@@ -23,18 +23,12 @@ use crate::host::Reads;
 use crate::scan::fact::Fact;
 use crate::scan::{Look, Outcome, Reading};
 
-/// What this probe may touch.
+/// What this probe may touch. Of the programs that services name, wherever they are, the system is asked for the
+/// access list alone.
 pub(super) const READS: &[&[Reads]] = &[
     ground::READS,
     files::READS,
-    &[
-        Reads::key(SERVICES),
-        Reads::key(service!("*")),
-        Reads::key(PROXIES),
-        Reads::key(RESERVED),
-        // Programs of services, wherever they are: who may write them.
-        Reads::metadata("**"),
-    ],
+    &[Reads::key(SERVICES), Reads::key(service!("*")), Reads::key(PROXIES), Reads::key(RESERVED)],
 ];
 
 const PROXIES: &str = service!(r"PortProxy\*\tcp");
