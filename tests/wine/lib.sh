@@ -84,7 +84,8 @@ zone() {
   collector=127.0.0.1:$(free_port)
   profile=$HOLDPOINT_WORK/operator.toml
   "$HOLDPOINT_BIN/holdpoint-collector" init --data "$data" --site plant --zone line-1 --listen "$collector" >/dev/null 2>&1
-  "$HOLDPOINT_BIN/holdpoint-collector" --log warn run --data "$data" </dev/null >"$HOLDPOINT_WORK/collector.log" 2>&1 &
+  # Without the prefix: what has it belongs to the Windows of this scenario.
+  env -u WINEPREFIX "$HOLDPOINT_BIN/holdpoint-collector" --log warn run --data "$data" </dev/null >"$HOLDPOINT_WORK/collector.log" 2>&1 &
   wait_for "the collector listens" listens "${collector##*:}"
   local token
   token=$("$HOLDPOINT_BIN/holdpoint-collector" operator add tester --data "$data" --role engineer --role admin 2>/dev/null)
