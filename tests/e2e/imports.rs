@@ -243,8 +243,9 @@ fn nothing_is_imported_or_named_that_acts_on_the_host() {
         }
         // A function can be asked for by its name while the program runs. Names of imports stand in the
         // program too.
+        let text = String::from_utf8_lossy(&bytes);
         for (start, why) in NEVER.iter().filter(|(start, _)| start.len() >= 10) {
-            let named = bytes.windows(start.len()).filter(|it| *it == start.as_bytes()).count();
+            let named = text.matches(start).count();
             let imported = program.imports.iter().filter(|(_, it)| it.starts_with(start)).count();
             assert!(named <= imported, "{}: says {start}, which {why}", build.variable);
         }

@@ -62,11 +62,11 @@ holds() {
 # section FILE KIND : what a scan says of a section, "status (reasons)"
 section() { jq -r --arg kind "$2" '.sections[$kind] | "\(.status) (\(.reasons | join("; ")))"' "$1"; }
 
-# read_by_this_agent FILE KIND : leaves the scenario out where the agent has no probe of a section
+# read_by_this_agent FILE KIND : leaves the scenario out where the agent has no probe of Windows for a section
 read_by_this_agent() {
-  local status
-  status=$(jq -r --arg kind "$2" '.sections[$kind].status' "$1")
-  if [[ $status = unsupported ]]; then left_out "this agent reads no $2 on Windows"; fi
+  jq -e --arg kind "$2" '.sections[$kind] | .status != "unsupported"' "$1" >/dev/null &&
+    jq -e '.sections.software.reasons | any(startswith("linux/")) | not' "$1" >/dev/null ||
+    left_out "this agent has no probe of Windows for $2"
 }
 
 # --- a zone of its own, native
@@ -83,18 +83,19 @@ zone() {
   local data=$HOLDPOINT_WORK/zone
   collector=127.0.0.1:$(free_port)
   profile=$HOLDPOINT_WORK/operator.toml
-  "$HOLDPOINT_BIN/holdpoint-collector" init --data "$data" --site plant --zone line-1 --listen "$collector" >/dev/null
-  "$HOLDPOINT_BIN/holdpoint-collector" --log warn run --data "$data" </dev/null >"$HOLDPOINT_WORK/collector.log" 2>&1 &
+  "$HOLDPOINT_BIN/holdpoint-collector" init --data "$data" --site plant --zone line-1 --listen "$collector" >/dev/null 2>&1
+  # Without the prefix: what has it belongs to the Windows of this scenario.
+  env -u WINEPREFIX "$HOLDPOINT_BIN/holdpoint-collector" --log warn run --data "$data" </dev/null >"$HOLDPOINT_WORK/collector.log" 2>&1 &
   wait_for "the collector listens" listens "${collector##*:}"
   local token
-  token=$("$HOLDPOINT_BIN/holdpoint-collector" operator add tester --data "$data" --role engineer --role admin)
-  "$HOLDPOINT_BIN/holdpoint" --profile "$profile" enroll --collector "$collector" --token "$token" >/dev/null
+  token=$("$HOLDPOINT_BIN/holdpoint-collector" operator add tester --data "$data" --role engineer --role admin 2>/dev/null)
+  "$HOLDPOINT_BIN/holdpoint" --profile "$profile" enroll --collector "$collector" --token "$token" >/dev/null 2>&1
 }
 
 listens() { [[ -n $(ss -Hltn "sport = :$1") ]]; }
 
 # token : for one host
-token() { "$HOLDPOINT_BIN/holdpoint-collector" token create --data "$HOLDPOINT_WORK/zone" --uses 1; }
+token() { "$HOLDPOINT_BIN/holdpoint-collector" token create --data "$HOLDPOINT_WORK/zone" --uses 1 2>/dev/null; }
 
 # ask ARGS... : an operator's question, answered in JSON
 ask() { "$HOLDPOINT_BIN/holdpoint" --profile "$profile" -o json "$@"; }

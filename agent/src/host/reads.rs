@@ -219,7 +219,7 @@ impl fmt::Debug for ReadList {
 }
 
 fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|it| !it.is_empty() && *it != ".")
+    path.split(std::path::is_separator).filter(|it| !it.is_empty() && *it != ".")
 }
 
 /// The parts of a key's path, in the one case in which they are compared.

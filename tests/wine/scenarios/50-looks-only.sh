@@ -24,9 +24,14 @@ processes+=$(grep -E "^$pid +execve(at)?\(" <<<"$after" | grep -vE 'execve\("[^"
 [[ -z $processes ]] || fail "a process was started: $processes"
 say "threads started: $(grep -c CLONE_THREAD <<<"$after" || true), processes: 0"
 grep -q ':winsock:' "$calls" || fail "Wine writes down what the agent does with sockets"
-for call in CreateProcess listen accept bind; do
+for call in CreateProcess NtCreateUserProcess listen accept; do
   ! grep -E "trace:(process|winsock):$call" "$calls" || fail "$call was called"
 done
+# The event loop (mio) wakes Winsock up by binding one UDP socket to the loopback, which it closes at once.
+binds=$(grep -c 'winsock:bind socket' "$calls" || true)
+others=$(grep 'winsock:bind socket' "$calls" | grep -v 'address 127.0.0.1, port 0 }' || true)
+[[ $binds -le 1 && -z $others ]] || fail "something is bound: $(grep 'winsock:bind' "$calls")"
+say "processes of Windows: 0, listen: 0, accept: 0, bind: $binds (UDP, 127.0.0.1, closed at once)"
 
 ports() { ss -Hltn | awk '{ print $4 }' | sort -u; }
 before=$(ports)
