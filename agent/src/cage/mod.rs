@@ -71,8 +71,6 @@ use crate::host::restrict;
 /// Ceiling of private memory, bytes. Well above the peak of a scan (24 MiB by contract), so that it
 /// is met by a defect alone; the process then ends and its service manager starts it again.
 pub(crate) const MOST_MEMORY: u64 = 64 * 1024 * 1024;
-/// Ceiling of the address space, bytes: libraries, stacks and what allocators reserve without using.
-pub(crate) const MOST_ADDRESSES: u64 = 512 * 1024 * 1024;
 
 /// What name look-up reads. Not single files: network managers replace `resolv.conf` by a new file, and a
 /// rule belongs to the old one. Only for collectors that are known by a name.

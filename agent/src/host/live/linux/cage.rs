@@ -17,8 +17,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{LOWEST, calls, has_nice};
 use crate::cage::filter::{Instruction, assemble};
-use crate::cage::{MOST_ADDRESSES, MOST_MEMORY, Needs, Restriction, Walls};
+use crate::cage::{MOST_MEMORY, Needs, Restriction, Walls};
 
+/// Ceiling of the address space, bytes: libraries, stacks and what allocators reserve without using.
+const MOST_ADDRESSES: u64 = 512 * 1024 * 1024;
 /// `SCHED_IDLE` of sched.h: runs when nothing else wants to.
 const SCHED_IDLE: c_long = 5;
 /// `IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT` of linux/ioprio.h.
