@@ -10,7 +10,7 @@ measured() { # ARGS... : prints "wall_ms cpu_ms peak_kib anonymous_kib"
   pid=$!
   while [[ -e /proc/$pid/stat ]]; do
     line=$(cat "/proc/$pid/stat" "/proc/$pid/status" 2>/dev/null) || break
-    # shellcheck disable=SC2086 # fields
+    # shellcheck disable=SC2046 # fields
     set -- $(sed -n '1s/.*) //p' <<<"$line")
     [[ ${1:-Z} != Z ]] || break
     cpu=$(((${12} + ${13}) * 10))
