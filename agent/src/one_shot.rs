@@ -18,6 +18,7 @@ use tracing::warn;
 
 use crate::enrol;
 use crate::host::Host;
+use crate::link::key;
 use crate::link::seen::Seen;
 use crate::link::state::{State, StateError};
 use crate::scan::Snapshot;
@@ -64,7 +65,7 @@ impl Signer {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(OneShotError::Look { path, source }),
         }
-        let credentials = Credentials::load(dir)?;
+        let credentials = key::load(dir)?;
         Ok(Some(Self { state: State::open(dir)?, credentials }))
     }
 

@@ -115,10 +115,11 @@ mod tests {
         ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
     );
 
-    fn written(bytes: &[u8]) -> Result<Option<Order>, OrderError> {
+    /// A state directory in which that was written.
+    fn written(bytes: &[u8]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FILE), bytes).unwrap();
-        waiting(dir.path())
+        dir
     }
 
     #[test]
@@ -133,7 +134,7 @@ mod tests {
             &marked,
             format!("TOKEN = {TOKEN}\nCollector = c.plant:7443").as_bytes(),
         ] {
-            assert_eq!(written(bytes).unwrap().unwrap().collector, "c.plant:7443");
+            assert_eq!(waiting(written(bytes).path()).unwrap().unwrap().collector, "c.plant:7443");
         }
     }
 
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_order_without_a_part_says_which_one_and_never_shows_the_token() {
-        let missing = |text: &str| written(text.as_bytes()).unwrap_err();
+        let missing = |text: &str| waiting(written(text.as_bytes()).path()).unwrap_err();
         assert!(matches!(
             missing("[enroll]\ncollector=\ntoken=x"),
             OrderError::Missing { what: "collector" }
@@ -159,6 +160,8 @@ mod tests {
         let wrong = missing("collector=a:1\ntoken=hp1.secretsecret\n");
         assert!(matches!(wrong, OrderError::Token(_)));
         assert!(!format!("{wrong:?} {wrong}").contains("secretsecret"));
-        assert!(written(&[0xff, 0xfe, 0x00]).is_err() && written(&vec![b'='; 100_000]).is_err());
+        for broken in [vec![0xff, 0xfe, 0x00], vec![b'='; 100_000]] {
+            assert!(waiting(written(&broken).path()).is_err());
+        }
     }
 }

@@ -42,7 +42,7 @@ pub trait Accounts: fmt::Debug + Send + Sync {
     fn lockout(&self) -> io::Result<Lockout>;
 
     /// The audit policy in effect. Source: `AuditQuerySystemPolicy` for every subcategory that
-    /// `AuditEnumerateSubCategories` names.
+    /// this Windows knows.
     ///
     /// # Errors
     /// Asking needs the privilege to manage auditing (`PermissionDenied`).

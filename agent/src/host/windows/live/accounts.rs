@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_INSUFFICIENT_BUFFER, ERROR_MORE_DATA, ERROR_PRIVILEGE_NOT_HELD,
+    ERROR_ACCESS_DENIED, ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_PARAMETER, ERROR_MORE_DATA,
+    ERROR_PRIVILEGE_NOT_HELD,
 };
 use windows_sys::Win32::NetworkManagement::NetManagement::{
     FILTER_NORMAL_ACCOUNT, LOCALGROUP_INFO_0, LOCALGROUP_MEMBERS_INFO_0, NERR_GroupNotFound,
@@ -20,7 +21,7 @@ use windows_sys::Win32::NetworkManagement::NetManagement::{
     USER_MODALS_INFO_0, USER_MODALS_INFO_2, USER_MODALS_INFO_3,
 };
 use windows_sys::Win32::Security::Authentication::Identity::{
-    AUDIT_POLICY_INFORMATION, AuditEnumerateSubCategories, AuditFree, AuditQuerySystemPolicy,
+    AUDIT_POLICY_INFORMATION, AuditFree, AuditQuerySystemPolicy,
 };
 use windows_sys::Win32::Security::{
     DACL_SECURITY_INFORMATION, GetFileSecurityW, GetLengthSid, IsValidSid, LookupAccountSidW,
@@ -41,8 +42,10 @@ const PIECE: u32 = 32 * 1024;
 const REST: Duration = Duration::from_millis(50);
 /// Largest security descriptor, by its own format.
 const MAX_DESCRIPTOR: u32 = 64 * 1024;
-/// Most subcategories of auditing; there are about sixty.
-const MAX_SUBCATEGORIES: u32 = 1_024;
+/// The subcategories of auditing are numbered without a gap (`ntsecapi.h`, MS-GPAC 2.2.1.1); a Windows knows
+/// those of its time. Enumerating them is not asked for: not every system that runs the agent can.
+const SUBCATEGORIES: std::ops::RangeInclusive<u32> = 0x0cce_9210..=0x0cce_924a;
+const FIRST_SUBCATEGORY: GUID = GUID::from_u128(0x0cce9210_69ae_11d9_bed3_505054503030);
 /// `TIMEQ_FOREVER` of `lmaccess.h`.
 const FOREVER: u32 = u32::MAX;
 /// A time before which no password of this kind was set: what the system counts from when it never was.
@@ -324,33 +327,28 @@ impl<T> Drop for AuditAnswer<T> {
 pub(super) fn audited() -> io::Result<Vec<Audited>> {
     // Who may read the policy by its own descriptor needs no privilege, so its lack is no answer yet.
     let _on = Privilege::on("SeSecurityPrivilege");
-    let mut subcategories = AuditAnswer::<GUID>(ptr::null_mut());
-    let mut count = 0;
-    // SAFETY: null with `true` means all of them; pointer and number outlive the call.
-    let done =
-        unsafe { AuditEnumerateSubCategories(ptr::null(), true, &raw mut subcategories.0, &raw mut count) };
-    if !done || subcategories.0.is_null() {
-        return Err(audit_failure());
-    }
-    if count > MAX_SUBCATEGORIES {
-        return Err(io::Error::other(format!("more than {MAX_SUBCATEGORIES} subcategories")));
-    }
-    let mut policies = AuditAnswer::<AUDIT_POLICY_INFORMATION>(ptr::null_mut());
-    // SAFETY: the list has `count` entries, and outlives the call as the pointer does.
-    if !unsafe { AuditQuerySystemPolicy(subcategories.0, count, &raw mut policies.0) } || policies.0.is_null()
-    {
-        return Err(audit_failure());
-    }
-    let one = |number| {
-        // SAFETY: the answer has one structure for each subcategory that was asked for.
-        let it = unsafe { policies.0.add(number).read_unaligned() };
-        Audited {
+    let mut found = Vec::new();
+    for number in SUBCATEGORIES {
+        let subcategory = GUID { data1: number, ..FIRST_SUBCATEGORY };
+        let mut policy = AuditAnswer::<AUDIT_POLICY_INFORMATION>(ptr::null_mut());
+        // SAFETY: the list has one entry, and outlives the call as the pointer does.
+        let done = unsafe { AuditQuerySystemPolicy(&raw const subcategory, 1, &raw mut policy.0) };
+        if !done && last_code() == ERROR_INVALID_PARAMETER {
+            // This Windows has no such subcategory.
+            continue;
+        }
+        if !done || policy.0.is_null() {
+            return Err(audit_failure());
+        }
+        // SAFETY: the answer has one structure for the one subcategory that was asked for.
+        let it = unsafe { policy.0.read_unaligned() };
+        found.push(Audited {
             subcategory: written(&it.AuditSubCategoryGuid),
             success: it.AuditingInformation & SUCCESS != 0,
             failure: it.AuditingInformation & FAILURE != 0,
-        }
-    };
-    Ok((0..usize::try_from(count).unwrap_or(0)).map(one).collect())
+        });
+    }
+    Ok(found)
 }
 
 fn audit_failure() -> io::Error {
