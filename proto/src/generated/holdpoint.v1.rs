@@ -62,7 +62,9 @@ pub struct IdentityPart {
 pub struct FirmwareRow {
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
-    /// "bios", "board", "chassis", "system", "bmc", "nic", "disk", "tpm", "microcode", "device".
+    /// "bios", "board", "chassis", "system", "bmc", "nic", "disk", "tpm", "microcode", "device",
+    /// "secure-boot" (whether it holds) and "secure-boot-key" (a certificate or a list of hashes of its lists:
+    /// `guid` is the owner, `date` the end of its validity, `version` the number of hashes).
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, optional, tag = "3")]
@@ -80,7 +82,8 @@ pub struct FirmwareRow {
     /// Kernel driver that serves the device: "e1000e".
     #[prost(string, optional, tag = "9")]
     pub driver: ::core::option::Option<::prost::alloc::string::String>,
-    /// What holds now: "enabled", "disabled", "setup" (Secure Boot), "success", "error" (last update).
+    /// What holds now: "enabled", "disabled", "setup", "unknown" (Secure Boot), "absent" (an empty place), and of the
+    /// last update "success", "error" with its reason, "pending", "needs-reboot".
     #[prost(string, optional, tag = "10")]
     pub state: ::core::option::Option<::prost::alloc::string::String>,
     /// The firmware's own name for the component: a GUID of ESRT or fwupd, lower case.
@@ -120,14 +123,15 @@ pub struct SoftwareRow {
     /// Package URL, only where it is certain.
     #[prost(string, optional, tag = "10")]
     pub purl: ::core::option::Option<::prost::alloc::string::String>,
-    /// Stream that the package was built in (rpm `MODULARITYLABEL`): "nodejs:18:9010020221118:rhel9".
+    /// Stream that the package was built in (rpm `MODULARITYLABEL`): "nodejs:18:9010020221118:rhel9"; of a
+    /// flatpak its branch.
     #[prost(string, optional, tag = "11")]
     pub module: ::core::option::Option<::prost::alloc::string::String>,
     /// Key that signed the package, lower case hexadecimal; absent when the database keeps no signature.
     #[prost(string, optional, tag = "12")]
     pub signature_key: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where software that no package owns was found: absolute path of its directory or program, or the
-    /// registry's key of a vendor's own list.
+    /// Where software that no package owns was found, and where a snap or flatpak lies: absolute path of its
+    /// directory or program, or the registry's key of a vendor's own list.
     #[prost(string, optional, tag = "13")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
     /// Build identifier that the linker wrote into a program (ELF note), lower case hexadecimal.

@@ -3,7 +3,7 @@
 //! A path starts with `HKLM` or `HKU` and is always that of the 64-bit view: what 32-bit programs see
 //! stands below `WOW6432Node`. Names are compared without regard to case, as Windows does. With a read
 //! list ([`Registry::limited_to`]) only the keys on it can be asked for, and the keys that hold secrets
-//! ([`is_secret`]) never, with a list or without.
+//! (`is_secret`) never, with a list or without.
 
 mod captured;
 mod data;

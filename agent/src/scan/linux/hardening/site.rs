@@ -1,5 +1,5 @@
 //! Facts that the host's own administrator asks for, in `etc/holdpoint-agent/facts.d/*.toml`; see
-//! [`crate::scan::site`] for what holds on every host.
+//! `crate::scan::site` for what holds on every host.
 //!
 //! A file that anybody but root can write is refused, as is every file then when that holds for its
 //! directory.
