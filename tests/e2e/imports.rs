@@ -245,7 +245,10 @@ fn nothing_is_imported_or_named_that_acts_on_the_host() {
         // program too.
         let text = String::from_utf8_lossy(&bytes);
         for (start, why) in NEVER.iter().filter(|(start, _)| start.len() >= 10) {
-            let named = text.matches(start).count();
+            // `NtCreateKeyedEvent` is no `NtCreateKey`.
+            let goes_on =
+                |at: usize| text[at + start.len()..].starts_with(|it: char| it.is_ascii_lowercase());
+            let named = text.match_indices(start).filter(|(at, _)| !goes_on(*at)).count();
             let imported = program.imports.iter().filter(|(_, it)| it.starts_with(start)).count();
             assert!(named <= imported, "{}: says {start}, which {why}", build.variable);
         }
