@@ -13,7 +13,13 @@ new=$("$build_msi" --exe "$HOLDPOINT_AGENT" --out "$HOLDPOINT_WORK" --version 0.
 installed() { windows reg query 'HKLM\SOFTWARE\Holdpoint\Agent' /v Version | tr -d '\r' | grep -q "$1"; }
 identity() { sha256sum <"$state_dir/certificate.pem"; }
 install() { windows msiexec /i "$@" /qn || fail "msiexec /i $* ended with $?"; }
-remove() { windows msiexec /x "$@" /qn || fail "msiexec /x $* ended with $?"; }
+# Wine's installer goes on while a service that it stops still ends, and then cannot delete its program.
+remove() {
+  windows sc stop $service >/dev/null
+  wait_for "the service stops" is_state STOPPED
+  sleep 2
+  windows msiexec /x "$@" /qn || fail "msiexec /x $* ended with $?"
+}
 
 install "$old" "COLLECTOR=$collector" "TOKEN=$(token)"
 wait_for "the service manager starts the service" is_state RUNNING
