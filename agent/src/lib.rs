@@ -1,8 +1,9 @@
 //! The Holdpoint agent: looks at its host, reports, changes nothing.
 //!
 //! A whole agent can be started inside a test or another program with [`run`]: it has no global
-//! state and handles no signal. There is no code here that starts a process, opens a listening
-//! socket, or writes outside the state directory.
+//! state and handles no signal. There is no code here that starts a process or opens a
+//! listening socket, and nothing that looks or reports writes outside the state directory. The one
+//! exception is what an administrator types: `service install` and `service remove` on Windows.
 
 mod agent;
 pub mod cage;

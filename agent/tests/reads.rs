@@ -48,6 +48,9 @@ fn list<'a>(page: &mut String, reads: impl IntoIterator<Item = &'a Reads>) {
         let access = once.entry(it.pattern).or_insert(it.access);
         *access = (*access).max(it.access);
     }
+    if once.is_empty() {
+        page.push_str("Nothing of files or keys: the running system is asked.\n");
+    }
     for (pattern, access) in once {
         match access {
             Access::Read => writeln!(page, "- `/{pattern}`"),

@@ -8,6 +8,8 @@ is_state() { windows sc query $service | tr -d '\r' | grep -q "STATE.*$1"; }
 is_absent() { ! windows sc query $service >/dev/null 2>&1; }
 has_reported() { ask assets | jq -e 'any(.software_count != null or .last_seen != null)' >/dev/null; }
 is_gone() { [[ ! -e $1 ]]; }
+# The brackets keep the search from finding itself.
+has_no_process() { ! grep -qsaE 'holdpoint-agent[.]exe.*service.*[r]un.*--state' /proc/[0-9]*/cmdline; }
 
 # picture NAME : every file by its name, every key and value of HKLM by its name
 picture() {

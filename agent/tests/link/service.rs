@@ -101,6 +101,7 @@ async fn a_host_that_is_not_to_be_looked_at_is_not_enrolled_either() {
     let service = Service::start(&plant);
     fs::write(service.state.join("kill"), "").unwrap();
     service.order(&plant);
+    // That nothing happens can only be waited for: longer than the service takes to look again.
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(service.state.join(order::FILE).exists() && !service.state.join("key.pem").exists());
     fs::remove_file(service.state.join("kill")).unwrap();

@@ -17,7 +17,7 @@ install() { windows msiexec /i "$@" /qn || fail "msiexec /i $* ended with $?"; }
 remove() {
   windows sc stop $service >/dev/null
   wait_for "the service stops" is_state STOPPED
-  sleep 2
+  wait_for "its process ends" has_no_process
   windows msiexec /x "$@" /qn || fail "msiexec /x $* ended with $?"
 }
 

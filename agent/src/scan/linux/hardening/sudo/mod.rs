@@ -124,8 +124,8 @@ enum Show {
     Everything,
 }
 
-/// Most members of aliases that the items of one fact are made of. A few lines can stand for more
-/// items than there are users on earth.
+/// Most members of aliases that the items of one fact are made of: each level of aliases multiplies
+/// those below it.
 const MAX_WRITTEN_OUT: usize = 16_384;
 
 /// What the rules come to: the items that a fact shows, and how many there are besides.
@@ -155,7 +155,7 @@ impl Items {
         self.kept.len() + self.more
     }
 
-    /// Adds what no fact shows as a number alone.
+    /// Adds an item; what a fact would not show is only counted.
     fn push(&mut self, item: impl FnOnce() -> String) {
         if self.kept.len() < fact::MAX_ITEMS { self.kept.push(item()) } else { self.more += 1 }
     }
@@ -180,14 +180,18 @@ fn listed(
         }
     }
     let mut fact = Fact::new(id, CHECKS, source.unwrap_or(path));
+    let mut reasons = Vec::new();
     if let Some((file, found)) = &policy.gap {
         if items.count() == 0 {
             return found.unanswered(fact);
         }
-        fact = fact.because(format!("there may be more: {file} could not be read as a whole"));
+        reasons.push(format!("there may be more: {file} could not be read as a whole"));
     }
     if items.are_cut() {
-        fact = fact.because(format!("cut: the aliases stand for more than {MAX_WRITTEN_OUT} members"));
+        reasons.push(format!("cut: the aliases stand for more than {MAX_WRITTEN_OUT} members"));
+    }
+    if !reasons.is_empty() {
+        fact = fact.because(reasons.join("; "));
     }
     fact.list_and_more(items.kept, items.more)
 }
