@@ -13,6 +13,8 @@ use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::identity::{InvalidName, ZoneName};
 use serde::{Deserialize, Serialize};
 
+use crate::knowledge::{AllowedAges, Kind, default_days};
+
 /// Name of the file in a data directory.
 pub const FILE: &str = "collector.toml";
 
@@ -97,8 +99,18 @@ impl Default for AgentsSection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KnowledgeSection {
-    /// Age of the newest import of advisories, days.
+    /// Age of the newest import of CSAF advisories, days.
     pub csaf_max_age_days: u32,
+    /// Age of the newest import of OSV records, days.
+    pub osv_max_age_days: u32,
+    /// Age of the newest import of Microsoft's updates, days.
+    pub microsoft_max_age_days: u32,
+    /// Age of the newest import of the catalogue of exploited vulnerabilities, days.
+    pub kev_max_age_days: u32,
+    /// Age of the newest import of probabilities of exploitation, days.
+    pub epss_max_age_days: u32,
+    /// Age of the newest import of suppliers' statements, days.
+    pub statements_max_age_days: u32,
     /// Age of the newest import of requirements, days.
     pub requirements_max_age_days: u32,
     /// Time since an asset last called, days.
@@ -107,7 +119,35 @@ pub struct KnowledgeSection {
 
 impl Default for KnowledgeSection {
     fn default() -> Self {
-        Self { csaf_max_age_days: 45, requirements_max_age_days: 400, inventory_max_age_days: 7 }
+        Self {
+            csaf_max_age_days: default_days(Kind::Csaf),
+            osv_max_age_days: default_days(Kind::Osv),
+            microsoft_max_age_days: default_days(Kind::Microsoft),
+            kev_max_age_days: default_days(Kind::Kev),
+            epss_max_age_days: default_days(Kind::Epss),
+            statements_max_age_days: default_days(Kind::Statements),
+            requirements_max_age_days: default_days(Kind::Requirements),
+            inventory_max_age_days: 7,
+        }
+    }
+}
+
+impl KnowledgeSection {
+    /// The ages as judging takes them.
+    pub fn allowed_ages(&self) -> AllowedAges {
+        let feeds = [
+            (Kind::Csaf, self.csaf_max_age_days),
+            (Kind::Osv, self.osv_max_age_days),
+            (Kind::Microsoft, self.microsoft_max_age_days),
+            (Kind::Kev, self.kev_max_age_days),
+            (Kind::Epss, self.epss_max_age_days),
+            (Kind::Statements, self.statements_max_age_days),
+            (Kind::Requirements, self.requirements_max_age_days),
+        ];
+        AllowedAges {
+            feeds: feeds.into_iter().map(|(kind, number)| (kind, days(number))).collect(),
+            inventory: days(self.inventory_max_age_days),
+        }
     }
 }
 

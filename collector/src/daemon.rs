@@ -34,7 +34,7 @@ use crate::audit::Act;
 use crate::config::{self, Config, ConfigError};
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
-use crate::knowledge::{AllowedAges, LibraryError};
+use crate::knowledge::LibraryError;
 use crate::local::SOCKET;
 use crate::memory;
 use crate::metrics::{self, Label, Metrics};
@@ -329,11 +329,7 @@ pub async fn stop_signal() {
 async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<Routes, DaemonError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<AgentLinkServer<Intake>>().await;
-    let ages = AllowedAges {
-        csaf: config::days(config.knowledge.csaf_max_age_days),
-        requirements: config::days(config.knowledge.requirements_max_age_days),
-        inventory: config::days(config.knowledge.inventory_max_age_days),
-    };
+    let ages = config.knowledge.allowed_ages();
     let knowledge = query::knowledge::open(zone, ages)?;
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
     Ok(Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))

@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use holdpoint_agent::scan::firmware::fwupd::devices;
-use holdpoint_collector::knowledge::read;
+use holdpoint_collector::knowledge::{Knowledge, read};
 use holdpoint_common::identity::Identity;
 use holdpoint_common::one_shot::{OneShot, Proof};
 use holdpoint_common::section::{InvalidSection, Rows, unpack_delta};
@@ -78,7 +78,7 @@ fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
     for (target, file, items) in
         [("csaf", "valid.json", 3), ("requirements", "valid.csv", 3), ("requirements", "valid.toml", 2)]
     {
-        let (content, skipped) = read(file, &bytes(target, file)).unwrap();
+        let (content, skipped) = read(file, &bytes(target, file), &Knowledge::default()).unwrap();
         assert_eq!((content.items(), skipped.len()), (items, 0), "{file}: {skipped:?}");
     }
 }

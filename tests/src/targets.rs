@@ -21,7 +21,7 @@ use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
 use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRITE, Sid};
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
-use holdpoint_collector::knowledge::{self, Content, Requirement, Wanted};
+use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
 use holdpoint_common::one_shot::{self, OneShot};
 use holdpoint_common::proto::v1::report_part::Part;
@@ -754,7 +754,7 @@ fn requirements(bytes: &[u8]) {
 }
 
 fn knowledge_file(name: &str, bytes: &[u8]) {
-    match knowledge::read(name, bytes) {
+    match knowledge::read(name, bytes, &Knowledge::default()) {
         Ok((Content::Requirements(listed), _)) => listed.iter().for_each(requirement),
         Ok((content, _)) => drop(content.items()),
         Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),

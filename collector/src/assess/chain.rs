@@ -33,9 +33,9 @@ impl Board {
                 chain.extend(requirement_steps(index, requirement, facts.role.as_deref()));
                 Kind::Requirements
             }
-            Some(Of::Entry { advisory, vulnerability, entry, .. }) => {
+            Some(of @ Of::Entry { advisory, vulnerability, entry, .. }) => {
                 chain.extend(entry_steps(index, advisory, vulnerability, entry));
-                Kind::Csaf
+                page::kind_of(index, of)
             }
             None => Kind::Csaf,
         };
@@ -169,7 +169,9 @@ fn entry_steps(index: &Index, advisory: u32, vulnerability: u32, entry: u32) -> 
     if let Some(entry) = at(&held.advisory.entries, entry) {
         let versions = match &entry.versions {
             Versions::Range(text) | Versions::One(text) => format!("`{text}`"),
-            Versions::All | Versions::InName => entry.versions.text().to_owned(),
+            Versions::All | Versions::InName | Versions::Events(_) | Versions::Builds(_) => {
+                entry.versions.text().into_owned()
+            }
         };
         let text = format!("entry {} is `{}` by `{}`, {versions}", entry.id, entry.product, entry.vendor);
         steps.push(Step::new("range", text).resting_on(entry.id.clone()));

@@ -33,6 +33,10 @@ pub(super) fn within(entry: &Entry, scheme: Option<Scheme>, version: Option<&str
             let text = "the entry has a name and no version of its own".to_owned();
             return Within::Unknown(Reason::RangeUnparsed, text);
         }
+        Versions::Events(_) | Versions::Builds(_) => {
+            let text = "the entry is of another kind than a name on a map".to_owned();
+            return Within::Unknown(Reason::RangeUnparsed, text);
+        }
     };
     if range == Range::All {
         return Within::In;
@@ -58,7 +62,9 @@ pub(super) fn within(entry: &Entry, scheme: Option<Scheme>, version: Option<&str
 pub(super) fn read_as(entry: &Entry) -> String {
     let text = match &entry.versions {
         Versions::All => return "all versions".to_owned(),
-        Versions::InName => return "not readable as a range".to_owned(),
+        Versions::InName | Versions::Events(_) | Versions::Builds(_) => {
+            return "not readable as a range".to_owned();
+        }
         Versions::Range(text) | Versions::One(text) => text,
     };
     match Range::parse(text) {

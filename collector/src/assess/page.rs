@@ -84,7 +84,8 @@ pub struct Page {
 pub(super) struct Weather {
     now_ms: i64,
     inventory: Duration,
-    feeds: [FeedState; 2],
+    /// In the order of [`Kind::ALL`].
+    feeds: [FeedState; Kind::ALL.len()],
 }
 
 impl Weather {
@@ -96,15 +97,12 @@ impl Weather {
         }
     }
 
-    pub(super) fn feeds(&self) -> &[FeedState; 2] {
+    pub(super) fn feeds(&self) -> &[FeedState; Kind::ALL.len()] {
         &self.feeds
     }
 
     fn feed(&self, kind: Kind) -> &FeedState {
-        match kind {
-            Kind::Csaf => &self.feeds[0],
-            Kind::Requirements => &self.feeds[1],
-        }
+        &self.feeds[kind as usize]
     }
 
     /// Whether an asset has been quiet for so long that its rows prove nothing any more.
@@ -211,7 +209,7 @@ pub(super) fn page(state: &State, filter: &Filter, weather: &Weather, seen: Last
         };
         for finding in findings {
             let Some(subject) = index.subject(finding.subject) else { continue };
-            let kind = kind_of(subject.of);
+            let kind = kind_of(index, subject.of);
             let heard_ms = decides(index, facts, subject.of).heard_ms(seen_ms);
             let outcome = weather.over(finding.outcome, kind, heard_ms);
             if filter.verdict.is_some_and(|it| it != outcome.verdict()) || !is_wanted(finding.subject) {
@@ -238,10 +236,11 @@ pub(super) fn page(state: &State, filter: &Filter, weather: &Weather, seen: Last
     page
 }
 
-fn kind_of(of: Of) -> Kind {
+/// The kind of feed that a subject comes from.
+pub(super) fn kind_of(index: &Index, of: Of) -> Kind {
     match of {
         Of::Requirement(_) => Kind::Requirements,
-        Of::Entry { .. } => Kind::Csaf,
+        Of::Entry { advisory, .. } => index.advisory(advisory).map_or(Kind::Csaf, |it| it.advisory.kind),
     }
 }
 
@@ -290,7 +289,7 @@ fn view(
     let facts = &on_board.facts;
     let subject = index.subject(finding.subject);
     let of = subject.map_or(Of::Requirement(u32::MAX), |it| it.of);
-    let kind = kind_of(of);
+    let kind = kind_of(index, of);
     let mut view = FindingView {
         asset: facts.id.to_string(),
         subject: subject.map(|it| it.text.to_string()).unwrap_or_default(),

@@ -13,7 +13,8 @@ use super::testing::{Shelf, asset, rule, software};
 use super::{Board, Filter, Verdict};
 use crate::knowledge::map::CONFIRMED;
 use crate::knowledge::{
-    Advisory, AllowedAges, Entry, HeldAdvisory, Knowledge, Revision, Source, Stated, Versions, Vulnerability,
+    Advisory, AllowedAges, Entry, HeldAdvisory, Identity, Kind, Knowledge, Revision, Source, Stated,
+    Versions, Vulnerability,
 };
 
 const ASSETS: usize = 10_000;
@@ -29,6 +30,7 @@ fn advisory(number: usize) -> HeldAdvisory {
             vendor: "Example Controls".into(),
             product: format!("Product {}", (number * 3 + it) % PRODUCTS),
             versions: Versions::Range(format!("< {}.{}", number % 7, it)),
+            identity: Identity::Named,
             conditions: Vec::new(),
             model_numbers: Vec::new(),
             purl: None,
@@ -37,11 +39,13 @@ fn advisory(number: usize) -> HeldAdvisory {
     let vulnerability = |it| Vulnerability {
         id: format!("CVE-2026-{it}"),
         severity: None,
+        vector: None,
         statements: (0..5).map(|it| (it, Stated::Affected)).collect(),
         remediations: Vec::new(),
     };
     let revision = Revision { id: format!("EXC-{number:04}-01"), version: "1".into(), released_ms: None };
     let advisory = Advisory {
+        kind: Kind::Csaf,
         revision,
         title: String::new(),
         publisher: String::new(),

@@ -20,7 +20,7 @@ pub struct Summary {
     /// What can be matched at all, by name.
     pub matchability: Vec<(&'static str, u64)>,
     /// The state of the feeds.
-    pub feeds: [FeedState; 2],
+    pub feeds: [FeedState; Kind::ALL.len()],
     /// Assets that are judged.
     pub assets: u32,
 }
@@ -41,15 +41,12 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         }
         for finding in &judged.findings {
             let Some(subject) = index.subject(finding.subject) else { continue };
-            let kind = match subject.of {
-                Of::Requirement(_) => Kind::Requirements,
-                Of::Entry { product, .. } => {
-                    if finding.outcome.reason() == Some(Reason::IdentityUnconfirmed) {
-                        alike.insert(product);
-                    }
-                    Kind::Csaf
-                }
-            };
+            let kind = page::kind_of(index, subject.of);
+            if let Of::Entry { product, .. } = subject.of
+                && finding.outcome.reason() == Some(Reason::IdentityUnconfirmed)
+            {
+                alike.insert(product);
+            }
             let outcome = weather.over(
                 finding.outcome,
                 kind,

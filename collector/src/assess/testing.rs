@@ -9,8 +9,9 @@ use holdpoint_common::row::{LiveRow, PlatformRow};
 use holdpoint_common::section::{Digest, Rows};
 
 use super::RowSource;
+use crate::knowledge::library::take;
 use crate::knowledge::map::{self, InstalledName, ProductName};
-use crate::knowledge::{Content, HeldAdvisory, HeldRequirement, Knowledge, Source, read};
+use crate::knowledge::{Knowledge, Source, read};
 
 /// Sections as a store would keep them.
 #[derive(Debug, Default)]
@@ -85,16 +86,8 @@ pub(super) fn knowledge(files: &[(&str, &[u8])]) -> Knowledge {
             imported_ms: 1_000,
             imported_by: "tester".into(),
         });
-        match read(file, bytes).unwrap().0 {
-            Content::Csaf(it) => crate::knowledge::supersede::add(
-                &mut knowledge.advisories,
-                HeldAdvisory { advisory: Arc::new(*it), source, superseded: false },
-            ),
-            Content::Requirements(all) => knowledge.requirements.extend(
-                all.into_iter()
-                    .map(|it| HeldRequirement { requirement: Arc::new(it), source: source.clone() }),
-            ),
-        }
+        let content = read(file, bytes, &knowledge).unwrap().0;
+        take(&mut knowledge, content, source);
     }
     knowledge
 }

@@ -1,4 +1,4 @@
-//! CSAF 2.0 advisories as they are judged: product entries, and what is stated of each for each vulnerability.
+//! CSAF 2.0 and 2.1 documents, read into advisories.
 //!
 //! Source of truth: the OASIS standard "Common Security Advisory Framework 2.0" and what vendors
 //! really publish. Lenient where real files are sloppy: an entry that cannot be used is left out
@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::advisory::{Advisory, Entry, Identity, Stated, Versions, Vulnerability};
 use super::csaf_wire as wire;
+use super::import::Kind;
 use super::json::{self, InvalidJson};
 use super::text::{repaired, shown};
 use super::tracking::Revision;
@@ -26,106 +28,6 @@ pub const MAX_STATEMENTS: usize = 500_000;
 pub const MAX_TEXT: usize = 1_000;
 /// Most entries that are listed as left out.
 pub const MAX_SKIPPED: usize = 100;
-
-/// An advisory in the form in which it is judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advisory {
-    /// Identifier, version and date of this revision.
-    pub revision: Revision,
-    /// The document's title, repaired.
-    pub title: String,
-    /// Who published it, repaired.
-    pub publisher: String,
-    /// `final`, `interim` or `draft`, as written.
-    pub status: String,
-    /// The document says of itself that it is withdrawn or superseded.
-    pub withdrawn: bool,
-    /// The products that it names.
-    pub entries: Vec<Entry>,
-    /// The vulnerabilities, each with what is stated of which entry.
-    pub vulnerabilities: Vec<Vulnerability>,
-}
-
-/// One product as an advisory names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The document's own identifier of the entry.
-    pub id: String,
-    /// The vendor as written, repaired; empty when the document names none.
-    pub vendor: String,
-    /// The product as written, repaired.
-    pub product: String,
-    /// Which versions the entry is about.
-    pub versions: Versions,
-    /// What else must hold (a service pack, a language, a second product). Not empty: no version alone decides.
-    pub conditions: Vec<String>,
-    /// Order numbers.
-    pub model_numbers: Vec<String>,
-    /// Package URL.
-    pub purl: Option<String>,
-}
-
-/// Which versions an entry is about, as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Versions {
-    /// A range.
-    Range(String),
-    /// One version; real files write ranges here too.
-    One(String),
-    /// The product as such.
-    All,
-    /// Whatever the full name says; nobody can tell which part of it is a version.
-    InName,
-}
-
-impl Versions {
-    /// The text as written; what stands for it where there is none.
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Range(text) | Self::One(text) => text,
-            Self::All => "all versions",
-            Self::InName => "only in the product's full name",
-        }
-    }
-}
-
-/// A vulnerability of an advisory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vulnerability {
-    /// The CVE, another identifier, or `vulnerability-N` by position.
-    pub id: String,
-    /// The highest base severity that is given.
-    pub severity: Option<String>,
-    /// What is stated of which entry, by position; each entry once for each status.
-    pub statements: Vec<(u32, Stated)>,
-    /// Categories of the remediations that are offered.
-    pub remediations: Vec<String>,
-}
-
-/// What an advisory states of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stated {
-    /// Known to be affected.
-    Affected,
-    /// Known not to be affected.
-    NotAffected,
-    /// Contains the fix.
-    Fixed,
-    /// The vendor does not know yet.
-    UnderInvestigation,
-}
-
-impl Stated {
-    /// The word of the standard.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Affected => "known_affected",
-            Self::NotAffected => "known_not_affected",
-            Self::Fixed => "fixed",
-            Self::UnderInvestigation => "under_investigation",
-        }
-    }
-}
 
 /// Why a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,6 +87,7 @@ pub fn read(bytes: &[u8]) -> Result<(Advisory, Vec<String>), InvalidCsaf> {
         skipped.add(|| format!("the release date `{}` cannot be read", shown(&current_release_date, 40)));
     }
     let advisory = Advisory {
+        kind: Kind::Csaf,
         revision: Revision { id, version, released_ms },
         title: shown(&repaired(&title), MAX_TEXT),
         publisher: shown(&repaired(&publisher.name), MAX_TEXT),
@@ -338,6 +241,7 @@ impl Products {
             vendor: place.vendor.clone(),
             product,
             versions,
+            identity: Identity::Named,
             conditions,
             model_numbers: helper.model_numbers.iter().take(1_000).map(|it| shown(it, 100)).collect(),
             purl: helper.purl.map(|it| shown(&it, MAX_TEXT)),
@@ -383,6 +287,7 @@ fn read_vulnerabilities(
         found.push(Vulnerability {
             id,
             severity: highest(scores),
+            vector: None,
             statements: stated,
             remediations: offered,
         });

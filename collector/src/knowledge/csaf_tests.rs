@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::csaf::{InvalidCsaf, Stated, Versions, read};
+use super::Knowledge;
+use super::advisory::{Stated, Versions};
+use super::csaf::{InvalidCsaf, read};
 use super::import::{self, Content, ImportError, MAX_FILE};
 use super::json::InvalidJson;
 
@@ -27,8 +29,9 @@ fn real_advisories_import_with_the_entries_that_were_counted() {
     for line in listing.lines().skip(1) {
         let columns: Vec<&str> = line.split('\t').collect();
         let (id, file, products, vulnerabilities) = (columns[0], columns[1], columns[6], columns[8]);
-        let (content, skipped) = import::read(file, &fs::read(dir.join(file)).unwrap()).unwrap();
-        let Content::Csaf(advisory) = content else { panic!("{file} is an advisory") };
+        let (content, skipped) =
+            import::read(file, &fs::read(dir.join(file)).unwrap(), &Knowledge::default()).unwrap();
+        let Content::Advisory(advisory) = content else { panic!("{file} is an advisory") };
         assert_eq!(advisory.revision.id, id);
         assert_eq!(advisory.entries.len().to_string(), products, "{file}");
         assert_eq!(advisory.vulnerabilities.len().to_string(), vulnerabilities, "{file}");
@@ -67,7 +70,8 @@ fn sloppy_parts_are_left_out_by_name_and_the_rest_is_taken() {
 #[test]
 fn a_file_cut_anywhere_is_refused_as_cut_off() {
     for tenth in 1..10 {
-        let error = import::read("a.json", &MIXER[..MIXER.len() * tenth / 10]).unwrap_err();
+        let error =
+            import::read("a.json", &MIXER[..MIXER.len() * tenth / 10], &Knowledge::default()).unwrap_err();
         assert!(
             matches!(error, ImportError::Csaf(InvalidCsaf::Json(InvalidJson::Truncated { .. }))),
             "{tenth}/10: {error}"
@@ -80,7 +84,7 @@ fn no_single_damaged_byte_panics() {
     for at in (0..MIXER.len()).step_by(7) {
         let mut damaged = MIXER.to_vec();
         damaged[at] ^= 0x15;
-        let _ = import::read("a.json", &damaged);
+        let _ = import::read("a.json", &damaged, &Knowledge::default());
     }
 }
 
@@ -111,7 +115,8 @@ fn a_product_id_that_is_given_twice_refuses_the_file() {
 
 #[test]
 fn each_bad_file_is_refused_in_one_sentence() {
-    let refused = |file: &str, bytes: &[u8]| import::read(file, bytes).unwrap_err().to_string();
+    let refused =
+        |file: &str, bytes: &[u8]| import::read(file, bytes, &Knowledge::default()).unwrap_err().to_string();
     assert_eq!(refused("a.json", b""), "it is empty");
     assert_eq!(refused("a.json", b"<html></html>"), "it is not JSON, although its name says so");
     assert!(refused("a.json", b"{\"document\": nonsense}").starts_with("it is not JSON: "));

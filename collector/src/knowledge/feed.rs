@@ -1,35 +1,41 @@
 //! How old knowledge is. An answer that rests on knowledge past its allowed age is never good.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Kind, Knowledge};
+use super::{Held, Kind, Knowledge};
 
 const DAY: Duration = Duration::from_hours(24);
 
 /// How old the newest import of each kind may be, and the inventory of an asset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedAges {
-    /// Advisories.
-    pub csaf: Duration,
-    /// The site's requirements.
-    pub requirements: Duration,
+    /// By kind; what is not named has its default.
+    pub feeds: BTreeMap<Kind, Duration>,
     /// Time since an asset last called.
     pub inventory: Duration,
 }
 
 impl Default for AllowedAges {
     fn default() -> Self {
-        Self { csaf: 45 * DAY, requirements: 400 * DAY, inventory: 7 * DAY }
+        Self { feeds: BTreeMap::new(), inventory: 7 * DAY }
     }
 }
 
 impl AllowedAges {
     /// The limit for a kind.
     pub fn of(&self, kind: Kind) -> Duration {
-        match kind {
-            Kind::Csaf => self.csaf,
-            Kind::Requirements => self.requirements,
-        }
+        self.feeds.get(&kind).copied().unwrap_or_else(|| default_days(kind) * DAY)
+    }
+}
+
+/// The limit for a kind when nobody sets one, in days.
+pub fn default_days(kind: Kind) -> u32 {
+    match kind {
+        Kind::Csaf | Kind::Osv | Kind::Microsoft | Kind::Statements => 45,
+        Kind::Kev | Kind::Epss => 14,
+        // The site's own words, which are true until the site says otherwise.
+        Kind::Mapping | Kind::Placement | Kind::Requirements | Kind::Hardening | Kind::Map => 400,
     }
 }
 
@@ -53,23 +59,48 @@ pub struct FeedState {
 impl Knowledge {
     /// The state of a kind of knowledge.
     pub fn feed(&self, kind: Kind, allowed: &AllowedAges, now_ms: i64) -> FeedState {
-        let times: Vec<i64> = match kind {
-            Kind::Csaf => {
-                self.advisories.iter().filter(|it| !it.superseded).map(|it| it.source.imported_ms).collect()
-            }
-            Kind::Requirements => self.requirements.iter().map(|it| it.source.imported_ms).collect(),
-        };
-        let imported_ms = times.iter().max().copied();
+        let (items, imported_ms) = self.imports(kind);
         let age = age(imported_ms, now_ms);
         let allowed = allowed.of(kind);
         let unreadable = self.unreadable.iter().any(|it| it.0 == kind);
         FeedState {
             kind,
-            items: u32::try_from(times.len()).unwrap_or(u32::MAX),
+            items: u32::try_from(items).unwrap_or(u32::MAX),
             imported_ms,
             age,
             allowed,
             stale: imported_ms.is_none() || unreadable || age > allowed,
+        }
+    }
+
+    /// How much is held of a kind, and when the newest file of it was brought in.
+    fn imports(&self, kind: Kind) -> (usize, Option<i64>) {
+        fn of<T>(held: &[Held<T>]) -> (usize, Option<i64>) {
+            (held.len(), held.iter().map(|it| it.source.imported_ms).max())
+        }
+        match kind {
+            Kind::Csaf | Kind::Osv | Kind::Microsoft => {
+                let own = self.advisories.iter().filter(|it| !it.superseded && it.advisory.kind == kind);
+                let times = own.map(|it| it.source.imported_ms);
+                (times.clone().count(), times.max())
+            }
+            Kind::Requirements => {
+                let times = self.requirements.iter().map(|it| it.source.imported_ms);
+                (times.len(), times.max())
+            }
+            Kind::Kev => self
+                .kev
+                .as_ref()
+                .map_or((0, None), |it| (it.content.listed.len(), Some(it.source.imported_ms))),
+            Kind::Epss => self
+                .epss
+                .as_ref()
+                .map_or((0, None), |it| (it.content.by_cve.len(), Some(it.source.imported_ms))),
+            Kind::Statements => of(&self.statements),
+            Kind::Mapping => of(&self.mappings),
+            Kind::Placement => of(&self.placements),
+            Kind::Hardening => of(&self.hardening),
+            Kind::Map => of(&self.maps),
         }
     }
 }

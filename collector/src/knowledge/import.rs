@@ -3,8 +3,16 @@
 //! One file a call, so a bad file never stops the next one. Everything that is refused is refused
 //! in one sentence; nothing is taken from a refused file.
 
-use super::csaf::{self, Advisory, InvalidCsaf};
+use super::Knowledge;
+use super::advisory::Advisory;
+use super::csaf::{self, InvalidCsaf};
+use super::epss::Scores;
+use super::hardening::RuleFile;
+use super::kev::Catalog;
+use super::map_file::MapFile;
+use super::placement::Placement;
 use super::requirement::{self, InvalidRequirements, Requirement};
+use super::statement::{Mapping, Statements};
 
 /// Largest file, in bytes.
 pub const MAX_FILE: usize = 32 * 1024 * 1024;
@@ -12,26 +20,54 @@ pub const MAX_FILE: usize = 32 * 1024 * 1024;
 /// What a file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// A CSAF advisory.
-    Csaf(Box<Advisory>),
+    /// An advisory of any kind.
+    Advisory(Box<Advisory>),
+    /// What is known to be exploited.
+    Kev(Box<Catalog>),
+    /// How likely exploitation is.
+    Epss(Box<Scores>),
+    /// What a supplier states.
+    Statements(Box<Statements>),
+    /// How a supplier's lists are read.
+    Mapping(Box<Mapping>),
+    /// Where assets stand.
+    Placement(Box<Placement>),
     /// A list of the site's requirements.
     Requirements(Vec<Requirement>),
+    /// Expectations of hardening facts.
+    Hardening(Box<RuleFile>),
+    /// Identity rules.
+    Map(Box<MapFile>),
 }
 
 impl Content {
     /// The word for this kind of file.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Csaf(_) => Kind::Csaf,
+            Self::Advisory(advisory) => advisory.kind,
+            Self::Kev(_) => Kind::Kev,
+            Self::Epss(_) => Kind::Epss,
+            Self::Statements(_) => Kind::Statements,
+            Self::Mapping(_) => Kind::Mapping,
+            Self::Placement(_) => Kind::Placement,
             Self::Requirements(_) => Kind::Requirements,
+            Self::Hardening(_) => Kind::Hardening,
+            Self::Map(_) => Kind::Map,
         }
     }
 
-    /// Product entries of an advisory, or requirements.
+    /// Product entries of an advisory, requirements, listed vulnerabilities, ...
     pub fn items(&self) -> u32 {
         let items = match self {
-            Self::Csaf(advisory) => advisory.entries.len(),
+            Self::Advisory(advisory) => advisory.entries.len(),
+            Self::Kev(catalog) => catalog.listed.len(),
+            Self::Epss(scores) => scores.by_cve.len(),
             Self::Requirements(listed) => listed.len(),
+            Self::Statements(_)
+            | Self::Mapping(_)
+            | Self::Placement(_)
+            | Self::Hardening(_)
+            | Self::Map(_) => 0,
         };
         u32::try_from(items).unwrap_or(u32::MAX)
     }
@@ -42,25 +78,69 @@ impl Content {
 pub enum Kind {
     /// CSAF advisories.
     Csaf,
+    /// OSV records of Linux distributions.
+    Osv,
+    /// Microsoft's monthly security updates.
+    Microsoft,
+    /// The catalogue of known exploited vulnerabilities.
+    Kev,
+    /// Probabilities of exploitation.
+    Epss,
+    /// Suppliers' statements about patches.
+    Statements,
+    /// How suppliers' lists are read.
+    Mapping,
+    /// Where assets stand.
+    Placement,
     /// The site's requirements.
     Requirements,
+    /// Expectations of hardening facts.
+    Hardening,
+    /// Identity rules.
+    Map,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Csaf, Self::Requirements];
+    pub const ALL: [Self; 11] = [
+        Self::Csaf,
+        Self::Osv,
+        Self::Microsoft,
+        Self::Kev,
+        Self::Epss,
+        Self::Statements,
+        Self::Mapping,
+        Self::Placement,
+        Self::Requirements,
+        Self::Hardening,
+        Self::Map,
+    ];
 
     /// The word in answers and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Csaf => "csaf",
+            Self::Osv => "osv",
+            Self::Microsoft => "microsoft",
+            Self::Kev => "kev",
+            Self::Epss => "epss",
+            Self::Statements => "statements",
+            Self::Mapping => "mapping",
+            Self::Placement => "placement",
             Self::Requirements => "requirements",
+            Self::Hardening => "hardening",
+            Self::Map => "map",
         }
     }
 
     /// The kind of that word.
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+
+    /// Whether files of this kind are advisories.
+    pub fn is_advisory(self) -> bool {
+        matches!(self, Self::Csaf | Self::Osv | Self::Microsoft)
     }
 }
 
@@ -99,8 +179,9 @@ pub enum ImportError {
     },
 }
 
-/// Reads a file; `file` is its name and only helps to word a refusal. The lines say what was left out.
-pub fn read(file: &str, bytes: &[u8]) -> Result<(Content, Vec<String>), ImportError> {
+/// Reads a file; `file` is its name and only helps to word a refusal. `held` is what is known already: a list of
+/// a supplier is read by a mapping that was brought before. The lines say what was left out.
+pub fn read(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
     if bytes.len() > MAX_FILE {
         return Err(ImportError::TooLarge);
     }
@@ -113,7 +194,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<(Content, Vec<String>), ImportEr
     };
     if *first == b'{' {
         let (advisory, skipped) = csaf::read(bytes)?;
-        return Ok((Content::Csaf(Box::new(advisory)), skipped));
+        return Ok((Content::Advisory(Box::new(advisory)), skipped));
     }
     let named_json = file.len() > 5 && file.to_ascii_lowercase().ends_with(".json");
     let unknown = || if named_json { ImportError::NotJson } else { ImportError::UnknownKind };

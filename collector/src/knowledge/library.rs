@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::store::{Store, StoreError, Txn};
 
 use super::import::{self, Content, ImportError, Kind};
-use super::{HeldAdvisory, HeldRequirement, Knowledge, Source, supersede};
+use super::{Held, HeldAdvisory, HeldRequirement, Knowledge, Source, supersede};
 
 /// Most documents that a zone holds, replaced ones included.
 pub const MAX_DOCUMENTS: usize = 20_000;
@@ -73,10 +73,10 @@ impl Library {
         let (replaced, current): (Vec<_>, Vec<_>) = documents.iter().partition(|it| it.replaced);
         for record in replaced.into_iter().chain(current) {
             let Some(kind) = Kind::named(&record.kind) else { continue };
-            if record.replaced && kind != Kind::Csaf {
+            if record.replaced && !kind.is_advisory() {
                 continue;
             }
-            match reread(store, record) {
+            match reread(store, record, &knowledge) {
                 Ok(content) => take(&mut knowledge, content, source_of(record)),
                 Err(why) => {
                     warn!(file = record.file, why, "a held document cannot be read again");
@@ -108,7 +108,7 @@ impl Library {
     ) -> Result<Prepared, ImportError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner).clone();
         let digest = Digest::of(&bytes);
-        let (content, skipped) = import::read(file, &bytes)?;
+        let (content, skipped) = import::read(file, &bytes, &state.knowledge)?;
         let (kind, items) = (content.kind(), content.items());
         let mut documents = (*state.documents).clone();
         let mut record = DocumentRecord {
@@ -123,7 +123,7 @@ impl Library {
             replaced: false,
             items,
         };
-        if let Content::Csaf(advisory) = &content {
+        if let Content::Advisory(advisory) = &content {
             record.tracking_id.clone_from(&advisory.revision.id);
             record.tracking_version.clone_from(&advisory.revision.version);
         }
@@ -141,7 +141,7 @@ impl Library {
                 skipped,
                 documents,
             };
-            if held.replaced && kind == Kind::Csaf {
+            if held.replaced && kind.is_advisory() {
                 let note = vec!["a newer revision is held; this one is kept and not judged".to_owned()];
                 return Ok(unchanged(Txn::admin(), Arc::clone(&state.knowledge), note, documents));
             }
@@ -189,11 +189,11 @@ impl Library {
     }
 }
 
-fn reread(store: &Store, record: &DocumentRecord) -> Result<Content, String> {
+fn reread(store: &Store, record: &DocumentRecord, known: &Knowledge) -> Result<Content, String> {
     let digest = record.digest.as_slice().try_into().map_err(|_| "its digest is not 32 bytes".to_owned())?;
     let bytes = store.document_bytes(&digest).map_err(|it| Chain(&it).to_string())?;
     let bytes = bytes.ok_or_else(|| "its bytes are missing".to_owned())?;
-    import::read(&record.file, &bytes).map(|it| it.0).map_err(|it| it.to_string())
+    import::read(&record.file, &bytes, known).map(|it| it.0).map_err(|it| it.to_string())
 }
 
 fn source_of(record: &DocumentRecord) -> Arc<Source> {
@@ -207,9 +207,9 @@ fn source_of(record: &DocumentRecord) -> Arc<Source> {
 }
 
 /// Adds what a file says. The newest word on an identifier wins.
-fn take(knowledge: &mut Knowledge, content: Content, source: Arc<Source>) {
+pub(crate) fn take(knowledge: &mut Knowledge, content: Content, source: Arc<Source>) {
     match content {
-        Content::Csaf(advisory) => {
+        Content::Advisory(advisory) => {
             let digest = source.digest;
             knowledge.advisories.retain(|it| it.source.digest != digest);
             let newer = HeldAdvisory { advisory: Arc::new(*advisory), source, superseded: false };
@@ -223,7 +223,25 @@ fn take(knowledge: &mut Knowledge, content: Content, source: Arc<Source>) {
             let held = |it| HeldRequirement { requirement: Arc::new(it), source: Arc::clone(&source) };
             knowledge.requirements.extend(listed.into_iter().map(held));
         }
+        Content::Kev(catalog) => knowledge.kev = Some(Held { content: catalog.into(), source }),
+        Content::Epss(scores) => knowledge.epss = Some(Held { content: scores.into(), source }),
+        Content::Statements(it) => put(&mut knowledge.statements, *it, source),
+        Content::Mapping(it) => put(&mut knowledge.mappings, *it, source),
+        Content::Placement(it) => put(&mut knowledge.placements, *it, source),
+        Content::Hardening(it) => put(&mut knowledge.hardening, *it, source),
+        Content::Map(it) => put(&mut knowledge.maps, *it, source),
     }
+}
+
+/// Adds a file in place of the one of that name.
+fn put<T>(held: &mut Vec<Held<T>>, content: T, source: Arc<Source>) {
+    held.retain(|it| it.source.file != source.file);
+    held.push(Held { content: Arc::new(content), source });
+}
+
+/// The digests of the files of that name.
+fn of_file<T>(held: &[Held<T>], file: &str) -> Vec<Digest> {
+    held.iter().filter(|it| it.source.file == file).map(|it| it.source.digest).collect()
 }
 
 /// Marks the documents that new content replaces; refuses content that is older than what is held.
@@ -234,7 +252,7 @@ fn replaced_by(
     documents: &mut [DocumentRecord],
 ) -> Result<Vec<DocumentRecord>, ImportError> {
     let digests: Vec<Digest> = match content {
-        Content::Csaf(new) => {
+        Content::Advisory(new) => {
             let family = new.revision.family();
             let held = knowledge
                 .advisories
@@ -264,6 +282,31 @@ fn replaced_by(
             let same = knowledge.requirements.iter().filter(|it| it.source.file == file);
             same.map(|it| it.source.digest).collect()
         }
+        Content::Kev(new) => {
+            let held = knowledge.kev.iter();
+            if let Some(held) = held.clone().find(|it| it.content.released_ms > new.released_ms) {
+                return Err(ImportError::Revision(format!(
+                    "the catalogue of {} is held; {} is older",
+                    held.content.version, new.version
+                )));
+            }
+            held.map(|it| it.source.digest).collect()
+        }
+        Content::Epss(new) => {
+            let held = knowledge.epss.iter();
+            if let Some(held) = held.clone().find(|it| it.content.scored > new.scored) {
+                return Err(ImportError::Revision(format!(
+                    "the scores of {} are held; those of {} are older",
+                    held.content.scored, new.scored
+                )));
+            }
+            held.map(|it| it.source.digest).collect()
+        }
+        Content::Statements(_) => of_file(&knowledge.statements, file),
+        Content::Mapping(_) => of_file(&knowledge.mappings, file),
+        Content::Placement(_) => of_file(&knowledge.placements, file),
+        Content::Hardening(_) => of_file(&knowledge.hardening, file),
+        Content::Map(_) => of_file(&knowledge.maps, file),
     };
     let mut changed = Vec::new();
     for record in documents.iter_mut().filter(|it| !it.replaced) {

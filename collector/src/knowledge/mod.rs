@@ -4,17 +4,26 @@
 //! what they say is read again from the bytes whenever the collector starts. Nothing here judges
 //! an asset. The source of truth is the store; [`Knowledge`] is one consistent state of it.
 
+pub mod advisory;
 pub mod csaf;
 #[cfg(test)]
 mod csaf_tests;
 mod csaf_wire;
+pub mod epss;
 mod feed;
+pub mod hardening;
 pub mod import;
 pub mod json;
-mod library;
+pub mod kev;
+pub(crate) mod library;
 pub mod map;
+pub mod map_file;
+pub mod microsoft;
+pub mod osv;
 pub mod pattern;
+pub mod placement;
 pub mod requirement;
+pub mod statement;
 pub(crate) mod supersede;
 pub mod text;
 pub mod tracking;
@@ -24,8 +33,12 @@ use std::sync::Arc;
 use holdpoint_common::proto::store::MapRuleRecord;
 use holdpoint_common::section::Digest;
 
-pub use csaf::{Advisory, Entry, InvalidCsaf, Stated, Versions, Vulnerability};
+pub use advisory::{
+    Advisory, Branch, Ecosystem, Entry, Event, Identity, KnownFix, Stated, Versions, Vulnerability,
+};
+pub use csaf::InvalidCsaf;
 pub(crate) use feed::age;
+pub use feed::default_days;
 pub use feed::{AllowedAges, FeedState};
 pub use import::{Content, ImportError, Kind, MAX_FILE, read};
 pub use library::{Library, LibraryError, MAX_DOCUMENTS, Prepared};
@@ -44,6 +57,15 @@ pub struct Source {
     pub imported_ms: i64,
     /// Who brought it.
     pub imported_by: String,
+}
+
+/// What one file says, and where it is from.
+#[derive(Debug, Clone)]
+pub struct Held<T> {
+    /// What it says.
+    pub content: Arc<T>,
+    /// The file.
+    pub source: Arc<Source>,
 }
 
 /// An advisory that is held.
@@ -94,6 +116,20 @@ pub struct Knowledge {
     pub requirements: Vec<HeldRequirement>,
     /// Every decision about the product map, valid or expired.
     pub rules: Vec<MapRuleRecord>,
+    /// What is known to be exploited.
+    pub kev: Option<Held<kev::Catalog>>,
+    /// How likely exploitation is.
+    pub epss: Option<Held<epss::Scores>>,
+    /// Lists of what suppliers state about patches, oldest first.
+    pub statements: Vec<Held<statement::Statements>>,
+    /// How lists of suppliers are read.
+    pub mappings: Vec<Held<statement::Mapping>>,
+    /// Where assets stand, one file for each name.
+    pub placements: Vec<Held<placement::Placement>>,
+    /// Expectations of hardening facts, beside those that are shipped.
+    pub hardening: Vec<Held<hardening::RuleFile>>,
+    /// The site's files of identity rules.
+    pub maps: Vec<Held<map_file::MapFile>>,
     /// Files that are held and could not be read again: their kind, name and the reason.
     pub unreadable: Vec<(Kind, String, String)>,
 }

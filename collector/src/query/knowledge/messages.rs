@@ -6,8 +6,8 @@ use holdpoint_common::proto::v1::import_result;
 
 use crate::assess::FindingView;
 use crate::intake::carried::Kept;
+use crate::knowledge::FeedState;
 use crate::knowledge::map::Candidate;
-use crate::knowledge::{FeedState, Kind};
 
 pub(super) fn refused(file: String, reason: &str) -> pb::ImportResult {
     let reason = reason.to_owned();
@@ -47,11 +47,7 @@ pub(super) fn finding_message(view: FindingView) -> pb::Finding {
     pb::Finding {
         asset,
         subject,
-        kind: match kind {
-            Kind::Csaf => "advisory",
-            Kind::Requirements => "requirement",
-        }
-        .to_owned(),
+        kind: if kind.is_advisory() { "advisory" } else { "requirement" }.to_owned(),
         advisory,
         vulnerability,
         product,

@@ -1,0 +1,1 @@
+//! Microsoft's monthly security updates (CVRF), read into advisories.

@@ -1,0 +1,1 @@
+//! OSV records of Linux distributions, read into advisories.
