@@ -111,6 +111,8 @@ pub struct AssetFacts {
     pub platform: Held,
     /// The section on what is in effect.
     pub live: Held,
+    /// The section on what servicing installed.
+    pub updates: Held,
 }
 
 impl AssetFacts {
@@ -126,6 +128,7 @@ impl AssetFacts {
             software: Held::of(record, SectionKind::Software),
             platform: Held::of(record, SectionKind::Platform),
             live: Held::of(record, SectionKind::Live),
+            updates: Held::of(record, SectionKind::Updates),
         })
     }
 
@@ -135,13 +138,21 @@ impl AssetFacts {
     }
 }
 
-/// The values of a platform row that requirements look at. Two machines of one image are equal here.
+/// The values of a platform row that judging looks at. Two machines of one image are equal here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PlatformFacts {
-    /// Name of the operating system.
+    /// `ID` of os-release: "debian"; "windows" on Windows.
+    pub os_id: Option<String>,
+    /// Name of the operating system; its `ID` where there is no name.
     pub os_name: Option<String>,
+    /// `VERSION_ID` of os-release: "12"; on Windows the version that it displays: "21H2".
+    pub os_version: Option<String>,
     /// Its build.
     pub build: Option<String>,
+    /// The machine's architecture: `x86_64`, `x86`, `aarch64`.
+    pub architecture: Option<String>,
+    /// Windows: "Client", "Server", "Server Core", "Nano Server".
+    pub installation_type: Option<String>,
     /// The kernel that runs.
     pub kernel_running: Option<String>,
     /// The newest kernel on disk.
@@ -156,10 +167,25 @@ impl PlatformFacts {
     /// Reads the one row of a platform section; `None` when there is none or it cannot be read.
     pub fn read(rows: &[Vec<u8>]) -> Option<Self> {
         let row = PlatformRow::decode(rows.first()?.as_slice()).ok()?;
-        let PlatformRow {
-            os_name, os_id, build, kernel_running, kernel_newest, source, restart_pending, ..
-        } = row;
-        let (os_name, restart_pending) = (os_name.or(os_id), restart_pending == Some(true));
-        Some(Self { os_name, build, kernel_running, kernel_newest, restart_pending, source })
+        let PlatformRow { os_id, os_name, os_version, build, architecture, installation_type, .. } = row;
+        let PlatformRow { kernel_running, kernel_newest, source, restart_pending, .. } = row;
+        Some(Self {
+            os_name: os_name.or_else(|| os_id.clone()),
+            os_id,
+            os_version,
+            build,
+            architecture,
+            installation_type,
+            kernel_running,
+            kernel_newest,
+            restart_pending: restart_pending == Some(true),
+            source,
+        })
+    }
+
+    /// Whether it is a Windows.
+    pub(super) fn is_windows(&self) -> bool {
+        self.os_id.as_deref() == Some("windows")
+            || self.os_id.is_none() && self.os_name.as_deref().is_some_and(|it| it.contains("Windows"))
     }
 }

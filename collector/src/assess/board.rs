@@ -1,17 +1,18 @@
 //! The findings of every asset, kept at hand: told of what changed, judged before anybody reads.
 //!
 //! One thread judges in the background; whoever asks first judges what is left himself, so an
-//! answer never misses a change that was announced before the question. Only compact findings are
+//! answer never misses a change that was announced before the question. Of a burst of changes of what is
+//! known the thread takes the last one, once it is quiet. Only compact findings are
 //! kept; what a person reads is rendered when it is asked for. The rows come from a [`RowSource`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::thread;
+use std::time::Duration;
 
 use holdpoint_common::proto::store::AssetRecord;
 use holdpoint_common::proto::v1::{SectionKind, SoftwareRow};
-use holdpoint_common::section::Digest;
 use prost::Message;
 use tracing::warn;
 
@@ -19,20 +20,22 @@ use crate::knowledge::map::{self, Candidate, InstalledName};
 use crate::knowledge::text::shown;
 use crate::knowledge::{AllowedAges, Knowledge};
 
-use super::asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
+use super::asset::{AssetFacts, Held, RowSource};
 use super::chain;
 use super::explain::Explanation;
-use super::in_effect::NotInEffect;
 use super::index::Index;
-use super::judge::{self, Image, Judged, Remembered};
+use super::judge::Judged;
 use super::page::{self, Filter, Page, Weather};
 use super::row;
 use super::summary::{self, Summary};
+use super::work::{Sections, Work};
 
 /// How often a question is tried again when knowledge changes under it.
 const MAX_TRIES: usize = 8;
-/// Images that are remembered beyond those in use.
-const SPARE_IMAGES: usize = 256;
+/// Knowledge is arranged in the background when it did not change for this long ...
+const QUIET: Duration = Duration::from_millis(100);
+/// ... or when this many such times have passed.
+const MAX_QUIET: u32 = 30;
 
 /// A question cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +56,7 @@ pub type LastSeen<'a> = &'a dyn Fn(&str) -> Option<i64>;
 
 /// See the module. Always behind an [`Arc`].
 pub struct Board {
-    rows: Arc<dyn RowSource>,
+    pub(super) sections: Sections,
     ages: AllowedAges,
     state: RwLock<State>,
     work: Mutex<Work>,
@@ -68,6 +71,15 @@ pub(super) struct State {
     generation: u64,
     pub(super) assets: BTreeMap<Arc<str>, OnBoard>,
     pending: BTreeSet<Arc<str>>,
+    /// What is known by now and not arranged yet, with the time at which it was told.
+    next: Option<(Arc<Knowledge>, i64)>,
+}
+
+impl State {
+    /// The newest knowledge that was told of.
+    fn told(&self) -> &Arc<Knowledge> {
+        self.next.as_ref().map_or(&self.index.knowledge, |it| &it.0)
+    }
 }
 
 /// An asset with its findings.
@@ -82,15 +94,6 @@ impl OnBoard {
     pub(super) fn judged(&self) -> Option<&Judged> {
         self.judged.as_ref().map(|it| it.1.as_ref())
     }
-}
-
-/// What judging remembers between assets.
-#[derive(Debug, Default)]
-struct Work {
-    generation: u64,
-    images: HashMap<Image, Arc<Judged>>,
-    memory: Remembered,
-    not_in_effect: HashMap<Option<Digest>, Arc<NotInEffect>>,
 }
 
 /// Wakes the thread that judges.
@@ -110,6 +113,12 @@ impl Bell {
     fn ring(&self) {
         lock(&self.rung).work = true;
         self.waiting.notify_one();
+    }
+
+    /// Waits for a while; says no when the board is gone.
+    fn pause(&self, time: Duration) -> bool {
+        let waited = self.waiting.wait_timeout_while(lock(&self.rung), time, |it| !it.closed);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
     /// Waits for work; says no when the board is gone.
@@ -144,7 +153,7 @@ impl Board {
     /// An empty board and its thread, which ends with the board.
     pub fn open(rows: Arc<dyn RowSource>, ages: AllowedAges) -> Arc<Self> {
         let board = Arc::new(Self {
-            rows,
+            sections: Sections(rows),
             ages,
             state: RwLock::default(),
             work: Mutex::default(),
@@ -185,19 +194,33 @@ impl Board {
         self.bell.ring();
     }
 
-    /// Takes in new knowledge: everything is judged again, in the background.
+    /// Takes in new knowledge. Quick: it is arranged, and what it touches judged again, in the background or
+    /// when somebody asks.
     pub fn knowledge_changed(&self, knowledge: &Arc<Knowledge>, now_ms: i64) {
-        let index = Arc::new(Index::build(knowledge, now_ms));
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // Of two changes at the same time the newer one stays.
-        if index.knowledge.revision < state.index.knowledge.revision {
+        if knowledge.revision < state.told().revision {
             return;
         }
+        state.next = Some((Arc::clone(knowledge), now_ms));
+        drop(state);
+        self.bell.ring();
+    }
+
+    /// Arranges what is known by now, if that changed.
+    fn arrange(&self, work: &mut Work) {
+        let next = self.state.read().unwrap_or_else(PoisonError::into_inner).next.clone();
+        let Some((knowledge, now_ms)) = next else { return };
+        let index = Arc::new(Index::build(&knowledge, now_ms));
+        work.advance(&index);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.index = index;
         state.generation += 1;
         state.pending = state.assets.keys().cloned().collect();
-        drop(state);
-        self.bell.ring();
+        let is_last = |it: &(Arc<Knowledge>, i64)| Arc::ptr_eq(&it.0, &knowledge) && it.1 == now_ms;
+        if state.next.as_ref().is_some_and(is_last) {
+            state.next = None;
+        }
     }
 
     /// A page of findings.
@@ -268,7 +291,7 @@ impl Board {
         }
         let mut names: BTreeMap<InstalledName, u32> = BTreeMap::new();
         for (digest, assets) in images {
-            let Some(rows) = self.software_rows(&digest) else { continue };
+            let Some(rows) = self.sections.rows(SectionKind::Software, &digest) else { continue };
             let rows = rows.iter().filter_map(|it| SoftwareRow::decode(it.as_slice()).ok());
             let distinct: HashSet<InstalledName> = rows
                 .filter(|it| it.source != row::LEFTOVER)
@@ -281,31 +304,20 @@ impl Board {
         names
     }
 
-    pub(super) fn software_rows(
-        &self,
-        digest: &holdpoint_common::section::Digest,
-    ) -> Option<Arc<Vec<Vec<u8>>>> {
-        self.section_rows(SectionKind::Software, digest)
-    }
-
-    fn section_rows(
-        &self,
-        kind: SectionKind,
-        digest: &holdpoint_common::section::Digest,
-    ) -> Option<Arc<Vec<Vec<u8>>>> {
-        match self.rows.rows(kind, digest) {
-            Ok(rows) => rows,
-            Err(why) => {
-                warn!(%digest, why, "rows cannot be read for judging");
-                None
-            }
-        }
-    }
-
-    /// Judges what waits, for one asset or for all, and lends the state in which nothing does.
+    /// Judges what waits, for one asset or for all, and lends the state in which nothing does: of everything
+    /// that was told before the question.
     fn settled(&self, asset: Option<&str>, now_ms: i64) -> Result<RwLockReadGuard<'_, State>, BoardError> {
         self.let_rules_expire(now_ms);
+        let told = self.state.read().unwrap_or_else(PoisonError::into_inner).told().revision;
+        let is_arranged = |state: &State| {
+            let expires = state.index.good_until_ms;
+            state.index.knowledge.revision >= told && expires.is_none_or(|it| now_ms < it)
+        };
         for _ in 0..MAX_TRIES {
+            let arranged = is_arranged(&self.state.read().unwrap_or_else(PoisonError::into_inner));
+            if !arranged {
+                self.arrange(&mut lock(&self.work));
+            }
             match asset {
                 Some(asset) => self.judge_one(asset),
                 None => while self.judge_next() {},
@@ -317,22 +329,21 @@ impl Board {
                 Some(asset) => state.assets.get(asset).is_none_or(is_ready),
                 None => state.assets.values().all(is_ready),
             };
-            if ready {
+            if ready && is_arranged(&state) {
                 return Ok(state);
             }
         }
         Err(BoardError::Busy)
     }
 
+    /// Has everything arranged again when a rule has expired, unless that is to happen anyway.
     fn let_rules_expire(&self, now_ms: i64) {
-        let knowledge = {
-            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            let expired = state.index.good_until_ms.is_some_and(|it| now_ms >= it);
-            expired.then(|| Arc::clone(&state.index.knowledge))
-        };
-        if let Some(knowledge) = knowledge {
-            self.knowledge_changed(&knowledge, now_ms);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.index.good_until_ms.is_none_or(|it| now_ms < it) {
+            return;
         }
+        let knowledge = Arc::clone(state.told());
+        state.next = Some((knowledge, now_ms));
     }
 
     /// Judges one asset that waits; says no when none does.
@@ -351,76 +362,47 @@ impl Board {
         }
     }
 
+    /// Judges an asset by the index that the work has, which changes under its lock only.
     fn judge_asset(&self, work: &mut Work, id: &str) {
-        let (index, generation, facts) = {
+        let (generation, facts, assets) = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let Some(on_board) = state.assets.get(id) else { return };
-            (Arc::clone(&state.index), state.generation, on_board.facts.clone())
+            (state.generation, on_board.facts.clone(), state.assets.len())
         };
-        if work.generation != generation {
-            *work = Work { generation, ..Work::default() };
-        }
-        let image = self.image(work, &index, &facts);
-        let judged = match work.images.get(&image) {
-            Some(judged) => Arc::clone(judged),
-            None => {
-                let rows = facts.software.digest.and_then(|it| self.software_rows(&it));
-                let rows = rows.as_ref().map(|it| it.as_slice());
-                let judged = Arc::new(judge::judge(&index, &image, rows, &mut work.memory));
-                // Rows that could not be read just now may be readable the next time.
-                if rows.is_some() || facts.software.digest.is_none() {
-                    work.images.insert(image, Arc::clone(&judged));
-                }
-                judged
-            }
-        };
+        let judged = work.judge(&self.sections, &facts, assets);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let limit = 2 * state.assets.len() + SPARE_IMAGES;
-        let unchanged = state.generation == generation;
-        // Whoever changed the asset or the knowledge meanwhile has put it back on the list.
-        if let Some(on_board) = state.assets.get_mut(id).filter(|it| unchanged && it.facts == facts) {
+        // Whoever changed the asset meanwhile has put it back on the list.
+        if let Some(on_board) = state.assets.get_mut(id).filter(|it| it.facts == facts) {
             on_board.judged = Some((generation, judged));
         }
-        drop(state);
-        if work.not_in_effect.len() > limit {
-            work.not_in_effect.clear();
-        }
-        if work.images.len() > limit {
-            work.images.retain(|_, judged| Arc::strong_count(judged) > 1);
-        }
     }
 
-    fn image(&self, work: &mut Work, index: &Index, facts: &AssetFacts) -> Image {
-        let platform = if index.platform.is_empty() { None } else { self.platform(&facts.platform) };
-        let AssetFacts { role, software, live, .. } = facts;
-        Image {
-            software: software.digest,
-            coverage: software.coverage,
-            platform: platform.map(Arc::new),
-            platform_coverage: if index.platform.is_empty() {
-                Coverage::Missing
-            } else {
-                facts.platform.coverage
-            },
-            role: role.clone(),
-            not_in_effect: Arc::clone(
-                work.not_in_effect.entry(live.digest).or_insert_with(|| Arc::new(self.not_in_effect(live))),
-            ),
-        }
-    }
-
-    pub(super) fn not_in_effect(&self, live: &Held) -> NotInEffect {
-        let rows = live.digest.and_then(|it| self.section_rows(SectionKind::Live, &it));
-        rows.map(|it| NotInEffect::read(&it)).unwrap_or_default()
-    }
-
-    pub(super) fn platform(&self, held: &Held) -> Option<PlatformFacts> {
-        PlatformFacts::read(&self.section_rows(SectionKind::Platform, &held.digest?)?)
+    /// What is told of and not arranged yet, by its number.
+    fn waits(&self) -> Option<u64> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.next.as_ref().map(|it| it.0.revision)
     }
 }
 
 fn run(board: &Weak<Board>, bell: &Bell) {
     while bell.wait() {
+        // A burst of changes is arranged once, when it is over or has lasted for long enough.
+        let mut last = None;
+        for _ in 0..MAX_QUIET {
+            let waits = board.upgrade().and_then(|it| it.waits());
+            if waits.is_none() || waits == last {
+                break;
+            }
+            last = waits;
+            if !bell.pause(QUIET) {
+                return;
+            }
+        }
+        if last.is_some()
+            && let Some(board) = board.upgrade()
+        {
+            board.arrange(&mut lock(&board.work));
+        }
         // The board is held for one asset at a time, so that it can go at any moment.
         while board.upgrade().is_some_and(|it| it.judge_next()) {}
     }

@@ -2,18 +2,22 @@
 
 use std::fmt::Write;
 
-use crate::knowledge::text::shown;
-use crate::knowledge::{Kind, Source, Versions};
+use holdpoint_common::proto::v1::SectionKind;
 
-use super::asset::{AssetFacts, Coverage, Held};
+use crate::knowledge::text::shown;
+use crate::knowledge::{HeldAdvisory, Identity, Kind, Source, Versions};
+
+use super::asset::{AssetFacts, Coverage, Held, PlatformFacts};
 use super::board::{Board, LastSeen};
 use super::explain::{Explanation, Step, Trace};
 use super::index::{Index, Of, SubjectId, at};
 use super::judge::{self, Judged};
+use super::microsoft;
+use super::package::{self, Distribution, Fit};
 use super::page::{self, Weather};
 use super::requirement::judge_platform;
 use super::row;
-use super::verdict::Outcome;
+use super::verdict::{Outcome, Reason};
 
 impl Board {
     /// Retells how the outcome of one subject came about, from the rows.
@@ -39,44 +43,39 @@ impl Board {
             }
             None => Kind::Csaf,
         };
-        let on_platform = match subject.map(|it| it.of) {
-            Some(Of::Requirement(requirement)) => index.platform.contains(&requirement),
-            Some(Of::Entry { .. }) | None => false,
-        };
-        let held = if on_platform { facts.platform } else { facts.software };
+        let of = subject.map(|it| it.of);
+        let identity = index.identity(number);
+        let held = of.map_or(facts.software, |it| *page::decides(index, facts, it));
+        let on_platform = identity == Some(&Identity::Windows)
+            || matches!(of, Some(Of::Requirement(it)) if index.platform.contains(&it));
         chain.push(section_step(&held, if on_platform { "platform" } else { "software" }));
-        let mut outcome: Option<Outcome> = None;
-        let applies = match subject.map(|it| it.of) {
+        let platform = self.sections.platform(&facts.platform);
+        let applies = match of {
             Some(Of::Requirement(it)) => judge::applies(index, it, facts.role.as_deref()),
             Some(Of::Entry { .. }) | None => true,
         };
-        if let (true, Some(Of::Requirement(number))) = (on_platform && applies, subject.map(|it| it.of)) {
-            let mut trace = Trace::on();
-            let platform = self.platform(&held);
-            let found = index
-                .requirement(number)
-                .and_then(|it| judge_platform(it, platform.as_ref(), held.coverage, &mut trace));
-            outcome = found.map(|it| it.0);
-            chain.extend(trace.take());
-        } else if applies {
-            let rows = held.digest.and_then(|it| self.software_rows(&it)).unwrap_or_default();
-            let not_in_effect = self.not_in_effect(&facts.live);
-            for row::Explained { name, outcome: on_disk, steps } in
-                rows.iter().filter_map(|it| row::explain(index, it, number))
-            {
-                let found = not_in_effect.over(&name, on_disk);
-                outcome = Some(outcome.map_or(found, |it| it.worse(found)));
-                chain.extend(steps);
-                if found != on_disk {
-                    chain.push(section_step(&facts.live, "live"));
-                    chain.extend(not_in_effect.step(&name));
-                }
+        let mut trace = Trace::on();
+        let outcome = match of {
+            Some(_) if !applies => None,
+            Some(Of::Requirement(requirement)) if on_platform => index
+                .requirement(requirement)
+                .and_then(|it| judge_platform(it, platform.as_ref(), held.coverage, &mut trace))
+                .map(|it| it.0),
+            Some(Of::Entry { .. }) if on_platform => {
+                self.on_windows(index, facts, platform.as_ref(), number, &mut trace)
             }
-            outcome = outcome.map(|it| judge::covered(it, held.coverage));
-        }
+            Some(_) | None => {
+                if matches!(identity, Some(Identity::Package(_))) {
+                    chain.push(section_step(&facts.platform, "platform"));
+                }
+                let distribution = Distribution::of(platform.as_ref());
+                self.on_rows(index, facts, &distribution, number, &mut trace)
+            }
+        };
+        chain.extend(trace.take());
         let outcome = outcome.unwrap_or_else(|| {
             let (nothing, step) = if applies {
-                row::nothing_found(index, number)
+                nothing_found(index, number, platform.as_ref())
             } else {
                 (Outcome::NO_PRODUCT, Step::new("requirement", "the requirement is for another role"))
             };
@@ -90,7 +89,8 @@ impl Board {
                     ),
                 ));
             }
-            judge::covered(nothing, if applies { held.coverage } else { Coverage::Complete })
+            let covered = judge::covered(nothing, if applies { held.coverage } else { Coverage::Complete });
+            judge::released(index, number, covered, facts.platform.coverage)
         });
         chain.push(weather.feed_step(kind));
         let seen_ms = held.heard_ms(seen(&facts.id));
@@ -107,6 +107,89 @@ impl Board {
         chain.push(Step::new("verdict", format!("{}{reason}{was}", now.verdict())));
         let subject = subject.map(|it| it.text.to_string()).unwrap_or_default();
         Explanation { subject, outcome: now, chain, grade: held.grade }
+    }
+
+    /// What the software rows say.
+    fn on_rows(
+        &self,
+        index: &Index,
+        facts: &AssetFacts,
+        distribution: &Distribution,
+        number: SubjectId,
+        trace: &mut Trace,
+    ) -> Option<Outcome> {
+        let held = &facts.software;
+        let rows =
+            held.digest.and_then(|it| self.sections.rows(SectionKind::Software, &it)).unwrap_or_default();
+        let not_in_effect = self.sections.not_in_effect(&facts.live);
+        let mut outcome: Option<Outcome> = None;
+        for row::Explained { name, outcome: on_disk, steps } in
+            rows.iter().filter_map(|it| row::explain(index, distribution, it, number))
+        {
+            let found = not_in_effect.over(&name, on_disk);
+            outcome = Some(outcome.map_or(found, |it| it.worse(found)));
+            trace.extend(steps);
+            if found != on_disk {
+                trace.extend([section_step(&facts.live, "live")]);
+                trace.extend(not_in_effect.step(&name));
+            }
+        }
+        let covered = outcome.map(|it| judge::covered(it, held.coverage));
+        covered.map(|it| judge::released(index, number, it, facts.platform.coverage))
+    }
+
+    /// What the platform says, of a Windows.
+    fn on_windows(
+        &self,
+        index: &Index,
+        facts: &AssetFacts,
+        platform: Option<&PlatformFacts>,
+        number: SubjectId,
+        trace: &mut Trace,
+    ) -> Option<Outcome> {
+        let platform = platform.filter(|it| it.is_windows())?;
+        let updates = self.sections.updates(&facts.updates);
+        trace.extend([section_step(&facts.updates, "updates")]);
+        let host = microsoft::Host { platform, coverage: facts.platform.coverage, updates: &updates };
+        let found = microsoft::judge(index, host, Some(number), trace);
+        found.into_iter().find(|it| it.0 == number).map(|it| it.1)
+    }
+}
+
+/// What holds where no row and no platform says anything of a subject.
+fn nothing_found(index: &Index, number: SubjectId, platform: Option<&PlatformFacts>) -> (Outcome, Step) {
+    let withdrawn = match index.subject(number).map(|it| it.of) {
+        Some(Of::Entry { advisory, .. }) => index.advisory(advisory).is_some_and(HeldAdvisory::is_withdrawn),
+        Some(Of::Requirement(_)) | None => false,
+    };
+    match index.identity(number) {
+        Some(Identity::Package(_) | Identity::Windows) if withdrawn => (
+            Outcome::NO_PRODUCT,
+            Step::new("document", "the statement was taken back, and it applied to nothing here"),
+        ),
+        Some(Identity::Package(ecosystem)) => {
+            let distribution = Distribution::of(platform);
+            let text = match distribution.fit(ecosystem) {
+                Fit::No => format!(
+                    "the host runs {}, and the record is about {}",
+                    distribution.text(),
+                    package::named(ecosystem)
+                ),
+                Fit::Yes | Fit::Unclear => {
+                    "no package that was built from that source is installed".to_owned()
+                }
+            };
+            (Outcome::NO_PRODUCT, Step::new("identity", text))
+        }
+        Some(Identity::Windows) if platform.is_none() => {
+            let text = "there is no platform row, so nobody can tell which Windows it is";
+            (Outcome::unknown(Reason::SectionIncomplete), Step::new("row", text))
+        }
+        Some(Identity::Windows) => (
+            Outcome::NO_PRODUCT,
+            Step::new("identity", "the host is not the Windows that the document names"),
+        ),
+        Some(Identity::Named) | None => row::nothing_found(index, number),
     }
 }
 
@@ -158,6 +241,9 @@ fn entry_steps(index: &Index, advisory: u32, vulnerability: u32, entry: u32) -> 
         "{} version {} ({}): {}",
         revision.id, revision.version, held.advisory.status, held.advisory.title
     );
+    if let Some(released_ms) = revision.released_ms {
+        let _ = write!(text, "; released {}", page::time_text(released_ms));
+    }
     if let Some(said) = index.vulnerability(advisory, vulnerability) {
         let severity = said.severity.as_deref().unwrap_or("no severity given");
         let _ = write!(text, "; {} {severity}", said.id);

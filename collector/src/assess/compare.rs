@@ -6,7 +6,8 @@
 use holdpoint_common::version::Scheme;
 use holdpoint_common::version::range::{Containment, Operator, Range, Undecided};
 
-use crate::knowledge::{Entry, Versions};
+use crate::knowledge::text::shown;
+use crate::knowledge::{Branch, Entry, Event, Versions};
 
 use super::verdict::Reason;
 
@@ -62,9 +63,9 @@ pub(super) fn within(entry: &Entry, scheme: Option<Scheme>, version: Option<&str
 pub(super) fn read_as(entry: &Entry) -> String {
     let text = match &entry.versions {
         Versions::All => return "all versions".to_owned(),
-        Versions::InName | Versions::Events(_) | Versions::Builds(_) => {
-            return "not readable as a range".to_owned();
-        }
+        Versions::InName => return "not readable as a range".to_owned(),
+        Versions::Events(branches) => return events(branches),
+        Versions::Builds(fixes) => return format!("{} packages that fix", fixes.len()),
         Versions::Range(text) | Versions::One(text) => text,
     };
     match Range::parse(text) {
@@ -87,6 +88,22 @@ pub(super) fn read_as(entry: &Entry) -> String {
             constraints.list().iter().map(one).collect::<Vec<_>>().join(", ")
         }
     }
+}
+
+/// Events in words.
+fn events(branches: &[Branch]) -> String {
+    let event = |it: &Event| match it {
+        Event::Introduced(version) if version == "0" => "affected from the first version on".to_owned(),
+        Event::Introduced(version) => format!("affected from {version} on"),
+        Event::Fixed(version) => format!("fixed in {version}"),
+        Event::LastAffected(version) => format!("affected up to {version}"),
+    };
+    let branch = |it: &Branch| {
+        let listed = (!it.listed.is_empty()).then(|| format!("{} versions listed", it.listed.len()));
+        it.events.iter().map(event).chain(listed).collect::<Vec<_>>().join(", ")
+    };
+    let text = branches.iter().map(branch).collect::<Vec<_>>().join("; or ");
+    shown(&text, 400)
 }
 
 fn reason(why: &Undecided) -> Reason {

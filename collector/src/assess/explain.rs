@@ -7,7 +7,7 @@ use super::verdict::Outcome;
 /// One step of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// `row`, `section`, `requirement`, `document`, `map`, `range`, `comparison`,
+    /// `row`, `section`, `requirement`, `document`, `map`, `identity`, `range`, `comparison`,
     /// `siblings`, `live`, `feed`, `verdict`.
     pub step: &'static str,
     /// A sentence.
@@ -46,6 +46,13 @@ impl Trace {
     pub(super) fn add(&mut self, step: impl FnOnce() -> Step) {
         if let Some(steps) = &mut self.0 {
             steps.push(step());
+        }
+    }
+
+    /// Adds steps that were made elsewhere.
+    pub(super) fn extend(&mut self, more: impl IntoIterator<Item = Step>) {
+        if let Some(steps) = &mut self.0 {
+            steps.extend(more);
         }
     }
 

@@ -3,14 +3,19 @@
 //! Built anew for every change of knowledge and whenever a rule expires. Subjects are numbered in
 //! the order of their texts, so that sorting numbers sorts subjects.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use holdpoint_common::version::Scheme;
 
 use crate::knowledge::map::{self, ProductName};
 use crate::knowledge::text::folded;
-use crate::knowledge::{HeldAdvisory, Knowledge, NameKind, Requirement, Vulnerability, Wanted};
+use crate::knowledge::{HeldAdvisory, Identity, Knowledge, NameKind, Requirement, Vulnerability, Wanted};
+
+use super::microsoft::Calendar;
+use super::package::{self, Distribution, Fit};
+use super::row::Names;
+use super::verdict::Outcome;
 
 /// Number of a subject.
 pub(super) type SubjectId = u32;
@@ -34,6 +39,8 @@ pub(super) enum Of {
 #[derive(Debug)]
 pub(super) struct Product {
     pub(super) name: ProductName,
+    /// How it is recognised; rules of the map bind the named ones alone.
+    pub(super) identity: Identity,
     pub(super) places: Vec<Place>,
     /// Valid rules of either decision, and confirmed ones that have expired.
     pub(super) confirmed: u32,
@@ -49,6 +56,25 @@ pub(super) struct Place {
     pub(super) entries: Vec<u32>,
     /// Vulnerability, entry and subject of every statement about these entries, ascending.
     pub(super) subjects: Vec<(u32, u32, SubjectId)>,
+}
+
+/// Statements of one vulnerability: its position, the entry's, and the subject.
+pub(super) type Spoken = [(u32, u32, SubjectId)];
+
+impl Place {
+    /// The statements, vulnerability by vulnerability.
+    pub(super) fn by_vulnerability(&self) -> impl Iterator<Item = &Spoken> {
+        self.subjects.chunk_by(|one, two| one.0 == two.0)
+    }
+
+    /// Adds outcomes of entries, by position, as outcomes of their subjects.
+    pub(super) fn put(here: &Spoken, judged: Vec<(u32, Outcome)>, found: &mut Vec<(SubjectId, Outcome)>) {
+        for (entry, outcome) in judged {
+            if let Some(&(_, _, subject)) = here.iter().find(|it| it.1 == entry) {
+                found.push((subject, outcome));
+            }
+        }
+    }
 }
 
 /// What a rule does for a product.
@@ -74,12 +100,19 @@ pub(super) struct Index {
     pub(super) knowledge: Arc<Knowledge>,
     pub(super) subjects: Vec<Subject>,
     pub(super) products: Vec<Product>,
+    /// When it was built, Unix milliseconds.
+    pub(super) built_ms: i64,
     /// From this time on a rule has expired that is counted here, Unix milliseconds.
     pub(super) good_until_ms: Option<i64>,
     /// Requirements about the platform.
     pub(super) platform: Vec<u32>,
     /// Subject of every requirement, by its position.
     pub(super) requirement_subjects: Vec<SubjectId>,
+    /// Products that are a Windows.
+    pub(super) windows: Vec<u32>,
+    /// When which build of Windows was published.
+    pub(super) calendar: Calendar,
+    packages: HashMap<String, Vec<u32>>,
     literal_names: HashMap<String, Vec<u32>>,
     literal_sources: HashMap<String, Vec<u32>>,
     patterns: Vec<u32>,
@@ -89,14 +122,25 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn build(knowledge: &Arc<Knowledge>, now_ms: i64) -> Self {
-        let mut index = Self { knowledge: Arc::clone(knowledge), ..Self::default() };
+        let mut index = Self { knowledge: Arc::clone(knowledge), built_ms: now_ms, ..Self::default() };
         index.add_subjects(knowledge);
         index.add_requirements(knowledge);
         index.add_rules(knowledge, now_ms);
         for (number, product) in numbered(&index.products) {
-            for name in map::folded_names(&product.name) {
-                index.folded.entry(name).or_default().push(number);
+            match &product.identity {
+                Identity::Named => {
+                    for name in map::folded_names(&product.name) {
+                        index.folded.entry(name).or_default().push(number);
+                    }
+                }
+                Identity::Package(_) => {
+                    index.packages.entry(product.name.product.clone()).or_default().push(number);
+                }
+                Identity::Windows => index.windows.push(number),
             }
+        }
+        if !index.windows.is_empty() {
+            index.calendar = Calendar::of(&knowledge.advisories);
         }
         index
     }
@@ -108,7 +152,7 @@ impl Index {
                 of: Of::Requirement(number),
             })
             .collect();
-        let mut products: HashMap<ProductName, u32> = HashMap::new();
+        let mut products: HashMap<(ProductName, &Identity), u32> = HashMap::new();
         for (advisory, held) in numbered(&knowledge.advisories) {
             let label = held.label();
             let mut here: HashMap<u32, usize> = HashMap::new();
@@ -116,9 +160,16 @@ impl Index {
             for (position, entry) in numbered(&held.advisory.entries) {
                 let name = ProductName { vendor: entry.vendor.clone(), product: entry.product.clone() };
                 let next = u32::try_from(products.len()).unwrap_or(u32::MAX);
-                let product = *products.entry(name.clone()).or_insert_with(|| {
-                    let places = Vec::new();
-                    self.products.push(Product { name, places, confirmed: 0, rejected: 0, expired: 0 });
+                let product = *products.entry((name.clone(), &entry.identity)).or_insert_with(|| {
+                    let (identity, places) = (entry.identity.clone(), Vec::new());
+                    self.products.push(Product {
+                        name,
+                        identity,
+                        places,
+                        confirmed: 0,
+                        rejected: 0,
+                        expired: 0,
+                    });
                     next
                 });
                 product_of.push(product);
@@ -186,8 +237,9 @@ impl Index {
     }
 
     fn add_rules(&mut self, knowledge: &Knowledge, now_ms: i64) {
+        let named = numbered(&self.products).filter(|it| it.1.identity == Identity::Named);
         let by_name: HashMap<ProductName, u32> =
-            numbered(&self.products).map(|(number, it)| (it.name.clone(), number)).collect();
+            named.map(|(number, it)| (it.name.clone(), number)).collect();
         for (position, rule) in knowledge.rules.iter().enumerate() {
             let (name, installed) = map::sides(rule);
             let valid = map::is_valid(rule, now_ms);
@@ -261,6 +313,38 @@ impl Index {
         self.folded.get(&folded(name)).map_or(&[], Vec::as_slice)
     }
 
+    /// Packages of distributions with which records may mean a row on such a host, each with how it fits.
+    pub(super) fn packages_for<'a>(
+        &'a self,
+        source_name: &str,
+        source: &'a str,
+        distribution: &'a Distribution,
+    ) -> impl Iterator<Item = (u32, Fit)> + 'a {
+        let numbers = self.packages.get(source_name).map_or(&[][..], Vec::as_slice);
+        numbers.iter().filter_map(move |&number| match &self.product(number)?.identity {
+            Identity::Package(ecosystem) if package::is_kept_by(source, ecosystem.scheme) => {
+                let fit = distribution.fit(ecosystem);
+                (fit != Fit::No).then_some((number, fit))
+            }
+            Identity::Package(_) | Identity::Named | Identity::Windows => None,
+        })
+    }
+
+    /// Whether a row of such names on such a host may be bound to one of these products, or be alike.
+    pub(super) fn may_mean(
+        &self,
+        names: &Names,
+        distribution: &Distribution,
+        products: &HashSet<u32>,
+    ) -> bool {
+        !products.is_empty()
+            && (self.rules_for(&names.name).iter().any(|it| products.contains(&it.product))
+                || self.candidates_for(&names.name).iter().any(|it| products.contains(it))
+                || self
+                    .packages_for(names.package(), &names.source, distribution)
+                    .any(|it| products.contains(&it.0)))
+    }
+
     pub(super) fn requirement(&self, number: u32) -> Option<&Requirement> {
         at(&self.knowledge.requirements, number).map(|it| it.requirement.as_ref())
     }
@@ -281,6 +365,19 @@ impl Index {
         at(&self.products, number)
     }
 
+    /// Whether a product is a Windows.
+    pub(super) fn is_windows(&self, product: u32) -> bool {
+        self.product(product).is_some_and(|it| it.identity == Identity::Windows)
+    }
+
+    /// How the product of a subject is recognised; `None` for a requirement.
+    pub(super) fn identity(&self, number: SubjectId) -> Option<&Identity> {
+        match self.subject(number)?.of {
+            Of::Requirement(_) => None,
+            Of::Entry { product, .. } => self.product(product).map(|it| &it.identity),
+        }
+    }
+
     /// Subjects whose text starts with `beginning`, as a range of numbers.
     pub(super) fn subjects_from(&self, beginning: &str) -> std::ops::Range<SubjectId> {
         let from = self.subjects.partition_point(|it| &*it.text < beginning);
@@ -289,14 +386,15 @@ impl Index {
         number(from)..number(from + count)
     }
 
-    /// Every product that advisories name.
+    /// Every product that advisories name as people do, so that only a person can tell what it is.
     pub(super) fn product_names(&self) -> BTreeSet<ProductName> {
-        self.products.iter().map(|it| it.name.clone()).collect()
+        let named = self.products.iter().filter(|it| it.identity == Identity::Named);
+        named.map(|it| it.name.clone()).collect()
     }
 }
 
 /// Items with their positions; what lies beyond 2^32 does not exist within the limits of imports.
-fn numbered<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {
+pub(super) fn numbered<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {
     (0..=u32::MAX).zip(items)
 }
 

@@ -8,29 +8,32 @@ use std::sync::Arc;
 
 use holdpoint_common::section::Digest;
 
-use crate::knowledge::Wanted;
+use crate::knowledge::{Identity, Wanted};
 
 use super::asset::{Coverage, PlatformFacts};
+use super::change::Products;
 use super::explain::Trace;
 use super::in_effect::NotInEffect;
 use super::index::{Index, Of, SubjectId, at};
+use super::package::Distribution;
 use super::requirement::judge_platform;
-use super::row::{self, Match, RowResult};
+use super::row::{Match, RowResult};
 use super::verdict::{Outcome, Reason};
 
 /// Most instances that are named beside one finding.
 const MAX_NAMED: usize = 8;
-/// Most distinct rows whose results are remembered.
-const MAX_REMEMBERED: usize = 400_000;
-
 /// Everything that the findings of an asset depend on, knowledge apart. Equal images are judged once.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Image {
     pub(super) software: Option<Digest>,
     pub(super) coverage: Coverage,
-    /// `None` unless a requirement looks at the platform.
+    /// Whose records speak of its packages.
+    pub(super) distribution: Arc<Distribution>,
+    /// `None` unless a requirement looks at the platform, or records of Windows at a Windows.
     pub(super) platform: Option<Arc<PlatformFacts>>,
     pub(super) platform_coverage: Coverage,
+    /// Updates that are installed, of a Windows that records look at.
+    pub(super) updates: Arc<[Box<str>]>,
     pub(super) role: Option<Arc<str>>,
     pub(super) not_in_effect: Arc<NotInEffect>,
 }
@@ -50,7 +53,7 @@ pub(super) struct Judged {
     /// Ascending by subject, each subject once.
     pub(super) findings: Box<[Compact]>,
     /// What is shown as installed; the first one is empty and means nothing.
-    pub(super) values: Box<[Box<str>]>,
+    pub(super) values: Arc<[Box<str>]>,
     /// Installed things by what speaks of them, in the order of [`Match`].
     pub(super) matched: [u32; 5],
 }
@@ -65,53 +68,31 @@ impl Judged {
         at(&self.values, finding.installed).map(AsRef::as_ref).filter(|it: &&str| !it.is_empty())
     }
 
+    /// The findings by the new numbers of their subjects; `None` when one of them is gone.
+    pub(super) fn renumbered(&self, products: &Products) -> Option<Arc<Self>> {
+        let new =
+            self.findings.iter().map(|it| Some(Compact { subject: products.subject(it.subject)?, ..*it }));
+        let findings = new.collect::<Option<Box<[_]>>>()?;
+        Some(Arc::new(Self { findings, values: Arc::clone(&self.values), matched: self.matched }))
+    }
+
     /// How many installed things nothing speaks of.
     pub(super) fn unidentified(&self) -> u32 {
         self.matched[Match::NoFeed as usize]
     }
 }
 
-/// Results of rows that were judged before with the same index.
-#[derive(Debug, Default)]
-pub(super) struct Remembered {
-    /// By the first half of the row's SHA-256: nobody can make two rows that meet there.
-    rows: HashMap<[u8; 16], Option<Arc<RowResult>>>,
-    unnoticed: Option<Arc<RowResult>>,
-}
-
-impl Remembered {
-    fn judge(&mut self, index: &Index, row: &[u8]) -> Option<Arc<RowResult>> {
-        let mut key = [0; 16];
-        key.copy_from_slice(&Digest::of(row).as_bytes()[..16]);
-        if let Some(known) = self.rows.get(&key) {
-            return known.clone();
-        }
-        let judged = row::judge(index, row).map(|it| {
-            if it.matched != Match::NoFeed {
-                return Arc::new(it);
-            }
-            // Most rows concern nobody; they share one result.
-            self.unnoticed.get_or_insert_with(|| Arc::new(it)).clone()
-        });
-        if self.rows.len() < MAX_REMEMBERED {
-            self.rows.insert(key, judged.clone());
-        }
-        judged
-    }
-}
-
-/// Judges an image. `rows` are the software rows; `None` when there are none to be read.
+/// Joins what follows from the rows of an image, `None` when there are none to be read, and from its Windows.
 pub(super) fn judge(
     index: &Index,
     image: &Image,
-    rows: Option<&[Vec<u8>]>,
-    memory: &mut Remembered,
+    rows: Option<&[Arc<RowResult>]>,
+    of_windows: &[(SubjectId, Outcome)],
 ) -> Judged {
     let coverage = if rows.is_some() { image.coverage } else { Coverage::Missing };
-    let mut results = Vec::new();
+    let mut results: Vec<&Arc<RowResult>> = Vec::new();
     let mut judged = Judged::default();
-    for row in rows.unwrap_or_default() {
-        let Some(result) = memory.judge(index, row) else { continue };
+    for result in rows.unwrap_or_default() {
         judged.matched[result.matched as usize] += 1;
         if !result.outcomes.is_empty() {
             results.push(result);
@@ -138,8 +119,9 @@ pub(super) fn judge(
     for group in hits.chunk_by(|one, two| one.0 == two.0) {
         let Some(&(subject, first, _)) = group.first() else { continue };
         let outcome = group.iter().fold(first, |worst, it| worst.worse(it.1));
-        let installed = shown.add(&instances(group.iter().filter_map(|it| results.get(it.2))));
-        findings.push(Compact { subject, installed, outcome: covered(outcome, coverage) });
+        let installed = shown.add(&instances(group.iter().filter_map(|it| results.get(it.2).copied())));
+        let outcome = released(index, subject, covered(outcome, coverage), image.platform_coverage);
+        findings.push(Compact { subject, installed, outcome });
     }
     if coverage != Coverage::Complete {
         // Nothing was found, and nobody has looked everywhere.
@@ -168,6 +150,12 @@ pub(super) fn judge(
             findings.push(Compact { subject, installed, outcome });
         }
     }
+    if !of_windows.is_empty() {
+        let build = image.platform.as_ref().and_then(|it| it.build.as_deref());
+        let installed = shown.add(&crate::knowledge::text::shown(build.unwrap_or(""), 60));
+        let compact = |&(subject, outcome): &(SubjectId, Outcome)| Compact { subject, installed, outcome };
+        findings.extend(of_windows.iter().map(compact));
+    }
     findings.sort_unstable_by_key(|it| it.subject);
     judged.findings = findings.into();
     judged.values = shown.values.into();
@@ -184,6 +172,17 @@ pub(super) fn covered(outcome: Outcome, coverage: Coverage) -> Outcome {
     match coverage {
         Coverage::Complete => outcome,
         Coverage::Incomplete | Coverage::Missing => outcome.doubt_good(Reason::SectionIncomplete),
+    }
+}
+
+/// Good news about a package rests on the release that the host runs: not where that was not read completely.
+pub(super) fn released(index: &Index, subject: SubjectId, outcome: Outcome, platform: Coverage) -> Outcome {
+    if platform == Coverage::Complete {
+        return outcome;
+    }
+    match index.identity(subject) {
+        Some(Identity::Package(_)) => covered(outcome, platform),
+        Some(Identity::Named | Identity::Windows) | None => outcome,
     }
 }
 

@@ -2,17 +2,21 @@
 //!
 //! Everything but [`board`] is pure. Nothing here reads a file, a clock or the store: rows come
 //! through [`RowSource`], time is an argument. An asset's row is looked up by its name, never held
-//! against every advisory; equal rows and equal images are judged once.
+//! against every advisory; equal rows and equal images are judged once, and again when a change touches them.
 
 mod advisory;
 mod asset;
 pub mod board;
 mod chain;
+mod change;
 mod compare;
 mod explain;
 mod in_effect;
 mod index;
 mod judge;
+mod memory;
+mod microsoft;
+mod package;
 mod page;
 mod requirement;
 mod row;
@@ -25,6 +29,7 @@ mod verdict;
 #[cfg(test)]
 mod verdict_tests;
 pub mod windows;
+mod work;
 
 pub use asset::{AssetFacts, Coverage, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};

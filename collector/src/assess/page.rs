@@ -248,6 +248,7 @@ pub(super) fn kind_of(index: &Index, of: Of) -> Kind {
 pub(super) fn decides<'a>(index: &Index, facts: &'a AssetFacts, of: Of) -> &'a Held {
     match of {
         Of::Requirement(number) if index.platform.contains(&number) => &facts.platform,
+        Of::Entry { product, .. } if index.is_windows(product) => &facts.platform,
         Of::Requirement(_) | Of::Entry { .. } => &facts.software,
     }
 }

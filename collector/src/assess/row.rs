@@ -1,16 +1,18 @@
 //! One software row: what knowledge looks at it, and what follows for each subject.
 //!
-//! Depends on the row and the index alone, so equal rows are judged once for the whole zone.
+//! Depends on the row, the host's distribution and the index alone, so equal rows are judged once for all
+//! hosts of one distribution.
 
 use holdpoint_common::proto::v1::SoftwareRow;
 use prost::Message;
 
 use crate::knowledge::text::shown;
-use crate::knowledge::{NameKind, Wanted};
+use crate::knowledge::{Identity, NameKind, Wanted};
 
 use super::advisory::{self, Bound};
 use super::explain::{Step, Trace};
-use super::index::{Binding, Index, Of, SubjectId};
+use super::index::{Binding, Index, Of, Place, SubjectId};
+use super::package::{self, Distribution, Fit};
 use super::requirement;
 use super::verdict::{Outcome, Reason};
 
@@ -20,7 +22,7 @@ pub(super) const LEFTOVER: &str = "leftover-dpkg";
 /// What knowledge has to say of an installed thing, for the count of what can be matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Match {
-    /// A rule binds it to a product of an advisory.
+    /// A rule binds it to a product of an advisory, or it is a package of the distribution that a record names.
     Confirmed,
     /// It is called like a product of an advisory, or a rule for it has expired.
     Candidate,
@@ -46,24 +48,37 @@ pub(super) struct RowResult {
 
 /// The part of a row that decides whether anybody looks at it.
 #[derive(Clone, PartialEq, Message)]
-struct NamesOnly {
+pub(super) struct Names {
     #[prost(string, tag = "1")]
-    name: String,
+    pub(super) name: String,
     #[prost(string, tag = "4")]
-    source: String,
+    pub(super) source: String,
     #[prost(string, optional, tag = "6")]
     source_package: Option<String>,
 }
 
+impl Names {
+    /// Reads the names of a row; `None` when it is none.
+    pub(super) fn read(encoded: &[u8]) -> Option<Self> {
+        Self::decode(encoded).ok()
+    }
+
+    /// The name under which records of distributions speak of the row.
+    pub(super) fn package(&self) -> &str {
+        package::source_name(&self.name, self.source_package.as_deref())
+    }
+}
+
 /// Judges a row; `None` for a row that is not of something installed.
-pub(super) fn judge(index: &Index, encoded: &[u8]) -> Option<RowResult> {
-    let NamesOnly { name, source, source_package } = NamesOnly::decode(encoded).ok()?;
-    if source == LEFTOVER {
+pub(super) fn judge(index: &Index, distribution: &Distribution, encoded: &[u8]) -> Option<RowResult> {
+    let names = Names::read(encoded)?;
+    if names.source == LEFTOVER {
         return None;
     }
-    let looked_at = !index.rules_for(&name).is_empty()
-        || !index.candidates_for(&name).is_empty()
-        || !index.requirements_for(&name, source_package.as_deref(), &source).is_empty();
+    let looked_at = index.packages_for(names.package(), &names.source, distribution).next().is_some()
+        || !index.rules_for(&names.name).is_empty()
+        || !index.candidates_for(&names.name).is_empty()
+        || !index.requirements_for(&names.name, names.source_package.as_deref(), &names.source).is_empty();
     if !looked_at {
         let nothing = Box::<str>::default();
         return Some(RowResult {
@@ -74,8 +89,13 @@ pub(super) fn judge(index: &Index, encoded: &[u8]) -> Option<RowResult> {
         });
     }
     let row = SoftwareRow::decode(encoded).ok()?;
-    let (matched, outcomes) = outcomes(index, &row, None, &mut Trace::off());
-    Some(RowResult { matched, outcomes, name: shown(&name, 120).into(), installed: installed(&row).into() })
+    let (matched, outcomes) = outcomes(index, distribution, &row, None, &mut Trace::off());
+    Some(RowResult {
+        matched,
+        outcomes,
+        name: shown(&row.name, 120).into(),
+        installed: installed(&row).into(),
+    })
 }
 
 /// The version as it is shown: with its architecture, where the row has one.
@@ -98,10 +118,15 @@ pub(super) struct Explained {
 }
 
 /// Explains a row for one subject; `None` when the row has nothing to do with it.
-pub(super) fn explain(index: &Index, encoded: &[u8], subject: SubjectId) -> Option<Explained> {
+pub(super) fn explain(
+    index: &Index,
+    distribution: &Distribution,
+    encoded: &[u8],
+    subject: SubjectId,
+) -> Option<Explained> {
     let row = SoftwareRow::decode(encoded).ok().filter(|it| it.source != LEFTOVER)?;
     let mut trace = Trace::on();
-    let (_, outcomes) = outcomes(index, &row, Some(subject), &mut trace);
+    let (_, outcomes) = outcomes(index, distribution, &row, Some(subject), &mut trace);
     let outcome = outcomes.into_iter().find(|it| it.0 == subject)?.1;
     let SoftwareRow { name, source, publisher, .. } = &row;
     let publisher = publisher.as_ref().map(|it| format!(", publisher {}", shown(it, 80))).unwrap_or_default();
@@ -115,6 +140,7 @@ pub(super) fn explain(index: &Index, encoded: &[u8], subject: SubjectId) -> Opti
 /// The outcomes of a row, ascending by subject and each subject once. With `only`, the trace is about that one.
 fn outcomes(
     index: &Index,
+    distribution: &Distribution,
     row: &SoftwareRow,
     only: Option<SubjectId>,
     trace: &mut Trace,
@@ -172,6 +198,11 @@ fn outcomes(
             "it is called like the product, and nobody has confirmed that it is: `holdpoint map suggest`";
         undecided(index, product, Reason::IdentityUnconfirmed, text, "", only, &mut found, trace);
     }
+    let package = package::source_name(&row.name, row.source_package.as_deref());
+    for (product, fit) in index.packages_for(package, &row.source, distribution) {
+        matched = matched.min(if fit == Fit::Yes { Match::Confirmed } else { Match::Candidate });
+        bind_package(index, product, fit, distribution, row, only, &mut found, trace);
+    }
     found.sort_by_key(|it| it.0);
     found.dedup_by(|next, kept| {
         let same = next.0 == kept.0;
@@ -196,10 +227,8 @@ fn bind(
     let Some(product) = index.product(product) else { return };
     for place in &product.places {
         let Some(held) = index.advisory(place.advisory) else { continue };
-        let mut rest = place.subjects.as_slice();
-        while let Some(&(vulnerability, _, _)) = rest.first() {
-            let (here, later) = rest.split_at(rest.partition_point(|it| it.0 == vulnerability));
-            rest = later;
+        for here in place.by_vulnerability() {
+            let Some(&(vulnerability, ..)) = here.first() else { continue };
             if only.is_some_and(|it| here.iter().all(|subject| subject.2 != it)) {
                 continue;
             }
@@ -217,11 +246,44 @@ fn bind(
             });
             let judged =
                 advisory::judge(&held.advisory, said, &place.entries, bound, held.is_withdrawn(), trace);
-            for (entry, outcome) in judged {
-                if let Some(&(_, _, subject)) = here.iter().find(|it| it.1 == entry) {
-                    found.push((subject, outcome));
-                }
+            Place::put(here, judged, found);
+        }
+    }
+}
+
+/// A package of the host's distribution: every statement about it is judged, without a rule.
+#[expect(clippy::too_many_arguments, reason = "what binds a row to a product, and where the answers go")]
+fn bind_package(
+    index: &Index,
+    product: u32,
+    fit: Fit,
+    distribution: &Distribution,
+    row: &SoftwareRow,
+    only: Option<SubjectId>,
+    found: &mut Vec<(SubjectId, Outcome)>,
+    trace: &mut Trace,
+) {
+    let Some(product) = index.product(product) else { return };
+    let Identity::Package(ecosystem) = &product.identity else { return };
+    for place in &product.places {
+        let Some(held) = index.advisory(place.advisory) else { continue };
+        for here in place.by_vulnerability() {
+            let Some(&(vulnerability, ..)) = here.first() else { continue };
+            if only.is_some_and(|it| here.iter().all(|subject| subject.2 != it)) {
+                continue;
             }
+            let Some(said) = index.vulnerability(place.advisory, vulnerability) else { continue };
+            trace.add(|| package::identity_step(ecosystem, distribution, row));
+            let judged = package::judge(
+                &held.advisory,
+                said,
+                &place.entries,
+                (ecosystem, fit),
+                row,
+                held.is_withdrawn(),
+                trace,
+            );
+            Place::put(here, judged, found);
         }
     }
 }

@@ -70,7 +70,7 @@ fn a_zone_of_ten_thousand_assets_is_judged_in_seconds_and_read_at_once() {
     let knowledge = Knowledge {
         revision: 1,
         advisories: (0..ADVISORIES).map(advisory).collect(),
-        rules: rules.collect(),
+        rules: Arc::new(rules.collect()),
         ..Knowledge::default()
     };
     let start = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::knowledge::{FeedState, Kind};
+use crate::knowledge::{FeedState, Identity, Kind};
 
 use super::board::{LastSeen, State};
 use super::index::Of;
@@ -59,7 +59,9 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         }
     }
     let mut products = [0_u64; 4];
-    for (number, product) in (0_u32..).zip(&index.products) {
+    // Packages of distributions and Windows need nobody to say what they are.
+    let named = (0_u32..).zip(&index.products).filter(|it| it.1.identity == Identity::Named);
+    for (number, product) in named {
         let class = match product {
             it if it.confirmed > 0 => 0,
             it if it.expired > 0 || alike.contains(&number) => 1,

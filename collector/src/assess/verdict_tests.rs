@@ -42,7 +42,7 @@ fn findings(board: &Board, now_ms: i64, verdict: Option<Verdict>) -> Findings {
 }
 
 fn mixer(rules: Vec<MapRuleRecord>) -> Knowledge {
-    Knowledge { rules, ..knowledge(&[("exc-26-001.json", MIXER)]) }
+    Knowledge { rules: rules.into(), ..knowledge(&[("exc-26-001.json", MIXER)]) }
 }
 
 fn entry(id: &str) -> String {
@@ -159,7 +159,8 @@ fn what_a_newer_revision_no_longer_says_is_withdrawn_and_never_fixed() {
     let files: [(&str, &[u8]); 2] = [("1.json", MIXER), ("2.json", UPDATE)];
     let rows =
         [software("Studio", Some("1.0")), software("Panel", Some("1")), software("Batch", Some("2.0"))];
-    let found = judged(Knowledge { rules, ..knowledge(&files) }, &rows, SectionStatus::Complete);
+    let found =
+        judged(Knowledge { rules: rules.into(), ..knowledge(&files) }, &rows, SectionStatus::Complete);
     let expected = [
         ("EXC-26-001/CVE-2026-1001/A1".to_owned(), "AFFECTED".to_owned()),
         ("EXC-26-001@2/CVE-2026-1001/P6".to_owned(), "UNKNOWN(advisory-withdrawn)".to_owned()),
@@ -372,7 +373,7 @@ proptest! {
         for rule in &mut expired {
             rule.expires_ms = Some(NOW);
         }
-        let without_advisory = Knowledge { rules: rules.clone(), revision: 1, ..Knowledge::default() };
+        let without_advisory = Knowledge { rules: rules.clone().into(), revision: 1, ..Knowledge::default() };
         for after in [mixer(fewer), mixer(expired), without_advisory] {
             let after = judged(after, &rows, SectionStatus::Complete);
             for (subject, word) in before.iter().filter(|it| it.1.starts_with("UNKNOWN")) {

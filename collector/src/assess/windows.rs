@@ -254,16 +254,17 @@ fn unknown(reason: Reason, why: String) -> WindowsVerdict {
 }
 
 /// Four numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Build {
-    major: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Build {
+    pub(super) major: u64,
     minor: u64,
-    build: u64,
+    pub(super) build: u64,
     revision: u64,
 }
 
 impl Build {
-    fn read(text: &str) -> Option<Self> {
+    /// Reads a build with its revision; `None` for everything else.
+    pub(super) fn read(text: &str) -> Option<Self> {
         let mut parts = text.trim().split('.').map(|it| {
             let is_number = !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
             is_number.then(|| it.parse().ok()).flatten()
@@ -273,11 +274,13 @@ impl Build {
         parts.next().is_none().then_some(build)
     }
 
-    fn branch(self) -> (u64, u64, u64) {
+    /// What its revision counts in.
+    pub(super) fn branch(self) -> (u64, u64, u64) {
         (self.major, self.minor, self.build)
     }
 
-    fn is_family_of(self, other: Self) -> bool {
+    /// Whether the two branches get the same revision from the same update.
+    pub(super) fn is_family_of(self, other: Self) -> bool {
         let nt_10 = (self.major, self.minor) == (10, 0) && (other.major, other.minor) == (10, 0);
         let both = |(first, last): &(u64, u64)| {
             (*first..=*last).contains(&self.build) && (*first..=*last).contains(&other.build)

@@ -101,7 +101,7 @@ pub struct KnownFix {
 }
 
 /// How the product of an entry is recognised where it is installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// By a name that people wrote: only a confirmed rule of the map binds it.
     Named,

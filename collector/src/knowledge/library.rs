@@ -69,7 +69,8 @@ impl Library {
         let mut documents = store.documents()?;
         // In the order in which they were taken in: each one was judged against those before it.
         documents.sort_by_key(|it| it.imported_ms);
-        let mut knowledge = Knowledge { revision: 1, rules: store.map_rules()?, ..Knowledge::default() };
+        let mut knowledge =
+            Knowledge { revision: 1, rules: store.map_rules()?.into(), ..Knowledge::default() };
         let (replaced, current): (Vec<_>, Vec<_>) = documents.iter().partition(|it| it.replaced);
         for record in replaced.into_iter().chain(current) {
             let Some(kind) = Kind::named(&record.kind) else { continue };
@@ -182,8 +183,9 @@ impl Library {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let mut knowledge = (*state.knowledge).clone();
         knowledge.revision += 1;
-        knowledge.rules.retain(|it| it.id != rule.id);
-        knowledge.rules.push(rule);
+        let rules = Arc::make_mut(&mut knowledge.rules);
+        rules.retain(|it| it.id != rule.id);
+        rules.push(rule);
         state.knowledge = Arc::new(knowledge);
         Arc::clone(&state.knowledge)
     }

@@ -115,7 +115,7 @@ pub struct Knowledge {
     /// The site's requirements, each identifier once.
     pub requirements: Vec<HeldRequirement>,
     /// Every decision about the product map, valid or expired.
-    pub rules: Vec<MapRuleRecord>,
+    pub rules: Arc<Vec<MapRuleRecord>>,
     /// What is known to be exploited.
     pub kev: Option<Held<kev::Catalog>>,
     /// How likely exploitation is.

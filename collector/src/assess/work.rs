@@ -1,0 +1,257 @@
+//! The work of judging: from an asset's facts to its findings, with everything that may be used again.
+//!
+//! Assets with equal facts share one image, and an image is judged once. When knowledge changes, images that the
+//! change does not touch are renumbered; the others are joined again from rows that are remembered. The store
+//! is read for what was never seen before.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use holdpoint_common::proto::v1::{SectionKind, UpdateRow};
+use holdpoint_common::section::Digest;
+use prost::Message;
+use tracing::warn;
+
+use super::asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
+use super::change::Difference;
+use super::explain::Trace;
+use super::in_effect::NotInEffect;
+use super::index::{Index, SubjectId};
+use super::judge::{self, Image, Judged};
+use super::memory::{Memory, RowId};
+use super::microsoft;
+use super::package::Distribution;
+use super::verdict::Outcome;
+
+/// Images and sections that are remembered beyond those in use.
+const SPARE: usize = 256;
+/// Most updates of one host that count.
+const MAX_UPDATES: usize = 4_096;
+
+/// Sections as they are read for judging.
+pub(super) struct Sections(pub(super) Arc<dyn RowSource>);
+
+impl Sections {
+    /// The rows of a section; `None` when there are none or they cannot be read now.
+    pub(super) fn rows(&self, kind: SectionKind, digest: &Digest) -> Option<Arc<Vec<Vec<u8>>>> {
+        match self.0.rows(kind, digest) {
+            Ok(rows) => rows,
+            Err(why) => {
+                warn!(%digest, why, "rows cannot be read for judging");
+                None
+            }
+        }
+    }
+
+    pub(super) fn not_in_effect(&self, live: &Held) -> NotInEffect {
+        let rows = live.digest.and_then(|it| self.rows(SectionKind::Live, &it));
+        rows.map(|it| NotInEffect::read(&it)).unwrap_or_default()
+    }
+
+    pub(super) fn platform(&self, held: &Held) -> Option<PlatformFacts> {
+        PlatformFacts::read(&self.rows(SectionKind::Platform, &held.digest?)?)
+    }
+
+    /// Updates that are installed for certain: of a section that was not read completely, none.
+    pub(super) fn updates(&self, held: &Held) -> Box<[Box<str>]> {
+        if held.coverage != Coverage::Complete {
+            return Box::default();
+        }
+        let rows = held.digest.and_then(|it| self.rows(SectionKind::Updates, &it));
+        let rows = rows.iter().flat_map(|it| it.iter());
+        let rows = rows.filter_map(|it| UpdateRow::decode(it.as_slice()).ok());
+        let installed = rows.filter(|it| it.state == "installed").filter_map(|it| it.kb);
+        let mut updates: Vec<Box<str>> = installed.map(Into::into).take(MAX_UPDATES).collect();
+        updates.sort_unstable();
+        updates.dedup();
+        updates.into()
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    index: Arc<Index>,
+    memory: Memory,
+    images: HashMap<Image, Known>,
+    not_in_effect: HashMap<Option<Digest>, Arc<NotInEffect>>,
+    platforms: HashMap<Digest, Arc<PlatformFacts>>,
+    updates: HashMap<(Digest, Coverage), Updates>,
+    /// What is judged of a Windows, by all that decides.
+    windows: HashMap<(Arc<PlatformFacts>, Coverage, Updates), OfWindows>,
+    /// Facts that are equal are held once.
+    distinct: HashMap<PlatformFacts, Arc<PlatformFacts>>,
+}
+
+type Updates = Arc<[Box<str>]>;
+type OfWindows = Arc<[(SubjectId, Outcome)]>;
+
+/// An image that was judged.
+#[derive(Debug)]
+struct Known {
+    /// Its rows, in order; `None` when there are too many different ones in the zone to remember.
+    rows: Option<Box<[RowId]>>,
+    /// There were no rows to be read.
+    is_without: bool,
+    /// `None` when it has to be joined again.
+    judged: Option<Arc<Judged>>,
+}
+
+impl Work {
+    /// Goes over to a new index. Afterwards every image is either as it would be judged by it, or marked.
+    pub(super) fn advance(&mut self, index: &Arc<Index>) {
+        let difference = Difference::between(&self.index, index);
+        let touched = self.memory.advance(&self.index, index, &difference);
+        if difference.touches_windows() {
+            self.windows.clear();
+        } else {
+            self.windows.retain(|_, found| match difference.renumbered(found) {
+                None => false,
+                Some(None) => true,
+                Some(Some(new)) => {
+                    *found = new.into();
+                    true
+                }
+            });
+        }
+        let is_touched =
+            |id: &RowId| usize::try_from(*id).ok().and_then(|it| touched.get(it)) != Some(&false);
+        let looks = (looks_at_platform(&self.index), !self.index.windows.is_empty());
+        let keeps_images = looks == (looks_at_platform(index), !index.windows.is_empty());
+        if !keeps_images {
+            // Images are made of other facts now.
+            self.images.clear();
+        }
+        self.images.retain(|image, known| {
+            let Some(judged) = &known.judged else { return true };
+            let of_windows = difference.touches_windows() && image.platform.is_some();
+            let rows_touched = known.rows.as_ref().is_none_or(|it| it.iter().any(is_touched));
+            let new = match &difference {
+                Difference::Products(products) if !of_windows && (!rows_touched || known.is_without) => {
+                    if products.is_same() {
+                        Some(Arc::clone(judged))
+                    } else {
+                        judged.renumbered(products)
+                    }
+                }
+                Difference::Products(_) | Difference::Everything => None,
+            };
+            known.judged = new;
+            known.judged.is_some() || known.rows.is_some()
+        });
+        self.index = Arc::clone(index);
+    }
+
+    /// The findings of an asset. The limit is how many assets there are.
+    pub(super) fn judge(&mut self, sections: &Sections, facts: &AssetFacts, assets: usize) -> Arc<Judged> {
+        self.forget(assets);
+        let image = self.image(sections, facts);
+        let known_rows = match self.images.get(&image) {
+            Some(Known { judged: Some(judged), .. }) => return Arc::clone(judged),
+            Some(Known { rows: Some(rows), is_without: false, .. }) => Some(rows.clone()),
+            Some(_) | None => None,
+        };
+        let index = Arc::clone(&self.index);
+        let of_windows = self.of_windows(&index, &image);
+        let (results, ids) = match known_rows {
+            Some(ids) => (Some(self.memory.again(&index, &ids)), Some(ids)),
+            None => {
+                let rows = facts.software.digest.and_then(|it| sections.rows(SectionKind::Software, &it));
+                let looked = rows.map(|it| self.memory.look(&index, &image.distribution, &it));
+                looked.map_or((None, None), |(results, ids)| (Some(results), ids))
+            }
+        };
+        let judged = Arc::new(judge::judge(&index, &image, results.as_deref(), &of_windows));
+        let is_without = results.is_none();
+        // Rows that could not be read just now may be readable the next time.
+        if !is_without || facts.software.digest.is_none() {
+            let rows = if is_without { Some(Box::default()) } else { ids };
+            self.images.insert(image, Known { rows, is_without, judged: Some(Arc::clone(&judged)) });
+        }
+        judged
+    }
+
+    fn of_windows(&mut self, index: &Index, image: &Image) -> OfWindows {
+        let Some(platform) = image.platform.as_ref().filter(|it| it.is_windows()) else {
+            return OfWindows::default();
+        };
+        if index.windows.is_empty() {
+            return OfWindows::default();
+        }
+        let key = (Arc::clone(platform), image.platform_coverage, Arc::clone(&image.updates));
+        let judged = self.windows.entry(key).or_insert_with(|| {
+            let host =
+                microsoft::Host { platform, coverage: image.platform_coverage, updates: &image.updates };
+            microsoft::judge(index, host, None, &mut Trace::off()).into()
+        });
+        Arc::clone(judged)
+    }
+
+    fn image(&mut self, sections: &Sections, facts: &AssetFacts) -> Image {
+        let AssetFacts { role, software, live, platform, updates, .. } = facts;
+        let known = platform.digest.and_then(|digest| match self.platforms.get(&digest) {
+            Some(known) => Some(Arc::clone(known)),
+            None => {
+                let read = sections.platform(platform)?;
+                let shared = shared(&mut self.distinct, read);
+                self.platforms.insert(digest, Arc::clone(&shared));
+                Some(shared)
+            }
+        });
+        let is_windows = known.as_ref().is_some_and(|it| it.is_windows());
+        let looks = !self.index.platform.is_empty() || is_windows && !self.index.windows.is_empty();
+        let updates = match updates.digest.filter(|_| is_windows && !self.index.windows.is_empty()) {
+            None => Updates::default(),
+            Some(digest) => Arc::clone(
+                self.updates
+                    .entry((digest, updates.coverage))
+                    .or_insert_with(|| sections.updates(updates).into()),
+            ),
+        };
+        let not_in_effect =
+            self.not_in_effect.entry(live.digest).or_insert_with(|| Arc::new(sections.not_in_effect(live)));
+        Image {
+            software: software.digest,
+            coverage: software.coverage,
+            distribution: Arc::new(Distribution::of(known.as_deref())),
+            platform: known.filter(|_| looks),
+            platform_coverage: platform.coverage,
+            updates,
+            role: role.clone(),
+            not_in_effect: Arc::clone(not_in_effect),
+        }
+    }
+
+    /// Forgets what nothing uses any more, once there is much of it.
+    fn forget(&mut self, assets: usize) {
+        let limit = 2 * assets + SPARE;
+        if self.not_in_effect.len() > limit {
+            self.not_in_effect.clear();
+        }
+        if self.platforms.len() > limit {
+            self.platforms.clear();
+            self.distinct.clear();
+        }
+        if self.updates.len() > limit {
+            self.updates.clear();
+        }
+        if self.windows.len() > limit {
+            self.windows.clear();
+        }
+        if self.images.len() > limit {
+            self.images.retain(|_, known| known.judged.as_ref().is_some_and(|it| Arc::strong_count(it) > 1));
+            let used = self.images.values().filter_map(|it| it.rows.as_deref());
+            self.memory.keep_only(used);
+        }
+    }
+}
+
+/// Whether anything looks at the platform of every asset.
+fn looks_at_platform(index: &Index) -> bool {
+    !index.platform.is_empty()
+}
+
+fn shared<T: Eq + Hash + Clone>(held: &mut HashMap<T, Arc<T>>, value: T) -> Arc<T> {
+    Arc::clone(held.entry(value.clone()).or_insert_with(|| Arc::new(value)))
+}
