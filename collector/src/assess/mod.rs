@@ -26,7 +26,7 @@ mod verdict;
 mod verdict_tests;
 pub mod windows;
 
-pub use asset::{AssetFacts, Coverage, PlatformFacts, RowSource};
+pub use asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};
 pub use explain::{Explanation, Step};
 pub use page::{DEFAULT_LIMIT, Filter, FindingView, MAX_LIMIT, Page};
