@@ -7,6 +7,7 @@ pub mod audit;
 pub mod config;
 pub mod daemon;
 pub mod enrol;
+pub mod hardening;
 pub mod intake;
 pub mod knowledge;
 pub mod local;

@@ -98,6 +98,8 @@ pub enum Remote {
     Status(command::status::Options),
     /// Follow a finding to the rows and rules that it rests on.
     Explain(command::explain::Options),
+    /// Test how hosts are configured, count it, and list the rules behind it.
+    Hardening(command::hardening::Options),
     /// Ask hosts to look again now.
     Rescan(command::rescan::Options),
     /// Decide which installed product an advisory means.

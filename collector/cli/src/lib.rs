@@ -12,3 +12,4 @@ pub mod lines;
 pub mod output;
 pub mod profile;
 pub mod view;
+pub mod xccdf;

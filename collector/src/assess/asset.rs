@@ -64,7 +64,8 @@ impl Held {
         grade: None,
     };
 
-    fn of(record: &AssetRecord, kind: SectionKind) -> Self {
+    /// A section of a record.
+    pub fn of(record: &AssetRecord, kind: SectionKind) -> Self {
         let held = record.sections.iter().find(|it| it.kind == i32::from(kind));
         let Some(HeldRecord { shown: Some(shown), attempt, .. }) = held else { return Self::MISSING };
         let SectionState { digest, received_ms, sequence, .. } = shown;

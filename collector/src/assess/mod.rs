@@ -31,7 +31,7 @@ mod verdict_tests;
 pub mod windows;
 mod work;
 
-pub use asset::{AssetFacts, Coverage, PlatformFacts, RowSource};
+pub use asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};
 pub use explain::{Explanation, Step};
 pub use page::{DEFAULT_LIMIT, Filter, FindingView, MAX_LIMIT, Page};

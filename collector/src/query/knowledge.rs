@@ -3,6 +3,7 @@
 //! Knows how requests become questions to the board and changes of the library. Refuses to know
 //! who may do what and how a change becomes durable: that is the [`Office`], which the zone fills.
 
+mod hardening;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdpoint_common::one_shot::is_one_shot;
+use holdpoint_common::proto::store::AssetRecord;
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::import_part::Part;
 use holdpoint_common::proto::v1::import_result;
@@ -20,13 +22,14 @@ use holdpoint_common::version::Scheme;
 use tokio_stream::StreamExt;
 use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
 
-use crate::assess::{Board, BoardError, Filter, Verdict};
+use crate::assess::{Board, BoardError, Filter, RowSource, Verdict};
 use crate::intake::carried::{Carried, Kept, NotKept};
 use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
 use crate::knowledge::{ImportError, Kind, Library, MAX_FILE, Prepared};
 use crate::store::Txn;
 
+pub use hardening::rules_message;
 use messages::{
     candidate_message, feed_message, finding_message, one_shot_message, refused, rule_message, rule_of,
 };
@@ -78,6 +81,12 @@ pub trait Office: Send + Sync + 'static {
     /// When an asset last called, Unix milliseconds.
     fn seen_ms(&self, asset: &str) -> Option<i64>;
 
+    /// Every asset, sorted by identifier.
+    fn assets(&self) -> Vec<Arc<AssetRecord>>;
+
+    /// Where the rows of assets come from.
+    fn rows(&self) -> Arc<dyn RowSource>;
+
     /// The id of the asset with that id or name.
     ///
     /// # Errors
@@ -103,12 +112,13 @@ pub struct KnowledgeService<O> {
     office: Arc<O>,
     library: Arc<Library>,
     board: Arc<Board>,
+    hardening: Arc<crate::hardening::Board>,
 }
 
 impl<O: Office> KnowledgeService<O> {
     /// A service over the zone's library and board.
     pub fn new(office: Arc<O>, library: Arc<Library>, board: Arc<Board>) -> Self {
-        Self { office, library, board }
+        Self { office, library, board, hardening: Arc::default() }
     }
 
     /// Imports one file. A file that cannot be used is an answer, not a failure.
@@ -413,6 +423,27 @@ impl<O: Office> Service for KnowledgeService<O> {
         let why = why(&reason, "a rejection needs its reason")?;
         let (word, action) = (REJECTED, "map-rejected");
         self.decide(candidate, Decision { by, word, action, scheme: None, why, expires_ms }).await
+    }
+
+    async fn list_hardening(
+        &self,
+        request: Request<pb::ListHardeningRequest>,
+    ) -> Result<Response<pb::ListHardeningResponse>, Status> {
+        self.hardening(request).await
+    }
+
+    async fn score_hardening(
+        &self,
+        request: Request<pb::ScoreHardeningRequest>,
+    ) -> Result<Response<pb::ScoreHardeningResponse>, Status> {
+        self.hardening_scores(request).await
+    }
+
+    async fn list_hardening_rules(
+        &self,
+        request: Request<pb::ListHardeningRulesRequest>,
+    ) -> Result<Response<pb::ListHardeningRulesResponse>, Status> {
+        self.hardening_rules(request).await
     }
 }
 

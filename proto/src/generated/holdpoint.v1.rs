@@ -2827,6 +2827,170 @@ pub mod inventory_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHardeningRequest {
+    /// Identifier or name.
+    #[prost(string, optional, tag = "1")]
+    pub asset: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of a rule ("W06.server"), or of a check with all its rules ("W06").
+    #[prost(string, optional, tag = "2")]
+    pub rule: ::core::option::Option<::prost::alloc::string::String>,
+    /// One of the six words of a result.
+    #[prost(string, optional, tag = "3")]
+    pub result: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub role: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most 1,000; 0 means 200.
+    #[prost(uint32, tag = "5")]
+    pub limit: u32,
+    /// Cursor of the page before; empty for the first page.
+    #[prost(string, tag = "6")]
+    pub after: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListHardeningResponse {
+    /// By asset, then in the order of the rules.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<HardeningResult>,
+    #[prost(string, optional, tag = "2")]
+    pub next_after: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HardeningResult {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub rule: ::prost::alloc::string::String,
+    /// "PASS", "FAIL", "EXCEPTION", "NOT_APPLICABLE", "NOT_CHECKED" or "ERROR".
+    #[prost(string, tag = "3")]
+    pub result: ::prost::alloc::string::String,
+    /// The facts that decide, as the host's agent said them; absent when there are none.
+    #[prost(string, optional, tag = "4")]
+    pub observed: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub expected: ::core::option::Option<::prost::alloc::string::String>,
+    /// Where the facts come from: a file, a registry value, an interface.
+    #[prost(string, optional, tag = "6")]
+    pub source: ::core::option::Option<::prost::alloc::string::String>,
+    /// For NOT_CHECKED a code, a colon and what is missing; for an exception until when, who and why.
+    #[prost(string, optional, tag = "7")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "8")]
+    pub title: ::prost::alloc::string::String,
+    /// "low", "medium", "high" or "critical".
+    #[prost(string, tag = "9")]
+    pub severity: ::prost::alloc::string::String,
+    /// For EXCEPTION: when it ends, Unix milliseconds.
+    #[prost(int64, optional, tag = "10")]
+    pub expires_ms: ::core::option::Option<i64>,
+    /// The file that sets the expectation: a shipped profile, or one of the site's.
+    #[prost(string, tag = "11")]
+    pub profile: ::prost::alloc::string::String,
+    /// When the rows that decide were received, Unix milliseconds.
+    #[prost(int64, optional, tag = "12")]
+    pub as_of_ms: ::core::option::Option<i64>,
+    /// "A" to "E", of the rows that decide.
+    #[prost(string, optional, tag = "13")]
+    pub grade: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScoreHardeningRequest {
+    #[prost(string, optional, tag = "1")]
+    pub asset: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub role: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most 1,000; 0 means 200.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    #[prost(string, tag = "4")]
+    pub after: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScoreHardeningResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub assets: ::prost::alloc::vec::Vec<HardeningScore>,
+    /// Over everything that was asked for, not only this page.
+    #[prost(message, optional, tag = "2")]
+    pub zone: ::core::option::Option<HardeningScore>,
+    #[prost(string, optional, tag = "3")]
+    pub next_after: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Weights are those of severities (low 1, medium 3, high 6, critical 10) unless a rule says another.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HardeningScore {
+    /// Absent for the zone.
+    #[prost(string, optional, tag = "1")]
+    pub asset: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub role: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "3")]
+    pub passed: u64,
+    #[prost(uint64, tag = "4")]
+    pub failed: u64,
+    #[prost(uint64, tag = "5")]
+    pub excepted: u64,
+    #[prost(uint64, tag = "6")]
+    pub not_applicable: u64,
+    #[prost(uint64, tag = "7")]
+    pub not_checked: u64,
+    #[prost(uint64, tag = "8")]
+    pub errors: u64,
+    /// Weight of PASS, in percent of the weight of PASS, FAIL, EXCEPTION and ERROR. Absent when nothing was checked.
+    /// What was not checked is never part of it and stands beside it.
+    #[prost(double, optional, tag = "9")]
+    pub score: ::core::option::Option<f64>,
+    /// Weight of what was checked, in percent of the weight of everything that applies.
+    #[prost(double, optional, tag = "10")]
+    pub checked: ::core::option::Option<f64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHardeningRulesRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListHardeningRulesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<HardeningRule>,
+    /// What a person should look at: expired exceptions, overrides of rules that are not there.
+    #[prost(string, repeated, tag = "2")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HardeningRule {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub severity: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "5")]
+    pub weight: u32,
+    /// For whom it is, in words: "windows", "linux, role gateway".
+    #[prost(string, tag = "6")]
+    pub applies: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub expected: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "8")]
+    pub references: ::prost::alloc::vec::Vec<HardeningReference>,
+    /// Identifiers of the facts that it looks at.
+    #[prost(string, repeated, tag = "9")]
+    pub facts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The file that brings it.
+    #[prost(string, tag = "10")]
+    pub profile: ::prost::alloc::string::String,
+    /// What changes it, in words: an override of a role, of a vendor's profile, a site's file that disables it.
+    #[prost(string, repeated, tag = "11")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HardeningReference {
+    /// "SR 7.7", "C8 4.8", "CIP-007 R2", or a document.
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// Somebody's mapping, and not what the standard itself asks for.
+    #[prost(bool, tag = "2")]
+    pub mapping: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportPart {
     #[prost(oneof = "import_part::Part", tags = "1, 2")]
     pub part: ::core::option::Option<import_part::Part>,
@@ -3411,6 +3575,79 @@ pub mod knowledge_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "RejectMap"));
             self.inner.unary(req, path, codec).await
         }
+        /// Hardening. Role viewer.
+        pub async fn list_hardening(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListHardeningRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHardeningResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListHardening",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListHardening"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn score_hardening(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ScoreHardeningRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ScoreHardeningResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ScoreHardening",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ScoreHardening"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_hardening_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListHardeningRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHardeningRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListHardeningRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListHardeningRules"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3470,6 +3707,28 @@ pub mod knowledge_server {
             &self,
             request: tonic::Request<super::RejectMapRequest>,
         ) -> std::result::Result<tonic::Response<super::MapRule>, tonic::Status>;
+        /// Hardening. Role viewer.
+        async fn list_hardening(
+            &self,
+            request: tonic::Request<super::ListHardeningRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHardeningResponse>,
+            tonic::Status,
+        >;
+        async fn score_hardening(
+            &self,
+            request: tonic::Request<super::ScoreHardeningRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ScoreHardeningResponse>,
+            tonic::Status,
+        >;
+        async fn list_hardening_rules(
+            &self,
+            request: tonic::Request<super::ListHardeningRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHardeningRulesResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct KnowledgeServer<T> {
@@ -3888,6 +4147,142 @@ pub mod knowledge_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RejectMapSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListHardening" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListHardeningSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListHardeningRequest>
+                    for ListHardeningSvc<T> {
+                        type Response = super::ListHardeningResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListHardeningRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_hardening(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListHardeningSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ScoreHardening" => {
+                    #[allow(non_camel_case_types)]
+                    struct ScoreHardeningSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ScoreHardeningRequest>
+                    for ScoreHardeningSvc<T> {
+                        type Response = super::ScoreHardeningResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ScoreHardeningRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::score_hardening(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ScoreHardeningSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListHardeningRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListHardeningRulesSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListHardeningRulesRequest>
+                    for ListHardeningRulesSvc<T> {
+                        type Response = super::ListHardeningRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListHardeningRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_hardening_rules(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListHardeningRulesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

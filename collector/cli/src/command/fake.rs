@@ -19,6 +19,9 @@ const VERDICTS: [&str; 5] = ["FIXED", "NOT_AFFECTED", "NO_PRODUCT", "UNKNOWN", "
 /// How many findings the zone has.
 pub(super) const FINDINGS: usize = VERDICTS.len();
 
+/// How many results of hardening it has.
+pub(super) const RESULTS: usize = 6;
+
 /// Largest page of this collector, whatever is asked for.
 const PAGE: usize = 2;
 
@@ -151,6 +154,43 @@ impl Inventory for Fake {
 
 #[async_trait]
 impl Knowledge for Fake {
+    async fn list_hardening(&self, request: Request<ListHardeningRequest>) -> Answer<ListHardeningResponse> {
+        let ListHardeningRequest { limit, after, .. } = request.into_inner();
+        let one = |asset: &str, rule: &str, result: &str| HardeningResult {
+            asset: asset.into(),
+            rule: rule.into(),
+            result: result.into(),
+            ..HardeningResult::default()
+        };
+        let all = ["hmi-01", "hmi-02"].into_iter().flat_map(|asset| {
+            [one(asset, "W06.server", "FAIL"), one(asset, "W08", "PASS"), one(asset, "W02", "NOT_CHECKED")]
+        });
+        let (results, next_after) = page(all.collect::<Vec<_>>(), &after, limit);
+        answer(ListHardeningResponse { results, next_after })
+    }
+
+    async fn score_hardening(&self, _: Request<ScoreHardeningRequest>) -> Answer<ScoreHardeningResponse> {
+        let one = |asset: Option<&str>| HardeningScore {
+            asset: asset.map(Into::into),
+            passed: 1,
+            failed: 1,
+            not_checked: 1,
+            score: Some(50.0),
+            checked: Some(66.6),
+            ..HardeningScore::default()
+        };
+        let assets = vec![one(Some("hmi-01")), one(Some("hmi-02"))];
+        answer(ScoreHardeningResponse { assets, zone: Some(one(None)), next_after: None })
+    }
+
+    async fn list_hardening_rules(
+        &self,
+        _: Request<ListHardeningRulesRequest>,
+    ) -> Answer<ListHardeningRulesResponse> {
+        let rule = HardeningRule { id: "W06.server".into(), weight: 10, ..HardeningRule::default() };
+        answer(ListHardeningRulesResponse { rules: vec![rule], warnings: Vec::new() })
+    }
+
     /// The file's name says what becomes of it.
     async fn import(&self, request: Request<Streaming<ImportPart>>) -> Answer<ImportResult> {
         let mut parts = request.into_inner();

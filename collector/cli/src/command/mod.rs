@@ -11,6 +11,7 @@ pub mod explain;
 #[cfg(test)]
 mod fake;
 pub mod feeds;
+pub mod hardening;
 pub mod import;
 mod judge;
 pub mod man;
@@ -60,6 +61,11 @@ impl Caller {
 
 /// Does what was typed.
 pub fn run(command: Command, caller: &Caller) -> Result<Exit, Failure> {
+    if let Command::Remote(Remote::Hardening(options)) = &command
+        && let Some(done) = hardening::run_here(options, &caller.out)
+    {
+        return done;
+    }
     match command {
         Command::Local(command) => run_here(&command, &caller.out),
         Command::Quickstart(options) => wait_for(quickstart::run(&options, caller)),
@@ -90,6 +96,7 @@ pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Resu
         Remote::Import(options) => return import::run(&options, connection, out).await,
         Remote::Status(options) => return status::run(&options, connection, out).await,
         Remote::Explain(options) => out.print(&explain::ask(&options, connection).await?)?,
+        Remote::Hardening(options) => return hardening::run(&options, connection, out).await,
         Remote::Rescan(options) => return rescan::run(&options, connection, out).await,
         Remote::Map(command) => map::run(command, connection, out, SystemClock.now_ms()).await?,
         Remote::Feeds => out.print(&feeds::ask(connection).await?)?,

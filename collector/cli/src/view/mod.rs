@@ -12,6 +12,7 @@ pub mod event;
 pub mod explanation;
 pub mod feed;
 pub mod finding;
+pub mod hardening;
 pub mod import;
 pub mod map;
 pub mod rescan;
@@ -28,6 +29,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 const NS_PER_MS: i128 = 1_000_000;
+
+/// RFC 3339 in UTC; `None` for a time that no calendar has.
+pub(crate) fn rfc3339(unix_ms: i64) -> Option<String> {
+    time(unix_ms)
+}
 
 /// RFC 3339 in UTC; `None` for a time that no calendar has.
 fn time(unix_ms: i64) -> Option<String> {

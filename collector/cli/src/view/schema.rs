@@ -18,6 +18,7 @@ use super::event::Event;
 use super::explanation::Explanation;
 use super::feed::Feed;
 use super::finding::Finding;
+use super::hardening::{Linted, Rules, Scores, Tested};
 use super::import::Import;
 use super::map::{Candidate, Rule};
 use super::rescan::Rescan;
@@ -255,6 +256,56 @@ fn findings_are_as_described() {
         grade: some("B"),
     };
     check("explain.json", &Explanation::from(explained));
+}
+
+#[test]
+fn hardening_is_as_described() {
+    let full = pb::HardeningResult {
+        asset: "hmi-01".into(),
+        rule: "W06.server".into(),
+        result: "EXCEPTION".into(),
+        observed: some("true"),
+        expected: some("is false"),
+        source: some("s"),
+        reason: some("r"),
+        title: "t".into(),
+        severity: "high".into(),
+        expires_ms: Some(1),
+        profile: "windows".into(),
+        as_of_ms: Some(2),
+        grade: some("B"),
+    };
+    let bare = pb::HardeningResult { result: "PASS".into(), severity: "low".into(), ..Default::default() };
+    check("hardening.json", &[full, bare].map(Tested::from));
+    let score = pb::HardeningScore {
+        asset: some("a"),
+        role: some("hmi"),
+        passed: 1,
+        score: Some(50.0),
+        checked: Some(1.5),
+        ..Default::default()
+    };
+    let mut scores = Scores::default();
+    scores.add(pb::ScoreHardeningResponse {
+        assets: both(score).into(),
+        zone: Some(pb::HardeningScore::default()),
+        next_after: None,
+    });
+    check("hardening-score.json", &scores);
+    let rule = pb::HardeningRule {
+        id: "W06.server".into(),
+        severity: "low".into(),
+        why: "w".into(),
+        references: vec![pb::HardeningReference { text: "SR 7.7".into(), mapping: true }],
+        facts: vec!["smb1.server".into()],
+        changes: vec!["c".into()],
+        ..Default::default()
+    };
+    let bare = pb::HardeningRule { severity: "high".into(), ..Default::default() };
+    let rules = pb::ListHardeningRulesResponse { rules: vec![rule, bare], warnings: vec!["w".into()] };
+    check("hardening-rules.json", &Rules::from(rules));
+    let lint = holdpoint_collector::hardening::lint("kind = \"hardening\"\n", 0);
+    check("hardening-lint.json", &Linted::from(lint));
 }
 
 #[test]

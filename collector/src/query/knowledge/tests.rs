@@ -1,14 +1,18 @@
 //! The knowledge service over a real zone and store.
 
 use holdpoint_common::proto::v1 as pb;
+use holdpoint_common::proto::v1::SectionStatus;
 use holdpoint_common::proto::v1::import_result::Result as Outcome;
 use holdpoint_common::proto::v1::knowledge_server::Knowledge;
 use holdpoint_common::refusal::Reason;
+use holdpoint_common::row::hardening_row::Value;
+use holdpoint_common::row::{HardeningRow, PlatformRow, SectionKind, TextList};
+use prost::Message;
 use tonic::Code;
 
 use crate::knowledge::AllowedAges;
 use crate::server::Peer;
-use crate::zone::world::{World, from, software};
+use crate::zone::world::{World, from, section, software};
 
 use super::{KnowledgeService, ZoneOffice, open};
 
@@ -184,4 +188,87 @@ async fn a_carried_scan_is_told_from_knowledge_by_its_content_and_every_answer_s
     let told = service.explain(from(&viewer, request)).await.unwrap().into_inner();
     assert_eq!(told.grade.as_deref(), Some("D"));
     assert!(told.chain.iter().any(|it| it.text.contains("evidence grade D")), "{:?}", told.chain);
+}
+
+const RULES: &[u8] = b"kind = \"hardening\"\n\
+    [[rule]]\nid = \"PLANT.marker\"\ntitle = \"The marker is there\"\n\
+    expect = { fact = \"site.marker\", equals = true }\n\
+    [[exception]]\nrule = \"L13.root\"\nrole = \"hmi\"\nreason = \"until the rebuild\"\n\
+    owner = \"the process engineer\"\nexpires = 2099-01-01\n";
+
+fn fact(id: &str, value: Value) -> Vec<u8> {
+    let (source, state) = ("etc/passwd".to_owned(), "observed".to_owned());
+    HardeningRow { id: id.into(), source, state, value: Some(value), ..HardeningRow::default() }
+        .encode_to_vec()
+}
+
+#[tokio::test]
+async fn rules_of_a_site_are_imported_and_judge_what_agents_reported() {
+    let world = World::new();
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let viewer = world.operator("vi", &["viewer"]).await;
+    let mut agent = world.agent("hmi").await;
+    let platform = PlatformRow {
+        source: "linux/platform".into(),
+        os_id: Some("debian".into()),
+        boot_id: Some("b".into()),
+        ..PlatformRow::default()
+    };
+    let platform = section(SectionKind::Platform, vec![platform.encode_to_vec()]);
+    agent.sections.insert(SectionKind::Platform, platform);
+    let list =
+        |items: &[&str]| Value::List(TextList { items: items.iter().map(|it| (*it).to_owned()).collect() });
+    let rows = vec![
+        fact("accounts.empty_password", list(&[])),
+        fact("accounts.uid_zero", list(&["root", "toor"])),
+        fact("site.marker", Value::Flag(false)),
+    ];
+    agent.sections.insert(SectionKind::Hardening, section(SectionKind::Hardening, rows));
+    agent.reports(&world, &[]).await.unwrap();
+
+    let taken = take(&service, "site-rules.toml", RULES).await.unwrap();
+    assert_eq!((taken.kind.as_str(), taken.items), ("hardening", 2));
+    let refused = take(&service, "x.toml", b"kind = \"hardening\"\n[[rule]]\nid = 5\n").await.unwrap_err();
+    assert!(refused.starts_with("rule 1: invalid type"), "{refused}");
+
+    let list = |request: pb::ListHardeningRequest| service.list_hardening(from(&viewer, request));
+    let words = async |rule: &str| {
+        let request = pb::ListHardeningRequest { rule: Some(rule.into()), ..Default::default() };
+        let results = list(request).await.unwrap().into_inner().results;
+        let code = |it: pb::HardeningResult| match it.reason.filter(|_| it.result == "NOT_CHECKED") {
+            Some(reason) => (it.rule, format!("{} {}", it.result, reason.split(':').next().unwrap())),
+            None => (it.rule, it.result),
+        };
+        results.into_iter().map(code).collect::<Vec<_>>()
+    };
+    let pair = |rule: &str, result: &str| (rule.to_owned(), result.to_owned());
+    assert_eq!(words("L13.empty").await, [pair("L13.empty", "PASS")]);
+    assert_eq!(words("PLANT").await, [pair("PLANT.marker", "FAIL")]);
+    assert_eq!(words("L13.root").await, [pair("L13.root", "FAIL")], "the exception is for a role");
+    assert!(words("W06").await.is_empty(), "rules of another system are left out");
+    let request = pb::ListHardeningRequest { result: Some("FINE".into()), ..Default::default() };
+    assert_eq!(list(request).await.unwrap_err().code(), Code::InvalidArgument);
+    let request = pb::ListHardeningRequest { asset: Some("nobody".into()), ..Default::default() };
+    assert_eq!(list(request).await.unwrap_err().code(), Code::NotFound);
+    let request = pb::ListHardeningRequest::default();
+    let stranger = service.list_hardening(from(&Peer::NoCertificate, request)).await.unwrap_err();
+    assert_eq!(Reason::of(&stranger), Some(Reason::NoCertificate));
+
+    let scores = service.score_hardening(from(&viewer, pb::ScoreHardeningRequest::default())).await.unwrap();
+    let zone = scores.into_inner().zone.unwrap();
+    assert!(zone.passed >= 1 && zone.failed >= 2 && zone.not_checked > 10, "{zone:?}");
+
+    // What is not whole any more checks nothing, although the rows are still shown.
+    let mut partial = section(SectionKind::Hardening, Vec::new());
+    partial.status = SectionStatus::Partial;
+    agent.sections.insert(SectionKind::Hardening, partial);
+    agent.reports(&world, &[]).await.unwrap();
+    assert_eq!(words("L13.empty").await, [pair("L13.empty", "NOT_CHECKED section-incomplete")]);
+
+    drop(service);
+    let world = world.restarted().await;
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let request = pb::ListHardeningRulesRequest {};
+    let rules = service.list_hardening_rules(from(&viewer, request)).await.unwrap().into_inner();
+    assert!(rules.rules.iter().any(|it| it.id == "PLANT.marker" && it.profile == "site-rules.toml"));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use holdpoint_common::proto::store::AssetRecord;
 use tonic::{Extensions, Status, async_trait};
 
-use crate::assess::Board;
+use crate::assess::{Board, RowSource};
 use crate::audit::Act;
 use crate::intake::carried::{Carried, Kept, NotKept, OneShots};
 use crate::knowledge::{AllowedAges, Library, LibraryError};
@@ -69,6 +69,14 @@ impl Office for ZoneOffice {
 
     fn seen_ms(&self, asset: &str) -> Option<i64> {
         self.zone.last_seen(asset).map(|it| it.seen_ms)
+    }
+
+    fn assets(&self) -> Vec<Arc<AssetRecord>> {
+        self.zone.assets()
+    }
+
+    fn rows(&self) -> Arc<dyn RowSource> {
+        Arc::new(self.zone.store().clone())
     }
 
     fn asset_id(&self, id_or_name: &str) -> Result<String, Status> {
