@@ -3,6 +3,7 @@
 //! Knows how requests become questions to the board and changes of the library. Refuses to know
 //! who may do what and how a change becomes durable: that is the [`Office`], which the zone fills.
 
+mod lint;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -138,6 +139,7 @@ impl<O: Office> KnowledgeService<O> {
             self.office.commit(txn, deed).await?;
         }
         let skipped = std::mem::take(&mut prepared.skipped);
+        let (changes, faults) = (std::mem::take(&mut prepared.changes), prepared.faults);
         self.announce(self.library.publish(prepared), now_ms).await?;
         Ok(pb::ImportResult {
             result: Some(import_result::Result::Taken(pb::Taken {
@@ -149,6 +151,8 @@ impl<O: Office> KnowledgeService<O> {
                 skipped,
                 asset: None,
                 grade: None,
+                changes,
+                faults,
             })),
         })
     }
@@ -413,6 +417,15 @@ impl<O: Office> Service for KnowledgeService<O> {
         let why = why(&reason, "a rejection needs its reason")?;
         let (word, action) = (REJECTED, "map-rejected");
         self.decide(candidate, Decision { by, word, action, scheme: None, why, expires_ms }).await
+    }
+
+    async fn lint_feeds(
+        &self,
+        request: Request<pb::LintFeedsRequest>,
+    ) -> Result<Response<pb::LintFeedsResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let (knowledge, request) = (self.library.current(), request.into_inner());
+        blocking(move || lint::answer(&knowledge, &request)).await?.map(Response::new)
     }
 }
 

@@ -2827,6 +2827,61 @@ pub mod inventory_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LintFeedsRequest {
+    /// Only the advisory of this identifier, whatever its case; without it all that are held.
+    #[prost(string, optional, tag = "1")]
+    pub advisory: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most 5,000; 0 means 1,000.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// How many faults to pass over: those of the pages before.
+    #[prost(uint32, tag = "3")]
+    pub after: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LintFeedsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub faults: ::prost::alloc::vec::Vec<Fault>,
+    /// Of the whole answer, not only of this page.
+    #[prost(uint32, tag = "2")]
+    pub total: u32,
+    /// Advisories that were read for it.
+    #[prost(uint32, tag = "3")]
+    pub advisories: u32,
+    /// Faults of the whole answer by their kind.
+    #[prost(message, repeated, tag = "4")]
+    pub by_kind: ::prost::alloc::vec::Vec<FaultCount>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Fault {
+    #[prost(string, tag = "1")]
+    pub advisory: ::prost::alloc::string::String,
+    /// The document's identifier of the entry.
+    #[prost(string, tag = "2")]
+    pub entry: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub product: ::prost::alloc::string::String,
+    /// Absent when it is about every vulnerability.
+    #[prost(string, optional, tag = "4")]
+    pub vulnerability: ::core::option::Option<::prost::alloc::string::String>,
+    /// "range-unparsed", "condition", "branch-list", ...
+    #[prost(string, tag = "5")]
+    pub kind: ::prost::alloc::string::String,
+    /// "never-decided", "partly-undecided" or "read-it".
+    #[prost(string, tag = "6")]
+    pub consequence: ::prost::alloc::string::String,
+    /// What stands there and what it means.
+    #[prost(string, tag = "7")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FaultCount {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub count: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportPart {
     #[prost(oneof = "import_part::Part", tags = "1, 2")]
     pub part: ::core::option::Option<import_part::Part>,
@@ -2872,7 +2927,7 @@ pub mod import_result {
 pub struct Taken {
     #[prost(string, tag = "1")]
     pub file: ::prost::alloc::string::String,
-    /// "csaf", "requirements", "one-shot".
+    /// "csaf", "osv", "microsoft", "kev", "epss", "requirements", ..., "one-shot".
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "3")]
@@ -2892,6 +2947,12 @@ pub struct Taken {
     /// For a one-shot: "C" when it is signed, "D" when only the caller says what it is.
     #[prost(string, optional, tag = "8")]
     pub grade: ::core::option::Option<::prost::alloc::string::String>,
+    /// For an advisory that takes the place of an earlier revision: what it says otherwise.
+    #[prost(string, repeated, tag = "9")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For an advisory: how many of its lines cannot be decided or deserve a look.
+    #[prost(uint32, tag = "10")]
+    pub faults: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Refused {
@@ -3001,7 +3062,7 @@ pub struct ListFeedsResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Feed {
-    /// "csaf" or "requirements".
+    /// "csaf", "osv", "microsoft", "kev", "epss", "requirements", ...
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
@@ -3411,6 +3472,31 @@ pub mod knowledge_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "RejectMap"));
             self.inner.unary(req, path, codec).await
         }
+        /// Role viewer.
+        pub async fn lint_feeds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LintFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LintFeedsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/LintFeeds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "LintFeeds"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3470,6 +3556,14 @@ pub mod knowledge_server {
             &self,
             request: tonic::Request<super::RejectMapRequest>,
         ) -> std::result::Result<tonic::Response<super::MapRule>, tonic::Status>;
+        /// Role viewer.
+        async fn lint_feeds(
+            &self,
+            request: tonic::Request<super::LintFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LintFeedsResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct KnowledgeServer<T> {
@@ -3888,6 +3982,51 @@ pub mod knowledge_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RejectMapSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/LintFeeds" => {
+                    #[allow(non_camel_case_types)]
+                    struct LintFeedsSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::LintFeedsRequest>
+                    for LintFeedsSvc<T> {
+                        type Response = super::LintFeedsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LintFeedsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::lint_feeds(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LintFeedsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

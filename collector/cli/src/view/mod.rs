@@ -13,6 +13,7 @@ pub mod explanation;
 pub mod feed;
 pub mod finding;
 pub mod import;
+pub mod lint;
 pub mod map;
 pub mod rescan;
 #[cfg(test)]
