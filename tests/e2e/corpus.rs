@@ -1,9 +1,12 @@
 //! Replays the corpus of every fuzz target, and a little real fuzzing around each seed.
 
+use std::io::Cursor;
+use std::ops::ControlFlow;
 use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use holdpoint_agent::scan::firmware::fwupd::devices;
+use holdpoint_cli::archive;
 use holdpoint_collector::knowledge::{Knowledge, read};
 use holdpoint_common::identity::Identity;
 use holdpoint_common::one_shot::{OneShot, Proof};
@@ -75,11 +78,29 @@ fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
     assert!(matches!(signed.proof, Proof::Signed { sequence: 1, .. }));
     assert_eq!(OneShot::read(&bytes("one_shot", "unsigned")).unwrap().sections.len(), 2);
     assert_eq!(devices(&bytes("dbus", "devices")).unwrap().0.len(), 2);
-    for (target, file, items) in
-        [("csaf", "valid.json", 3), ("requirements", "valid.csv", 3), ("requirements", "valid.toml", 2)]
-    {
+    for (target, file, items) in [
+        ("csaf", "valid.json", 3),
+        ("osv", "valid.json", 3),
+        ("microsoft", "valid.xml", 2),
+        ("kev", "valid.json", 2),
+        ("epss", "valid.csv", 3),
+        ("epss", "packed.csv.gz", 3),
+        ("requirements", "valid.csv", 3),
+        ("requirements", "valid.toml", 2),
+    ] {
         let (content, skipped) = read(file, &bytes(target, file), &Knowledge::default()).unwrap();
         assert_eq!((content.items(), skipped.len()), (items, 0), "{file}: {skipped:?}");
+    }
+    for file in ["valid.zip", "valid.tar", "valid.tar.gz", "valid.tar.zst"] {
+        let bytes = bytes("archive", file);
+        let kind = archive::kind_of(&mut Cursor::new(&bytes)).unwrap().expect("an archive");
+        let mut members = 0;
+        let receive = |member: archive::Member| {
+            members += usize::from(member.content.is_ok());
+            ControlFlow::Continue(())
+        };
+        archive::read(kind, || Ok(Cursor::new(&bytes)), |_| true, receive).unwrap();
+        assert_eq!(members, 2, "{file}");
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures of a run are for who reads its output")]
 
 mod caged;
+mod carried_in;
 mod corpus;
 mod crash;
 mod disk;

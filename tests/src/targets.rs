@@ -8,7 +8,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Cursor};
+use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -21,6 +22,8 @@ use holdpoint_agent::scan::linux::hardening::nftables::Ruleset;
 use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRITE, Sid};
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
+use holdpoint_cli::archive::{self, MAX_MEMBER};
+use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted};
 use holdpoint_common::identity::{Identity, Name};
 use holdpoint_common::one_shot::{self, OneShot};
@@ -82,6 +85,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("version", version),
     ("range", range),
     ("csaf", csaf),
+    ("osv", osv),
+    ("microsoft", microsoft),
+    ("kev", kev),
+    ("epss", epss),
+    ("archive", archive),
     ("requirements", requirements),
 ];
 
@@ -730,6 +738,41 @@ fn csaf(bytes: &[u8]) {
     knowledge_file("input.json", bytes);
 }
 
+fn osv(bytes: &[u8]) {
+    knowledge_file("input.json", bytes);
+}
+
+fn microsoft(bytes: &[u8]) {
+    knowledge_file("input.xml", bytes);
+}
+
+fn kev(bytes: &[u8]) {
+    knowledge_file("input.json", bytes);
+}
+
+/// As it is, which may be packed.
+fn epss(bytes: &[u8]) {
+    knowledge_file("input.csv", bytes);
+}
+
+/// An archive of any kind: whatever it holds, names are harmless and no member is larger than a file may be.
+fn archive(bytes: &[u8]) {
+    let Ok(Some(kind)) = archive::kind_of(&mut Cursor::new(bytes)) else { return };
+    let receive = |member: archive::Member| {
+        assert!(!member.name.is_empty() && !member.name.starts_with('/'), "a name from the root");
+        assert!(!member.name.chars().any(char::is_control), "a name with control characters");
+        assert!(member.name.split('/').all(|it| it != ".."), "a name that leads up");
+        match member.content {
+            Ok(content) => assert!(content.len() as u64 <= MAX_MEMBER, "a member over its limit"),
+            Err(refusal) => assert!(!refusal.is_empty(), "a refusal without a word"),
+        }
+        ControlFlow::Continue(())
+    };
+    if let Err(refusal) = archive::read(kind, || Ok(Cursor::new(bytes)), |_| true, receive) {
+        assert!(!refusal.to_string().is_empty(), "a refusal without a word");
+    }
+}
+
 /// As it is, and with its digest made right, so that what lies behind it is reached.
 fn one_shot(bytes: &[u8]) {
     let tail = 32 + size_of::<u32>();
@@ -756,6 +799,14 @@ fn requirements(bytes: &[u8]) {
 fn knowledge_file(name: &str, bytes: &[u8]) {
     match knowledge::read(name, bytes, &Knowledge::default()) {
         Ok((Content::Requirements(listed), _)) => listed.iter().for_each(requirement),
+        Ok((Content::Advisory(advisory), _)) => {
+            let faults = lint(&advisory);
+            assert!(faults.iter().all(|it| !it.text.is_empty()), "a fault without a word");
+            for entry in &advisory.entries {
+                assert!(!entry.id.contains('\n'), "an identifier is one line");
+                drop(entry.versions.text());
+            }
+        }
         Ok((content, _)) => drop(content.items()),
         Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),
     }

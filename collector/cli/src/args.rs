@@ -105,8 +105,8 @@ pub enum Remote {
     /// Decide which installed product an advisory means.
     #[command(subcommand)]
     Map(command::map::Command),
-    /// Show what knowledge is how old.
-    Feeds,
+    /// Show what knowledge is how old, and which of its lines cannot be decided.
+    Feeds(command::feeds::Options),
     /// Show what two assets have not in common.
     Compare(command::compare::Options),
     /// The collector's record of every decision.

@@ -3,6 +3,7 @@
 //! A command takes its options and a connection, asks the collector, and hands a view to the one
 //! place that writes. Nothing here judges: verdicts are the collector's.
 
+pub mod archive;
 pub mod args;
 pub mod command;
 pub mod connection;

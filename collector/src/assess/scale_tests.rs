@@ -37,6 +37,7 @@ fn advisory(number: usize) -> HeldAdvisory {
         })
         .collect();
     let vulnerability = |it| Vulnerability {
+        fixes: Vec::new(),
         id: format!("CVE-2026-{it}"),
         severity: None,
         vector: None,
@@ -45,6 +46,7 @@ fn advisory(number: usize) -> HeldAdvisory {
     };
     let revision = Revision { id: format!("EXC-{number:04}-01"), version: "1".into(), released_ms: None };
     let advisory = Advisory {
+        original: None,
         kind: Kind::Csaf,
         revision,
         title: String::new(),

@@ -25,6 +25,8 @@ pub struct Advisory {
     pub status: String,
     /// The document says of itself that it is withdrawn or superseded.
     pub withdrawn: bool,
+    /// The vendor's own document that this one repeats, where it says so: the vendor's outranks it.
+    pub original: Option<String>,
     /// The products that it names.
     pub entries: Vec<Entry>,
     /// The vulnerabilities, each with what is stated of which entry.
@@ -167,6 +169,19 @@ pub struct Vulnerability {
     pub statements: Vec<(u32, Stated)>,
     /// Categories of the remediations that are offered.
     pub remediations: Vec<String>,
+    /// What is written about fixes, bounded; for people and the lint, it decides nothing.
+    pub fixes: Vec<FixText>,
+}
+
+/// A sentence about a fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixText {
+    /// `vendor_fix`, or `recommended` for a version that the vendor advises.
+    pub category: String,
+    /// The text as written, cut.
+    pub text: String,
+    /// The entries that it is for, by position.
+    pub entries: Vec<u32>,
 }
 
 /// What an advisory states of an entry.

@@ -8,15 +8,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
-use super::advisory::{Advisory, Entry, Identity, Stated, Versions, Vulnerability};
+use super::advisory::{Advisory, Entry, FixText, Identity, Stated, Versions, Vulnerability};
 use super::csaf_wire as wire;
 use super::import::Kind;
 use super::json::{self, InvalidJson};
+use super::microsoft;
+use super::score::{self, Scored};
+use super::skipped::Skipped;
 use super::text::{repaired, shown};
-use super::tracking::Revision;
+use super::tracking::{Revision, moment};
 
 /// Most product entries of one advisory.
 pub const MAX_ENTRIES: usize = 50_000;
@@ -24,10 +24,14 @@ pub const MAX_ENTRIES: usize = 50_000;
 pub const MAX_VULNERABILITIES: usize = 5_000;
 /// Most pairs of an entry and a vulnerability of one advisory.
 pub const MAX_STATEMENTS: usize = 500_000;
+/// Most conditions of one entry.
+const MAX_CONDITIONS: usize = 16;
+/// Most sentences about fixes of one advisory.
+const MAX_FIXES: usize = 5_000;
+/// Longest such sentence, in characters.
+const MAX_FIX: usize = 400;
 /// Longest name or range, in bytes.
 pub const MAX_TEXT: usize = 1_000;
-/// Most entries that are listed as left out.
-pub const MAX_SKIPPED: usize = 100;
 
 /// Why a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +39,6 @@ pub enum InvalidCsaf {
     /// Not JSON, cut off, too deep or of another form.
     #[error(transparent)]
     Json(#[from] InvalidJson),
-    /// JSON of some other kind.
-    #[error("it is JSON and not a CSAF advisory: it has no document.csaf_version")]
-    OtherKind,
     /// A version of the standard that this release cannot read.
     #[error("it is CSAF {0}; this release reads 2.0 and 2.1")]
     Version(String),
@@ -59,35 +60,28 @@ pub enum InvalidCsaf {
 
 /// Reads an advisory and says what was left out.
 pub fn read(bytes: &[u8]) -> Result<(Advisory, Vec<String>), InvalidCsaf> {
-    let peek: wire::Peek = json::read(bytes).map_err(|error| match error {
-        InvalidJson::OtherForm { .. } => InvalidCsaf::OtherKind,
-        InvalidJson::NotJson { .. } | InvalidJson::Truncated { .. } | InvalidJson::TooDeep => error.into(),
-    })?;
-    match peek.document.and_then(|it| it.csaf_version).as_deref() {
-        Some("2.0" | "2.1") => {}
-        Some(other) => return Err(InvalidCsaf::Version(shown(other, 20))),
-        None => return Err(InvalidCsaf::OtherKind),
-    }
     let wire::File { document, product_tree, vulnerabilities } = json::read(bytes)?;
-    let mut skipped = Skipped::default();
-    let mut products = Products::default();
-    products.take_tree(product_tree, &mut skipped)?;
-    let vulnerabilities = read_vulnerabilities(vulnerabilities, &products.by_id, &mut skipped)?;
-
-    let wire::Document { category, title, tracking, publisher } = document;
-    let wire::Tracking { id, version, status, current_release_date } = tracking;
+    let wire::Document { csaf_version, category, title, tracking, publisher, references } = document;
+    if !matches!(csaf_version.as_str(), "2.0" | "2.1") {
+        return Err(InvalidCsaf::Version(shown(&csaf_version, 20)));
+    }
+    let wire::Tracking { id, version, status, current_release_date, initial_release_date } = tracking;
     let (id, version) = (shown(&id, 200), shown(&version, 60));
     if id.is_empty() || version.is_empty() {
         return Err(InvalidCsaf::Untracked);
     }
-    let released_ms = OffsetDateTime::parse(current_release_date.trim(), &Rfc3339)
-        .ok()
-        .and_then(|it| i64::try_from(it.unix_timestamp_nanos() / 1_000_000).ok());
+    let mut skipped = Skipped::default();
+    let mut products = Products::default();
+    products.take_tree(product_tree, &mut skipped)?;
+    let vulnerabilities = read_vulnerabilities(vulnerabilities, &products, &mut skipped)?;
+
+    let released_ms = moment(&current_release_date);
     if released_ms.is_none() {
         skipped.add(|| format!("the release date `{}` cannot be read", shown(&current_release_date, 40)));
     }
     let advisory = Advisory {
         kind: Kind::Csaf,
+        original: original(&publisher, &references, &id),
         revision: Revision { id, version, released_ms },
         title: shown(&repaired(&title), MAX_TEXT),
         publisher: shown(&repaired(&publisher.name), MAX_TEXT),
@@ -96,31 +90,32 @@ pub fn read(bytes: &[u8]) -> Result<(Advisory, Vec<String>), InvalidCsaf> {
         entries: products.entries,
         vulnerabilities,
     };
+    let mut advisory = if microsoft::csaf::is_microsoft(&publisher.namespace) {
+        microsoft::csaf::with_builds(advisory)
+    } else {
+        advisory
+    };
+    if advisory.kind == Kind::Microsoft {
+        // The month that a fix is of decides there, not the last change of its description.
+        advisory.revision.released_ms = moment(&initial_release_date).or(released_ms);
+    }
     Ok((advisory, skipped.into_lines()))
 }
 
-/// What was left out, bounded.
-#[derive(Default)]
-struct Skipped {
-    lines: Vec<String>,
-    more: usize,
-}
-
-impl Skipped {
-    fn add(&mut self, line: impl FnOnce() -> String) {
-        if self.lines.len() < MAX_SKIPPED {
-            self.lines.push(line());
-        } else {
-            self.more += 1;
-        }
+/// The vendor's own document that a converted one repeats: the only CSAF file that it refers to outside.
+fn original(publisher: &wire::Publisher, references: &[wire::Reference], own: &str) -> Option<String> {
+    if !matches!(publisher.category.as_str(), "other" | "translator") {
+        return None;
     }
-
-    fn into_lines(mut self) -> Vec<String> {
-        if self.more > 0 {
-            self.lines.push(format!("{} more", self.more));
-        }
-        self.lines
-    }
+    let outside = references.iter().filter(|it| it.category == "external").filter_map(|it| {
+        let file = it.url.rsplit('/').next()?;
+        let id = file.strip_suffix(".json")?.to_ascii_uppercase();
+        (!id.is_empty() && id.len() <= 200 && !id.eq_ignore_ascii_case(own)).then(|| shown(&id, 200))
+    });
+    let mut named: Vec<String> = outside.take(1_000).collect();
+    named.sort_unstable();
+    named.dedup();
+    <[String; 1]>::try_from(named).ok().map(|[only]| only)
 }
 
 /// Where a branch stands in the tree.
@@ -157,7 +152,7 @@ struct Products {
 
 impl Products {
     fn take_tree(&mut self, tree: wire::Tree, skipped: &mut Skipped) -> Result<(), InvalidCsaf> {
-        let wire::Tree { branches, full_product_names, relationships } = tree;
+        let wire::Tree { branches, full_product_names, relationships, product_paths } = tree;
         // Depth was bounded with the JSON; the walk still keeps its own stack, in file order.
         let mut open: Vec<(wire::Branch, Place)> =
             branches.into_iter().rev().map(|it| (it, Place::default())).collect();
@@ -178,22 +173,33 @@ impl Products {
             self.take(product, &place, skipped)?;
         }
         for relationship in relationships {
-            self.relate(relationship, skipped)?;
+            let wire::Relationship { product_reference, relates_to_product_reference, full_product_name } =
+                relationship;
+            self.relate(&product_reference, &[relates_to_product_reference], full_product_name, skipped)?;
+        }
+        for path in product_paths {
+            let wire::Path { beginning_product_reference, subpaths, full_product_name } = path;
+            let steps: Vec<String> = subpaths.into_iter().map(|it| it.next_product_reference).collect();
+            self.relate(&beginning_product_reference, &steps, full_product_name, skipped)?;
         }
         Ok(())
     }
 
-    /// Two products together are an entry of the first one, under the condition of the second one.
-    fn relate(&mut self, relationship: wire::Relationship, skipped: &mut Skipped) -> Result<(), InvalidCsaf> {
-        let wire::Relationship { product_reference, relates_to_product_reference, full_product_name } =
-            relationship;
-        let Some(product) = full_product_name else {
+    /// Products together are an entry of the first one, under the condition of the others.
+    fn relate(
+        &mut self,
+        first: &str,
+        others: &[String],
+        product: Option<wire::Product>,
+        skipped: &mut Skipped,
+    ) -> Result<(), InvalidCsaf> {
+        let Some(product) = product else {
             skipped.add(|| "a relationship without a product".to_owned());
             return Ok(());
         };
         let entry = |id: &str| self.by_id.get(id).and_then(|&at| self.entries.get(at as usize));
-        let (Some(first), Some(second)) = (entry(&product_reference), entry(&relates_to_product_reference))
-        else {
+        let others: Option<Vec<&Entry>> = others.iter().map(|it| entry(it)).collect();
+        let (Some(first), Some(others)) = (entry(first), others.filter(|it| !it.is_empty())) else {
             skipped.add(|| {
                 format!("product `{}` combines products that are not there", shown(&product.product_id, 80))
             });
@@ -205,7 +211,8 @@ impl Products {
             versions: Some(first.versions.clone()),
             conditions: first.conditions.clone(),
         };
-        place.conditions.push(format!("together with {} {}", second.product, second.versions.text()));
+        let together = |it: &&Entry| format!("together with {} {}", it.product, it.versions.text());
+        place.conditions.extend(others.iter().take(MAX_CONDITIONS).map(together));
         self.take(product, &place, skipped)
     }
 
@@ -235,7 +242,7 @@ impl Products {
         let product =
             if place.product.is_empty() { shown(&repaired(&name), MAX_TEXT) } else { place.product.clone() };
         let mut conditions = place.conditions.clone();
-        conditions.truncate(16);
+        conditions.truncate(MAX_CONDITIONS);
         self.entries.push(Entry {
             id: shown(&product_id, MAX_TEXT),
             vendor: place.vendor.clone(),
@@ -244,7 +251,8 @@ impl Products {
             identity: Identity::Named,
             conditions,
             model_numbers: helper.model_numbers.iter().take(1_000).map(|it| shown(it, 100)).collect(),
-            purl: helper.purl.map(|it| shown(&it, MAX_TEXT)),
+            // The others of version 2.1 are further names of the same product.
+            purl: helper.purl.or_else(|| helper.purls.into_iter().next()).map(|it| shown(&it, MAX_TEXT)),
         });
         Ok(())
     }
@@ -252,19 +260,20 @@ impl Products {
 
 fn read_vulnerabilities(
     listed: Vec<wire::Vulnerability>,
-    products: &HashMap<String, u32>,
+    products: &Products,
     skipped: &mut Skipped,
 ) -> Result<Vec<Vulnerability>, InvalidCsaf> {
     if listed.len() > MAX_VULNERABILITIES {
         return Err(InvalidCsaf::TooMany { what: "vulnerabilities", max: MAX_VULNERABILITIES });
     }
-    let mut statements = 0;
+    let (mut statements, mut sentences) = (0, 0);
     let mut taken: BTreeMap<String, u32> = BTreeMap::new();
     let mut found = Vec::with_capacity(listed.len());
     for (index, vulnerability) in listed.into_iter().enumerate() {
-        let wire::Vulnerability { cve, ids, product_status, remediations, scores } = vulnerability;
+        let wire::Vulnerability { cve, ids, product_status, remediations, scores, metrics } = vulnerability;
         let id = cve
-            .or_else(|| ids.into_iter().next().map(|it| it.text))
+            .filter(|it| !it.trim().is_empty())
+            .or_else(|| ids.into_iter().map(|it| it.text).find(|it| !it.trim().is_empty()))
             .map(|it| shown(&it, 100).replace('/', "-"))
             .filter(|it| !it.is_empty())
             .unwrap_or_else(|| format!("vulnerability-{}", index + 1));
@@ -272,8 +281,18 @@ fn read_vulnerabilities(
         let seen = taken.entry(id.clone()).or_default();
         *seen += 1;
         let id = if *seen == 1 { id } else { format!("{id}#{seen}") };
-        let stated = read_status(product_status, &id, products, skipped);
+        let (stated, recommended) = read_status(product_status, &id, &products.by_id, skipped);
         statements += stated.len();
+        let mut fixes: Vec<FixText> =
+            remediations.iter().filter_map(|it| fix_text(it, &products.by_id)).collect();
+        fixes.extend(recommended.into_iter().filter_map(|at| {
+            let entry = products.entries.get(usize::try_from(at).ok()?)?;
+            let text = shown(&format!("{} {}", entry.product, entry.versions.text()), MAX_FIX);
+            Some(FixText { category: "recommended".to_owned(), text, entries: vec![at] })
+        }));
+        fixes.truncate(MAX_FIXES - sentences);
+        sentences += fixes.len();
+        statements += fixes.iter().map(|it| it.entries.len()).sum::<usize>();
         if statements > MAX_STATEMENTS {
             return Err(InvalidCsaf::TooMany { what: "statements", max: MAX_STATEMENTS });
         }
@@ -284,23 +303,35 @@ fn read_vulnerabilities(
             .collect();
         offered.sort_unstable();
         offered.dedup();
-        found.push(Vulnerability {
-            id,
-            severity: highest(scores),
-            vector: None,
-            statements: stated,
-            remediations: offered,
+        let scored = metrics.into_iter().filter_map(|it| it.content).chain(scores).flat_map(|it| {
+            let all = [it.cvss_v4, it.cvss_v3, it.cvss_v2].into_iter().flatten();
+            all.map(|it| Scored { vector: it.vector, score: it.base_score, word: it.base_severity })
         });
+        let (severity, vector) =
+            score::highest(scored, skipped).map_or((None, None), |it| (it.severity, it.vector));
+        found.push(Vulnerability { id, severity, vector, statements: stated, remediations: offered, fixes });
     }
     Ok(found)
 }
 
+/// What is written about a fix; the address belongs to it.
+fn fix_text(remediation: &wire::Remediation, products: &HashMap<String, u32>) -> Option<FixText> {
+    let wire::Remediation { category, details, url, product_ids } = remediation;
+    if category != "vendor_fix" {
+        return None;
+    }
+    let entries: Vec<u32> = product_ids.iter().filter_map(|it| products.get(it).copied()).collect();
+    let text = shown(format!("{details} {url}").trim(), MAX_FIX);
+    (!entries.is_empty()).then(|| FixText { category: category.clone(), text, entries })
+}
+
+/// The statements, and the entries that the vendor recommends.
 fn read_status(
     status: wire::Status,
     vulnerability: &str,
     products: &HashMap<String, u32>,
     skipped: &mut Skipped,
-) -> Vec<(u32, Stated)> {
+) -> (Vec<(u32, Stated)>, Vec<u32>) {
     let wire::Status {
         first_affected,
         known_affected,
@@ -309,6 +340,8 @@ fn read_status(
         first_fixed,
         fixed,
         under_investigation,
+        unknown,
+        recommended,
     } = status;
     let groups = [
         (first_affected, Stated::Affected),
@@ -318,6 +351,8 @@ fn read_status(
         (first_fixed, Stated::Fixed),
         (fixed, Stated::Fixed),
         (under_investigation, Stated::UnderInvestigation),
+        // Not even looked at: as little is known as while somebody looks.
+        (unknown, Stated::UnderInvestigation),
     ];
     let mut found = Vec::new();
     for (ids, stated) in groups {
@@ -336,21 +371,6 @@ fn read_status(
     }
     found.sort_unstable();
     found.dedup();
-    found
-}
-
-fn highest(scores: Vec<wire::Score>) -> Option<String> {
-    scores
-        .into_iter()
-        .flat_map(|it| [it.cvss_v3, it.cvss_v2])
-        .flatten()
-        .max_by(|one, two| one.base_score.unwrap_or(0.0).total_cmp(&two.base_score.unwrap_or(0.0)))
-        .and_then(|it| {
-            let severity = it.base_severity.map(|it| shown(&it, 20));
-            match (it.base_score, severity) {
-                (Some(score), Some(severity)) => Some(format!("{score} {severity}")),
-                (Some(score), None) => Some(score.to_string()),
-                (None, severity) => severity,
-            }
-        })
+    let recommended = recommended.iter().filter_map(|it| products.get(it).copied()).collect();
+    (found, recommended)
 }

@@ -8,9 +8,13 @@ use super::advisory::{Stated, Versions};
 use super::csaf::{InvalidCsaf, read};
 use super::import::{self, Content, ImportError, MAX_FILE};
 use super::json::InvalidJson;
+use super::supersede::{Standing, standing};
 
 const MIXER: &[u8] = include_bytes!("../../fixtures/csaf/exc-26-001.json");
 const SCALES: &[u8] = include_bytes!("../../fixtures/csaf/exc-26-002.json");
+
+const GATEWAY: &[u8] = include_bytes!("../../fixtures/csaf/exc-26-003.json");
+const CONVERTED: &[u8] = include_bytes!("../../fixtures/csaf/exc-26-001-converted.json");
 
 fn real_files() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/csaf");
@@ -68,14 +72,66 @@ fn sloppy_parts_are_left_out_by_name_and_the_rest_is_taken() {
 }
 
 #[test]
+fn version_2_1_is_read_as_well() {
+    let (advisory, skipped) = read(GATEWAY).unwrap();
+    assert_eq!(advisory.entries[0].purl.as_deref(), Some("pkg:generic/mixer-gateway"));
+    assert_eq!(advisory.entries[3].id, "P1");
+    assert_eq!(advisory.entries[3].conditions, ["together with Cabinet A"]);
+    let vulnerability = &advisory.vulnerabilities[0];
+    assert_eq!(vulnerability.id, "EX-7");
+    assert_eq!(
+        vulnerability.statements,
+        [(0, Stated::Affected), (3, Stated::UnderInvestigation)],
+        "unknown is no statement of health, and recommended none at all"
+    );
+    assert_eq!(vulnerability.severity.as_deref(), Some("9.3 CRITICAL"));
+    assert!(vulnerability.vector.as_deref().unwrap().starts_with("CVSS:4.0/"));
+    let fixes: Vec<_> =
+        vulnerability.fixes.iter().map(|it| (it.category.as_str(), it.text.as_str())).collect();
+    assert_eq!(
+        fixes,
+        [
+            ("vendor_fix", "Update to 2.4.0 or later. https://example.invalid/240"),
+            ("recommended", "Mixer Gateway 2.4.0")
+        ]
+    );
+    assert_eq!(skipped.len(), 2, "{skipped:?}");
+    assert!(skipped[0].contains("`P2` combines products that are not there"), "{skipped:?}");
+    assert!(skipped[1].starts_with("the published score 7 is not the one of its vector"), "{skipped:?}");
+}
+
+#[test]
+fn the_vendors_own_document_outranks_what_was_made_of_it() {
+    let (own, _) = read(MIXER).unwrap();
+    let (converted, _) = read(CONVERTED).unwrap();
+    assert_eq!((own.original.as_deref(), converted.original.as_deref()), (None, Some("EXC-26-001")));
+    assert_eq!(standing(&own, &converted), Standing::Newer, "whatever their versions are");
+    assert_eq!(standing(&converted, &own), Standing::Outranked);
+    assert_eq!(standing(&converted, &converted), Standing::Equal);
+    let (other, _) = read(GATEWAY).unwrap();
+    assert_eq!(standing(&other, &converted), Standing::Unrelated);
+}
+
+#[test]
+fn real_scores_are_those_of_their_vectors() {
+    let Some(dir) = real_files() else { return };
+    for file in fs::read_dir(dir).unwrap().map(|it| it.unwrap().path()) {
+        if file.extension().is_some_and(|it| it == "json") {
+            let (advisory, skipped) = read(&fs::read(&file).unwrap()).unwrap();
+            assert!(skipped.is_empty(), "{}: {skipped:?}", file.display());
+            for it in advisory.vulnerabilities.iter().filter(|it| it.severity.is_some()) {
+                assert!(it.vector.is_some(), "{}: {}", file.display(), it.id);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_file_cut_anywhere_is_refused_as_cut_off() {
     for tenth in 1..10 {
         let error =
             import::read("a.json", &MIXER[..MIXER.len() * tenth / 10], &Knowledge::default()).unwrap_err();
-        assert!(
-            matches!(error, ImportError::Csaf(InvalidCsaf::Json(InvalidJson::Truncated { .. }))),
-            "{tenth}/10: {error}"
-        );
+        assert!(matches!(error, ImportError::Json(InvalidJson::Truncated { .. })), "{tenth}/10: {error}");
     }
 }
 
@@ -122,8 +178,14 @@ fn each_bad_file_is_refused_in_one_sentence() {
     assert!(refused("a.json", b"{\"document\": nonsense}").starts_with("it is not JSON: "));
     assert!(refused("a.json", b"{\"a\": 1}").contains("no document.csaf_version"));
     assert!(refused("a.json", b"[1, 2]").contains("no document.csaf_version"));
-    assert!(refused("a.json", b"{\"document\": {\"csaf_version\": \"9\"}}").starts_with("it is CSAF 9"));
-    assert!(refused("a.bin", b"\x7fELF\xff").starts_with("it is neither"));
+    assert!(
+        refused(
+            "a.json",
+            b"{\"document\": {\"csaf_version\": \"9\", \"tracking\": {\"id\": \"A\", \"version\": \"1\"}}}"
+        )
+        .starts_with("it is CSAF 9")
+    );
+    assert!(refused("a.bin", b"\x7fELF\xff").starts_with("it is no kind of file"));
     assert!(refused("a.csv", b"\xff\xfei\0d\0").contains("UTF-16"));
     assert!(refused("a.csv", b"id,product\n\xff").contains("not UTF-8"));
     assert_eq!(refused("a.json", &vec![b' '; MAX_FILE + 1]), "it is larger than 32 MiB");

@@ -1,4 +1,4 @@
-//! The part of CSAF 2.0 that is used, as it stands in the file.
+//! The part of CSAF 2.0 and 2.1 that is used, as it stands in the file.
 //!
 //! Every list may be missing and every text may be sloppy; only what identifies the document is
 //! needed. Fields that are not named here are skipped by the parser and stay in the kept bytes.
@@ -14,19 +14,10 @@ pub(super) struct File {
     pub(super) vulnerabilities: Vec<Vulnerability>,
 }
 
-/// Enough of any JSON document to see whether it is CSAF.
-#[derive(Debug, Deserialize)]
-pub(super) struct Peek {
-    pub(super) document: Option<PeekDocument>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct PeekDocument {
-    pub(super) csaf_version: Option<String>,
-}
-
 #[derive(Debug, Deserialize)]
 pub(super) struct Document {
+    #[serde(default)]
+    pub(super) csaf_version: String,
     #[serde(default)]
     pub(super) category: String,
     #[serde(default)]
@@ -34,12 +25,24 @@ pub(super) struct Document {
     pub(super) tracking: Tracking,
     #[serde(default)]
     pub(super) publisher: Publisher,
+    #[serde(default)]
+    pub(super) references: Vec<Reference>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Reference {
+    #[serde(default)]
+    pub(super) category: String,
+    #[serde(default)]
+    pub(super) url: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Publisher {
-    #[serde(default)]
+    pub(super) category: String,
     pub(super) name: String,
+    pub(super) namespace: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,6 +53,8 @@ pub(super) struct Tracking {
     pub(super) status: String,
     #[serde(default)]
     pub(super) current_release_date: String,
+    #[serde(default)]
+    pub(super) initial_release_date: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,8 +63,12 @@ pub(super) struct Tree {
     pub(super) branches: Vec<Branch>,
     #[serde(default)]
     pub(super) full_product_names: Vec<Product>,
+    /// Two products together; version 2.0.
     #[serde(default)]
     pub(super) relationships: Vec<Relationship>,
+    /// A product and what it stands on, step by step; version 2.1.
+    #[serde(default)]
+    pub(super) product_paths: Vec<Path>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +97,8 @@ pub(super) struct Helper {
     #[serde(default)]
     pub(super) model_numbers: Vec<String>,
     pub(super) purl: Option<String>,
+    #[serde(default)]
+    pub(super) purls: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,6 +111,21 @@ pub(super) struct Relationship {
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct Path {
+    #[serde(default)]
+    pub(super) beginning_product_reference: String,
+    #[serde(default)]
+    pub(super) subpaths: Vec<Subpath>,
+    pub(super) full_product_name: Option<Product>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Subpath {
+    #[serde(default)]
+    pub(super) next_product_reference: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Vulnerability {
     pub(super) cve: Option<String>,
     #[serde(default)]
@@ -108,8 +134,12 @@ pub(super) struct Vulnerability {
     pub(super) product_status: Status,
     #[serde(default)]
     pub(super) remediations: Vec<Remediation>,
+    /// Version 2.0.
     #[serde(default)]
     pub(super) scores: Vec<Score>,
+    /// Version 2.1.
+    #[serde(default)]
+    pub(super) metrics: Vec<Metric>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +158,10 @@ pub(super) struct Status {
     pub(super) first_fixed: Vec<String>,
     pub(super) fixed: Vec<String>,
     pub(super) under_investigation: Vec<String>,
+    /// Version 2.1: nobody has said anything about it.
+    pub(super) unknown: Vec<String>,
+    /// Versions that the vendor advises; no statement about a vulnerability.
+    pub(super) recommended: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,11 +169,21 @@ pub(super) struct Remediation {
     #[serde(default)]
     pub(super) category: String,
     #[serde(default)]
+    pub(super) details: String,
+    #[serde(default)]
+    pub(super) url: String,
+    #[serde(default)]
     pub(super) product_ids: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
+pub(super) struct Metric {
+    pub(super) content: Option<Score>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct Score {
+    pub(super) cvss_v4: Option<Cvss>,
     pub(super) cvss_v3: Option<Cvss>,
     pub(super) cvss_v2: Option<Cvss>,
 }
@@ -150,4 +194,6 @@ pub(super) struct Cvss {
     pub(super) base_score: Option<f64>,
     #[serde(rename = "baseSeverity")]
     pub(super) base_severity: Option<String>,
+    #[serde(rename = "vectorString")]
+    pub(super) vector: Option<String>,
 }

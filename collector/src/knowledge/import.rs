@@ -3,19 +3,31 @@
 //! One file a call, so a bad file never stops the next one. Everything that is refused is refused
 //! in one sentence; nothing is taken from a refused file.
 
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::Knowledge;
 use super::advisory::Advisory;
 use super::csaf::{self, InvalidCsaf};
-use super::epss::Scores;
+use super::epss::{self, InvalidEpss, Scores};
 use super::hardening::{self, InvalidRules, RuleFile};
-use super::kev::Catalog;
+use super::json::{self, InvalidJson};
+use super::kev::{self, Catalog, InvalidKev};
 use super::map_file::MapFile;
+use super::microsoft::{self, InvalidMicrosoft};
+use super::osv::{self, InvalidOsv};
 use super::placement::Placement;
 use super::requirement::{self, InvalidRequirements, Requirement};
 use super::statement::{Mapping, Statements};
 
 /// Largest file, in bytes.
 pub const MAX_FILE: usize = 32 * 1024 * 1024;
+
+/// How a file that is packed with gzip begins.
+const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 
 /// What a file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,9 +162,27 @@ pub enum ImportError {
     /// Over [`MAX_FILE`].
     #[error("it is larger than {} MiB", MAX_FILE / 1024 / 1024)]
     TooLarge,
+    /// Over [`MAX_FILE`] once it is unpacked.
+    #[error("it unpacks to more than {} MiB", MAX_FILE / 1024 / 1024)]
+    Expands,
+    /// A packed file with a fault.
+    #[error("it is packed with gzip and cannot be unpacked: {0}")]
+    Packed(String),
     /// No kind of file that this release reads.
-    #[error("it is neither a CSAF advisory (JSON) nor a list of requirements (CSV or TOML)")]
+    #[error(
+        "it is no kind of file that is read here: advisories (CSAF, OSV, CVRF of Microsoft), exploited \
+         vulnerabilities (KEV, EPSS), lists of the site (CSV or TOML)"
+    )]
     UnknownKind,
+    /// JSON of a kind that is not read.
+    #[error(
+        "it is JSON of no kind that is read here: it has no document.csaf_version (CSAF), no id with modified \
+         (OSV), no catalogVersion (KEV)"
+    )]
+    OtherJson,
+    /// Something that is not even whole JSON.
+    #[error(transparent)]
+    Json(InvalidJson),
     /// Something that calls itself JSON.
     #[error("it is not JSON, although its name says so")]
     NotJson,
@@ -162,6 +192,18 @@ pub enum ImportError {
     /// An advisory with a fault.
     #[error(transparent)]
     Csaf(#[from] InvalidCsaf),
+    /// A record with a fault.
+    #[error(transparent)]
+    Osv(#[from] InvalidOsv),
+    /// A month of updates with a fault.
+    #[error(transparent)]
+    Microsoft(#[from] InvalidMicrosoft),
+    /// A catalogue with a fault.
+    #[error(transparent)]
+    Kev(#[from] InvalidKev),
+    /// A list of scores with a fault.
+    #[error(transparent)]
+    Epss(#[from] InvalidEpss),
     /// A list of requirements with a fault.
     #[error(transparent)]
     Requirements(#[from] InvalidRequirements),
@@ -181,20 +223,42 @@ pub enum ImportError {
 
 /// Reads a file; `file` is its name and only helps to word a refusal. `held` is what is known already: a list of
 /// a supplier is read by a mapping that was brought before. The lines say what was left out.
-pub fn read(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
+pub fn read(file: &str, bytes: &[u8], held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
     if bytes.len() > MAX_FILE {
         return Err(ImportError::TooLarge);
     }
+    if bytes.starts_with(&GZIP) {
+        let plain = file.strip_suffix(".gz").unwrap_or(file);
+        return read_plain(plain, &unpacked(bytes)?, held);
+    }
+    read_plain(file, bytes, held)
+}
+
+/// The bytes in a file that is packed with gzip, at most [`MAX_FILE`].
+fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, ImportError> {
+    let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX);
+    let mut plain = Vec::new();
+    let read = MultiGzDecoder::new(bytes).take(limit + 1).read_to_end(&mut plain);
+    read.map_err(|error| ImportError::Packed(super::text::shown(&error.to_string(), 100)))?;
+    if plain.len() > MAX_FILE { Err(ImportError::Expands) } else { Ok(plain) }
+}
+
+fn read_plain(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
     if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         return Err(ImportError::Utf16);
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let Some(first) = bytes.iter().find(|it| !it.is_ascii_whitespace()) else {
-        return Err(ImportError::Empty);
-    };
-    if *first == b'{' {
-        let (advisory, skipped) = csaf::read(bytes)?;
-        return Ok((Content::Advisory(Box::new(advisory)), skipped));
+    let start = bytes.iter().position(|it| !it.is_ascii_whitespace()).ok_or(ImportError::Empty)?;
+    let (first, rest) = (bytes[start], &bytes[start..]);
+    if first == b'{' {
+        return read_json(bytes);
+    }
+    if microsoft::looks_like(rest) {
+        return Ok(advisory(microsoft::read(rest)?));
+    }
+    if epss::looks_like(rest) {
+        let (scores, skipped) = epss::read(rest)?;
+        return Ok((Content::Epss(Box::new(scores)), skipped));
     }
     let named_json = file.len() > 5 && file.to_ascii_lowercase().ends_with(".json");
     let unknown = || if named_json { ImportError::NotJson } else { ImportError::UnknownKind };
@@ -209,12 +273,54 @@ pub fn read(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec
     let (listed, skipped) = match requirement::looks_like_toml(text) {
         Some(true) => requirement::read_toml(text)?,
         Some(false) => requirement::read_csv(bytes)?,
-        None if *first == b'[' => {
-            // A list is no advisory; whether it is JSON at all decides the wording.
-            super::json::read::<serde::de::IgnoredAny>(bytes).map_err(InvalidCsaf::Json)?;
-            return Err(InvalidCsaf::OtherKind.into());
+        None if first == b'[' => {
+            // A list is none of the kinds; whether it is JSON at all decides the wording.
+            json::read::<IgnoredAny>(bytes).map_err(ImportError::Json)?;
+            return Err(ImportError::OtherJson);
         }
         None => return Err(unknown()),
     };
     Ok((Content::Requirements(listed), skipped))
+}
+
+fn advisory((advisory, skipped): (Advisory, Vec<String>)) -> (Content, Vec<String>) {
+    (Content::Advisory(Box::new(advisory)), skipped)
+}
+
+/// What tells the kinds of JSON apart; everything else in a document is passed over.
+#[derive(Debug, Deserialize)]
+struct Peek {
+    document: Option<PeekDocument>,
+    id: Option<IgnoredAny>,
+    modified: Option<IgnoredAny>,
+    #[serde(rename = "catalogVersion")]
+    catalog_version: Option<IgnoredAny>,
+    vulnerabilities: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PeekDocument {
+    csaf_version: Option<IgnoredAny>,
+}
+
+fn read_json(bytes: &[u8]) -> Result<(Content, Vec<String>), ImportError> {
+    let peek: Peek = json::read(bytes).map_err(|error| match error {
+        // A `document` that is no object, and the like: another kind.
+        InvalidJson::OtherForm { .. } => ImportError::OtherJson,
+        InvalidJson::NotJson { .. }
+        | InvalidJson::Truncated { .. }
+        | InvalidJson::TooDeep
+        | InvalidJson::TooMany => ImportError::Json(error),
+    })?;
+    if peek.document.is_some_and(|it| it.csaf_version.is_some()) {
+        return Ok(advisory(csaf::read(bytes)?));
+    }
+    if peek.catalog_version.is_some() && peek.vulnerabilities.is_some() {
+        let (catalog, skipped) = kev::read(bytes)?;
+        return Ok((Content::Kev(Box::new(catalog)), skipped));
+    }
+    if peek.id.is_some() && peek.modified.is_some() {
+        return Ok(advisory(osv::read(bytes)?));
+    }
+    Err(ImportError::OtherJson)
 }

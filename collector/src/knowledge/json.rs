@@ -1,6 +1,7 @@
 //! What is checked about a JSON file before anything of it is believed: that it is JSON, whole, and not too deep.
 //!
-//! The depth is counted over the bytes, without recursion, before a parser sees them.
+//! Depth and number of values are counted over the bytes, without recursion, before a parser sees them: what a
+//! parser builds of two bytes takes a hundred.
 
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -9,6 +10,11 @@ use super::text::shown;
 
 /// Deepest nesting of arrays and objects.
 pub const MAX_DEPTH: usize = 64;
+
+/// Most objects of a document. An entry of an advisory has three or four.
+pub const MAX_OBJECTS: usize = 300_000;
+/// Most values of a document.
+pub const MAX_VALUES: usize = 2_000_000;
 
 /// Why bytes are no document of the expected form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +36,9 @@ pub enum InvalidJson {
     /// Too deep to be an honest document.
     #[error("it is nested more than {MAX_DEPTH} levels")]
     TooDeep,
+    /// Too many values to be an honest document.
+    #[error("it has more than {MAX_OBJECTS} objects or {MAX_VALUES} values")]
+    TooMany,
     /// JSON of another form.
     #[error("it is JSON and not what was expected: {why}")]
     OtherForm {
@@ -40,9 +49,7 @@ pub enum InvalidJson {
 
 /// Reads a document.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidJson> {
-    if too_deep(bytes) {
-        return Err(InvalidJson::TooDeep);
-    }
+    bounded(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| {
         let why = shown(&error.to_string(), 200);
         match error.classify() {
@@ -53,9 +60,10 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidJson> {
     })
 }
 
-/// Whether brackets nest deeper than [`MAX_DEPTH`]; brackets inside strings do not count.
-fn too_deep(bytes: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+/// Refuses what nests deeper than [`MAX_DEPTH`] or holds too much; what stands inside strings does not count.
+fn bounded(bytes: &[u8]) -> Result<(), InvalidJson> {
+    let (mut depth, mut objects, mut values) = (0_usize, 0_usize, 0_usize);
+    let (mut in_string, mut escaped) = (false, false);
     for &byte in bytes {
         match (in_string, byte) {
             (true, _) if escaped => escaped = false,
@@ -63,15 +71,26 @@ fn too_deep(bytes: &[u8]) -> bool {
             (_, b'"') => in_string = !in_string,
             (false, b'{' | b'[') => {
                 depth += 1;
+                values += 1;
+                objects += usize::from(byte == b'{');
                 if depth > MAX_DEPTH {
-                    return true;
+                    return Err(InvalidJson::TooDeep);
+                }
+                if objects > MAX_OBJECTS || values > MAX_VALUES {
+                    return Err(InvalidJson::TooMany);
+                }
+            }
+            (false, b',') => {
+                values += 1;
+                if values > MAX_VALUES {
+                    return Err(InvalidJson::TooMany);
                 }
             }
             (false, b'}' | b']') => depth = depth.saturating_sub(1),
             (true | false, _) => {}
         }
     }
-    false
+    Ok(())
 }
 
 #[cfg(test)]
@@ -88,6 +107,15 @@ mod tests {
         assert!(read::<Value>(&nested(MAX_DEPTH)).is_ok());
         assert_eq!(read::<Value>(&nested(MAX_DEPTH + 1)), Err(InvalidJson::TooDeep));
         assert_eq!(read::<Value>(&vec![b'['; 10_000_000]), Err(InvalidJson::TooDeep));
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded_before_any_is_built() {
+        let objects = |count: usize| [b"[".as_slice(), &b"{},".repeat(count), b"1]"].concat();
+        assert!(read::<Value>(&objects(MAX_OBJECTS)).is_ok());
+        assert_eq!(read::<Value>(&objects(MAX_OBJECTS + 1)), Err(InvalidJson::TooMany));
+        let numbers = [b"[".as_slice(), &b"1,".repeat(MAX_VALUES), b"1]"].concat();
+        assert_eq!(read::<Value>(&numbers), Err(InvalidJson::TooMany));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! together with its audit entry, then published. Preparing and publishing must not interleave:
 //! the caller holds [`Library::turn`] meanwhile.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -15,8 +14,11 @@ use tracing::warn;
 
 use crate::store::{Store, StoreError, Txn};
 
+use super::difference::difference;
 use super::import::{self, Content, ImportError, Kind};
-use super::{Held, HeldAdvisory, HeldRequirement, Knowledge, Source, supersede};
+use super::lint::lint;
+use super::supersede::{self, Standing};
+use super::{Held, HeldAdvisory, HeldRequirement, Knowledge, Source};
 
 /// Most documents that a zone holds, replaced ones included.
 pub const MAX_DOCUMENTS: usize = 20_000;
@@ -46,6 +48,10 @@ pub struct Prepared {
     pub unchanged: bool,
     /// What was left out, each with its reason.
     pub skipped: Vec<String>,
+    /// Of an advisory that takes the place of an earlier revision: what it says otherwise.
+    pub changes: Vec<String>,
+    /// Of an advisory: how many of its lines can never be decided, or deserve a person's look.
+    pub faults: u32,
     documents: Vec<DocumentRecord>,
 }
 
@@ -111,6 +117,17 @@ impl Library {
         let digest = Digest::of(&bytes);
         let (content, skipped) = import::read(file, &bytes, &state.knowledge)?;
         let (kind, items) = (content.kind(), content.items());
+        let faults = match &content {
+            Content::Advisory(advisory) => u32::try_from(lint(advisory).len()).unwrap_or(u32::MAX),
+            Content::Kev(_)
+            | Content::Epss(_)
+            | Content::Statements(_)
+            | Content::Mapping(_)
+            | Content::Placement(_)
+            | Content::Requirements(_)
+            | Content::Hardening(_)
+            | Content::Map(_) => 0,
+        };
         let mut documents = (*state.documents).clone();
         let mut record = DocumentRecord {
             digest: digest.to_vec(),
@@ -140,6 +157,8 @@ impl Library {
                 items,
                 unchanged: true,
                 skipped,
+                changes: Vec::new(),
+                faults,
                 documents,
             };
             if held.replaced && kind.is_advisory() {
@@ -160,14 +179,27 @@ impl Library {
             return Err(ImportError::TooMany { max: MAX_DOCUMENTS });
         }
         let mut txn = Txn::admin();
-        for held in replaced_by(&state.knowledge, &content, file, &mut documents)? {
+        let replaced = replaced_by(&state.knowledge, &content, file, &mut documents)?;
+        let changes = changes(&state.knowledge, &content, &replaced);
+        for held in replaced {
             txn = txn.update_document(held);
         }
         txn = txn.put_document(record.clone(), bytes);
         take(&mut knowledge, content, source_of(&record));
         documents.push(record);
         let knowledge = Arc::new(knowledge);
-        Ok(Prepared { txn, knowledge, digest, kind, items, unchanged: false, skipped, documents })
+        Ok(Prepared {
+            txn,
+            knowledge,
+            digest,
+            kind,
+            items,
+            unchanged: false,
+            skipped,
+            changes,
+            faults,
+            documents,
+        })
     }
 
     /// Shows a change that has become durable.
@@ -246,6 +278,17 @@ fn of_file<T>(held: &[Held<T>], file: &str) -> Vec<Digest> {
     held.iter().filter(|it| it.source.file == file).map(|it| it.source.digest).collect()
 }
 
+/// What an advisory says otherwise than those whose place it takes.
+fn changes(knowledge: &Knowledge, content: &Content, replaced: &[DocumentRecord]) -> Vec<String> {
+    let Content::Advisory(new) = content else { return Vec::new() };
+    let is_replaced = |it: &&HeldAdvisory| {
+        !it.superseded
+            && replaced.iter().any(|record| record.digest.as_slice() == it.source.digest.as_bytes())
+    };
+    let held = knowledge.advisories.iter().filter(is_replaced);
+    held.flat_map(|it| difference(&it.advisory, new)).collect()
+}
+
 /// Marks the documents that new content replaces; refuses content that is older than what is held.
 fn replaced_by(
     knowledge: &Knowledge,
@@ -255,13 +298,8 @@ fn replaced_by(
 ) -> Result<Vec<DocumentRecord>, ImportError> {
     let digests: Vec<Digest> = match content {
         Content::Advisory(new) => {
-            let family = new.revision.family();
-            let held = knowledge
-                .advisories
-                .iter()
-                .filter(|it| !it.superseded && it.advisory.revision.family() == family);
             let mut digests = Vec::new();
-            for held in held {
+            for held in knowledge.advisories.iter().filter(|it| !it.superseded) {
                 let old = &held.advisory.revision;
                 let refuse = |what: &str| {
                     Err(ImportError::Revision(format!(
@@ -269,13 +307,17 @@ fn replaced_by(
                         old.version, old.id, new.revision.version, new.revision.id
                     )))
                 };
-                match new.revision.order(old) {
-                    Some(Ordering::Greater) => digests.push(held.source.digest),
-                    Some(Ordering::Less) => return refuse("is older"),
-                    Some(Ordering::Equal) => {
-                        return refuse("has other bytes and does not say that it is newer");
+                match supersede::standing(new, &held.advisory) {
+                    Standing::Unrelated => {}
+                    Standing::Newer => digests.push(held.source.digest),
+                    Standing::Older => return refuse("is older"),
+                    Standing::Equal => return refuse("has other bytes and does not say that it is newer"),
+                    Standing::Unordered => return refuse("cannot be ordered beside it"),
+                    Standing::Outranked => {
+                        return refuse(
+                            "repeats it, and the vendor's own document outranks what was made of it",
+                        );
                     }
-                    None => return refuse("cannot be ordered beside it"),
                 }
             }
             digests

@@ -9,6 +9,7 @@ pub mod csaf;
 #[cfg(test)]
 mod csaf_tests;
 mod csaf_wire;
+mod difference;
 pub mod epss;
 mod feed;
 pub mod hardening;
@@ -16,6 +17,7 @@ pub mod import;
 pub mod json;
 pub mod kev;
 pub(crate) mod library;
+pub mod lint;
 pub mod map;
 pub mod map_file;
 pub mod microsoft;
@@ -23,10 +25,13 @@ pub mod osv;
 pub mod pattern;
 pub mod placement;
 pub mod requirement;
+mod score;
+mod skipped;
 pub mod statement;
 pub(crate) mod supersede;
 pub mod text;
 pub mod tracking;
+pub mod xml;
 
 use std::sync::Arc;
 
@@ -34,7 +39,7 @@ use holdpoint_common::proto::store::MapRuleRecord;
 use holdpoint_common::section::Digest;
 
 pub use advisory::{
-    Advisory, Branch, Ecosystem, Entry, Event, Identity, KnownFix, Stated, Versions, Vulnerability,
+    Advisory, Branch, Ecosystem, Entry, Event, FixText, Identity, KnownFix, Stated, Versions, Vulnerability,
 };
 pub use csaf::InvalidCsaf;
 pub(crate) use feed::age;

@@ -6,12 +6,15 @@
 
 use std::cmp::Ordering;
 
+use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::{Date, OffsetDateTime, PrimitiveDateTime};
+
 /// What orders revisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     /// The tracking identifier as written.
     pub id: String,
-    /// The tracking version as written: a number or a semantic version.
+    /// The tracking version as written: a number, a semantic version, or the time of the last change.
     pub version: String,
     /// Release date of this revision, Unix milliseconds; `None` when it cannot be read.
     pub released_ms: Option<i64>,
@@ -58,12 +61,32 @@ fn letter(id: &str) -> Option<char> {
     backwards.next().filter(char::is_ascii_digit).map(|_| last)
 }
 
+/// A date or time as files write it, in Unix milliseconds: RFC 3339; a time without an offset and a day alone are
+/// UTC. `None` when it cannot be read.
+pub fn moment(text: &str) -> Option<i64> {
+    i64::try_from(instant(text)? / 1_000_000).ok()
+}
+
+/// The same in Unix nanoseconds.
+fn instant(text: &str) -> Option<i128> {
+    let text = text.trim();
+    // Longer than any date; parsers of dates need not see more.
+    if text.len() > 64 {
+        return None;
+    }
+    let time = OffsetDateTime::parse(text, &Rfc3339)
+        .or_else(|_| PrimitiveDateTime::parse(text, &Iso8601::DATE_TIME).map(PrimitiveDateTime::assume_utc))
+        .or_else(|_| Date::parse(text, &Iso8601::DATE).map(|it| it.midnight().assume_utc()));
+    time.ok().map(OffsetDateTime::unix_timestamp_nanos)
+}
+
 /// Orders two tracking versions of the same kind.
 fn versions(one: &str, two: &str) -> Option<Ordering> {
     match (Version::read(one)?, Version::read(two)?) {
         (Version::Number(one), Version::Number(two)) => Some(one.cmp(&two)),
         (Version::Semantic(one), Version::Semantic(two)) => Some(one.cmp(&two)),
-        (Version::Number(_), Version::Semantic(_)) | (Version::Semantic(_), Version::Number(_)) => None,
+        (Version::Moment(one), Version::Moment(two)) => Some(one.cmp(&two)),
+        (Version::Number(_) | Version::Semantic(_) | Version::Moment(_), _) => None,
     }
 }
 
@@ -71,6 +94,8 @@ enum Version {
     Number(u64),
     /// Core, then whether it is a release, then the pre-release parts.
     Semantic(([u64; 3], bool, Vec<Part>)),
+    /// Unix nanoseconds.
+    Moment(i128),
 }
 
 /// A part of a pre-release: numbers come before words.
@@ -85,6 +110,9 @@ impl Version {
         let text = text.trim();
         if let Ok(number) = text.parse() {
             return Some(Self::Number(number));
+        }
+        if let Some(moment) = instant(text) {
+            return Some(Self::Moment(moment));
         }
         let text = text.split('+').next()?;
         let (core, pre) = text.split_once('-').map_or((text, None), |(core, pre)| (core, Some(pre)));
@@ -127,6 +155,17 @@ mod tests {
         assert_eq!(order("1.0.0-rc.2", "1.0.0-rc.10"), Some(Ordering::Less));
         assert_eq!(order("1.0.0-rc.1", "1.0.0"), Some(Ordering::Less));
         assert_eq!(order("2", "2"), Some(Ordering::Equal));
+    }
+
+    #[test]
+    fn a_time_of_change_is_a_version() {
+        assert_eq!(order("2026-11-20T08:00:00", "2026-11-20T08:00:00.5Z"), Some(Ordering::Less));
+        assert_eq!(order("2026-11-20T08:00:00+02:00", "2026-11-20T07:00:00Z"), Some(Ordering::Less));
+        assert_eq!(moment("1970-01-02"), Some(86_400_000));
+        assert_eq!(moment("1970-01-01T00:00:01.5Z"), Some(1_500));
+        assert_eq!(moment("yesterday"), None);
+        assert_eq!(moment(&"1".repeat(100_000)), None);
+        assert_eq!(order("2026-11-20T08:00:00Z", "1.0.0"), None);
     }
 
     #[test]

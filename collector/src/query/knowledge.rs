@@ -4,6 +4,7 @@
 //! who may do what and how a change becomes durable: that is the [`Office`], which the zone fills.
 
 mod hardening;
+mod lint;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -148,6 +149,7 @@ impl<O: Office> KnowledgeService<O> {
             self.office.commit(txn, deed).await?;
         }
         let skipped = std::mem::take(&mut prepared.skipped);
+        let (changes, faults) = (std::mem::take(&mut prepared.changes), prepared.faults);
         self.announce(self.library.publish(prepared), now_ms).await?;
         Ok(pb::ImportResult {
             result: Some(import_result::Result::Taken(pb::Taken {
@@ -159,6 +161,8 @@ impl<O: Office> KnowledgeService<O> {
                 skipped,
                 asset: None,
                 grade: None,
+                changes,
+                faults,
             })),
         })
     }
@@ -444,6 +448,15 @@ impl<O: Office> Service for KnowledgeService<O> {
         request: Request<pb::ListHardeningRulesRequest>,
     ) -> Result<Response<pb::ListHardeningRulesResponse>, Status> {
         self.hardening_rules(request).await
+    }
+
+    async fn lint_feeds(
+        &self,
+        request: Request<pb::LintFeedsRequest>,
+    ) -> Result<Response<pb::LintFeedsResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let (knowledge, request) = (self.library.current(), request.into_inner());
+        blocking(move || lint::answer(&knowledge, &request)).await?.map(Response::new)
     }
 }
 

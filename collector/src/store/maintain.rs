@@ -18,7 +18,7 @@ use super::keys::{self, SectionKey, Table};
 use super::open::{data_dir, new_dir, old_dir};
 use super::plan::{View, index_entries};
 use super::sections::{self, Cache};
-use super::{StoreConfig, files, rows, value};
+use super::{StoreConfig, document, files, rows, value};
 
 /// Index changes per batch while the index is rebuilt.
 const INDEX_BATCH: usize = 400;
@@ -304,7 +304,7 @@ fn check_index(view: View<'_>, faults: &mut Vec<Fault>) -> Result<(), StoreError
 fn check_documents(backend: &dyn Backend, faults: &mut Vec<Fault>) -> Result<(), StoreError> {
     each_checked(backend, &Table::DocumentBytes.prefix(), |key, content| {
         if let Ok(content) = content
-            && key.get(1..) != Some(rows::sha256(&content).as_slice())
+            && document::unpacked(content, key.get(1..).unwrap_or_default()).is_none()
         {
             fault(faults, Table::DocumentBytes, HEXLOWER.encode(key), "the bytes have another digest");
         }

@@ -56,6 +56,7 @@ mod backend;
 mod catalog;
 #[cfg(test)]
 mod conformance;
+mod document;
 mod error;
 mod export;
 mod files;

@@ -17,6 +17,7 @@ use prost::Message;
 
 use super::backend::{Backend, Batch};
 use super::catalog::{Catalog, Change, Reference, Stored, references};
+use super::document;
 use super::error::StoreError;
 use super::keys::{self, SectionKey, Table};
 use super::rows::{self, Rows, sha256};
@@ -134,7 +135,8 @@ impl<'a> Planner<'a> {
             Op::DeleteOperator(name) => self.delete(Table::Operator.key(name.as_bytes())),
             Op::PutDocument(document, bytes) => {
                 if let Some(bytes) = bytes {
-                    value::put_new(&mut self.batch, Table::DocumentBytes.key(&document.digest), bytes);
+                    let key = Table::DocumentBytes.key(&document.digest);
+                    value::put_new(&mut self.batch, key, &document::packed(bytes));
                 }
                 self.put(Table::Document.key(&document.digest), &document.encode_to_vec())
             }

@@ -15,7 +15,7 @@ use super::keys::{self, Digest, SectionKey, Table};
 use super::plan::{View, read};
 use super::rows::{self, Rows};
 use super::software::{self, NamePattern, SoftwareHit, SoftwarePage};
-use super::{Store, sections, value};
+use super::{Store, document, sections, value};
 
 /// Most records that one call brings.
 const MAX_PAGE: usize = 1000;
@@ -215,7 +215,10 @@ impl Store {
 
     /// The bytes of a document as they were imported; `None` when there is none.
     pub fn document_bytes(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with(|view| value::get(view.backend, &Table::DocumentBytes.key(digest)))
+        let key = Table::DocumentBytes.key(digest);
+        let Some(stored) = self.with(|view| value::get(view.backend, &key))? else { return Ok(None) };
+        let bytes = document::unpacked(stored, digest);
+        bytes.map(Some).ok_or_else(|| value::corrupt(&key, "the bytes have another digest"))
     }
 
     /// Every rule of the product map.

@@ -251,6 +251,15 @@ impl Knowledge for Fake {
         not_here()
     }
 
+    async fn lint_feeds(&self, request: Request<LintFeedsRequest>) -> Answer<LintFeedsResponse> {
+        let LintFeedsRequest { advisory, after, .. } = request.into_inner();
+        let advisory = advisory.unwrap_or_else(|| "EXC-1".to_owned());
+        let fault = Fault { advisory, kind: "condition".into(), ..Fault::default() };
+        let faults = if after < 3 { vec![fault] } else { Vec::new() };
+        let by_kind = vec![FaultCount { kind: "condition".into(), count: 3 }];
+        answer(LintFeedsResponse { faults, total: 3, advisories: 1, by_kind })
+    }
+
     async fn reject_map(&self, _: Request<RejectMapRequest>) -> Answer<MapRule> {
         not_here()
     }

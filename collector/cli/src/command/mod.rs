@@ -99,7 +99,7 @@ pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Resu
         Remote::Hardening(options) => return hardening::run(&options, connection, out).await,
         Remote::Rescan(options) => return rescan::run(&options, connection, out).await,
         Remote::Map(command) => map::run(command, connection, out, SystemClock.now_ms()).await?,
-        Remote::Feeds => out.print(&feeds::ask(connection).await?)?,
+        Remote::Feeds(options) => feeds::run(&options, connection, out).await?,
         Remote::Compare(options) => out.print(&compare::ask(&options, connection).await?)?,
         Remote::Audit(audit::Command::Verify) => return audit::run(connection, out).await,
     }

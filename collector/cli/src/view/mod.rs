@@ -14,6 +14,7 @@ pub mod feed;
 pub mod finding;
 pub mod hardening;
 pub mod import;
+pub mod lint;
 pub mod map;
 pub mod rescan;
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::feed::Feed;
 use super::finding::Finding;
 use super::hardening::{Linted, Rules, Scores, Tested};
 use super::import::Import;
+use super::lint::Lint;
 use super::map::{Candidate, Rule};
 use super::rescan::Rescan;
 use super::software::Software;
@@ -349,12 +350,29 @@ fn the_other_answers_are_as_described() {
         skipped: vec!["s".into()],
         asset: some("a"),
         grade: some("C"),
+        changes: vec!["c".into()],
+        faults: 2,
         ..Default::default()
     }) {
         import.take("f".into(), taken);
     }
+    import.companion("f.sha256".into(), "matches");
     import.refuse("g".into(), "not JSON");
     check("import.json", &import);
+
+    let fault = pb::Fault {
+        advisory: "a".into(),
+        entry: "e".into(),
+        product: "p".into(),
+        vulnerability: some("CVE-1"),
+        kind: "condition".into(),
+        consequence: "never-decided".into(),
+        text: "t".into(),
+    };
+    let mut lint = Lint::default();
+    lint.counts(2, 1, vec![pb::FaultCount { kind: "condition".into(), count: 2 }]);
+    lint.add([fault.clone(), pb::Fault { vulnerability: None, ..fault }].into_iter());
+    check("feeds-lint.json", &lint);
 
     let answer = pb::RescanAnswer {
         asset: "a".into(),

@@ -25,6 +25,8 @@ pub(super) fn one_shot_message(file: String, kept: Kept) -> pb::ImportResult {
         skipped: notes,
         asset: Some(asset),
         grade: Some(grade.to_string()),
+        changes: Vec::new(),
+        faults: 0,
     };
     pb::ImportResult { result: Some(import_result::Result::Taken(taken)) }
 }

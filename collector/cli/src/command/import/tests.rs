@@ -1,0 +1,74 @@
+use std::fs;
+
+use super::super::fake;
+use super::*;
+use crate::args::Format;
+
+async fn import(files: Vec<PathBuf>) -> (Import, Result<(), Failure>) {
+    let mut import = Import::default();
+    let connection = fake::collector().await;
+    let out = Output::plain(Format::Json, None);
+    let options = Options { files, as_asset: None };
+    let ended = send_all(&options, &connection, &mut import, &out).await;
+    (import, ended)
+}
+
+fn names(import: &Import) -> serde_json::Value {
+    let json = serde_json::to_value(import).unwrap();
+    let names = |of: &str| {
+        let files = json[of].as_array().unwrap().iter();
+        files
+            .map(|it| {
+                Path::new(it["file"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    serde_json::json!({"taken": names("taken"), "refused": names("refused")})
+}
+
+#[tokio::test]
+async fn one_bad_file_does_not_stop_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("a/b");
+    fs::create_dir_all(&deep).unwrap();
+    for (name, bytes) in [
+        ("a/1.json", 10),
+        ("a/refused.json", 0),
+        ("a/b/broken.json", 3),
+        ("z.csv", 1_000_000),
+        (".hidden", 1),
+    ] {
+        fs::write(dir.path().join(name), vec![b'x'; bytes]).unwrap();
+    }
+    let (import, ended) = import(vec![dir.path().join("gone.json"), dir.path().to_owned()]).await;
+    ended.unwrap();
+    assert_eq!(
+        names(&import),
+        serde_json::json!({"taken": ["1.json", "z.csv"], "refused": ["gone.json", "broken.json", "refused.json"]})
+    );
+    assert!(!import.is_complete());
+}
+
+#[tokio::test]
+async fn a_collector_that_does_not_permit_it_ends_the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["1.json", "2-forbidden.json", "3.json"] {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    let (import, ended) = import(vec![dir.path().to_owned()]).await;
+    assert_eq!(ended.unwrap_err().exit(), Exit::Unreachable);
+    assert_eq!(names(&import)["taken"], serde_json::json!(["1.json"]), "what was done is told");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_directories_are_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
+    fs::write(dir.path().join("one.json"), "x").unwrap();
+    let mut files = Vec::new();
+    walk::collect(dir.path(), 0, &mut files, &mut |path: &Path, reason: String| {
+        panic!("{}: {reason}", path.display())
+    });
+    assert_eq!(files, [dir.path().join("one.json")]);
+}

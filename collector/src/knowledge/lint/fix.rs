@@ -1,0 +1,103 @@
+//! What is written about fixes: texts that deny a fix, and fixes that lie inside the range that they end.
+
+use holdpoint_common::version::range::{Operator, Range};
+use holdpoint_common::version::{Comparison, Scheme};
+
+use super::super::{Advisory, Entry, Versions, Vulnerability};
+use super::range::is_upper;
+use super::{Fault, FaultKind};
+
+/// What a text says that is filed as a fix and is none, in lower case.
+const DENIALS: [&str; 16] = [
+    "no fix",
+    "no patch",
+    "no update is available",
+    "no update available",
+    "no updates are available",
+    "not be fixed",
+    "not be patched",
+    "fix is unavailable",
+    "fix is not available",
+    "patch is not available",
+    "currently no",
+    "no longer supported",
+    "discontinued",
+    "end of life",
+    "end-of-life",
+    "will not release",
+];
+
+pub(super) fn faults(advisory: &Advisory, vulnerability: &Vulnerability) -> Vec<Fault> {
+    let mut found = Vec::new();
+    for fix in vulnerability.fixes.iter().filter(|it| it.category == "vendor_fix") {
+        let lower = fix.text.to_lowercase();
+        let entries: Vec<&Entry> = fix
+            .entries
+            .iter()
+            .filter_map(|it| usize::try_from(*it).ok().and_then(|it| advisory.entries.get(it)))
+            .collect();
+        let denial = DENIALS.iter().find(|it| lower.contains(*it));
+        if let (Some(denial), Some(first)) = (denial, entries.first()) {
+            let text = format!("filed as a fix, and its text says `{denial}`: {}", fix.text);
+            found.push(Fault::new(FaultKind::FixDenied, first, Some(&vulnerability.id), &text));
+            continue;
+        }
+        let Some(version) = fixed_version(&fix.text) else { continue };
+        for entry in entries {
+            if let Some(bound) = bound_above(entry, version) {
+                let text = format!("the fix `{version}` is inside the range that it ends (`{bound}`)");
+                found.push(Fault::new(FaultKind::FixInsideRange, entry, Some(&vulnerability.id), &text));
+            }
+        }
+    }
+    found
+}
+
+/// The only version that a text names behind "to", "version" or a `v`; two of them are for a person to tell apart.
+fn fixed_version(text: &str) -> Option<&str> {
+    let mut found: Option<&str> = None;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    for pair in words.windows(2) {
+        let [before, word] = pair else { continue };
+        let version = word.trim_matches(|it: char| !it.is_ascii_alphanumeric());
+        let lead = before.to_ascii_lowercase();
+        let introduced = matches!(lead.as_str(), "to" | "version" | "release" | "firmware")
+            || version.starts_with(['v', 'V']);
+        let digits = version.trim_start_matches(['v', 'V']);
+        let is_version = digits.contains('.')
+            && digits.split('.').all(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()));
+        if introduced && is_version && found.replace(version).is_some_and(|it| it != version) {
+            return None;
+        }
+    }
+    found
+}
+
+/// The range of an entry, when that version is inside by its upper bound.
+fn bound_above<'a>(entry: &'a Entry, version: &str) -> Option<&'a str> {
+    let (Versions::Range(text) | Versions::One(text)) = &entry.versions else { return None };
+    let Range::Constraints(constraints) = Range::parse(text) else { return None };
+    let mut uppers = constraints.list().iter().filter(|it| is_upper(it.operator));
+    let (upper, None) = (uppers.next()?, uppers.next()) else { return None };
+    let inside = match Scheme::Natural.compare(version, &upper.version) {
+        Comparison::Less => true,
+        Comparison::Equal => upper.operator == Operator::LessOrEqual,
+        Comparison::Greater | Comparison::NotComparable(_) => false,
+    };
+    inside.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_version_is_read_only_where_one_is_named() {
+        assert_eq!(fixed_version("Update to V4.1.3 or later version"), Some("V4.1.3"));
+        assert_eq!(fixed_version("Please upgrade to firmware version 5.009."), Some("5.009"));
+        assert_eq!(fixed_version("Update to 2.0 or 3.1"), Some("2.0"));
+        assert_eq!(fixed_version("Update to V2.0.1 or V3.1.2"), None);
+        assert_eq!(fixed_version("See page 4.1 of the manual"), None);
+        assert_eq!(fixed_version("Contact support"), None);
+    }
+}
