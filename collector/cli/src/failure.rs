@@ -100,6 +100,14 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file that the command reads.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file that would be overwritten.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -127,7 +135,9 @@ impl Failure {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Profile(_) | Self::Argument(_) | Self::Token(_) | Self::Exists(_) => Exit::Usage,
+            Self::Profile(_) | Self::Argument(_) | Self::Token(_) | Self::Exists(_) | Self::Read { .. } => {
+                Exit::Usage
+            }
             Self::Enroll { source, .. }
                 if matches!(**source, EnrolError::Connect(ConnectError::Address { .. })) =>
             {
@@ -181,6 +191,7 @@ impl Failure {
             | Self::Quickstart(_)
             | Self::Tls(_)
             | Self::Credentials(_)
+            | Self::Read { .. }
             | Self::Write { .. }
             | Self::Stdin(_)
             | Self::Stdout(_)

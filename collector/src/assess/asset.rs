@@ -111,6 +111,10 @@ pub struct AssetFacts {
     pub platform: Held,
     /// The section on what is in effect.
     pub live: Held,
+    /// The firmware section.
+    pub firmware: Held,
+    /// The section of hardening facts.
+    pub hardening: Held,
 }
 
 impl AssetFacts {
@@ -126,6 +130,8 @@ impl AssetFacts {
             software: Held::of(record, SectionKind::Software),
             platform: Held::of(record, SectionKind::Platform),
             live: Held::of(record, SectionKind::Live),
+            firmware: Held::of(record, SectionKind::Firmware),
+            hardening: Held::of(record, SectionKind::Hardening),
         })
     }
 

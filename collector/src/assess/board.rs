@@ -15,17 +15,19 @@ use holdpoint_common::section::Digest;
 use prost::Message;
 use tracing::warn;
 
-use crate::knowledge::map::{self, Candidate, InstalledName};
+use crate::knowledge::map::{self, Candidate, InstalledName, Question};
 use crate::knowledge::text::shown;
 use crate::knowledge::{AllowedAges, Knowledge};
 
 use super::asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 use super::chain;
 use super::explain::Explanation;
+use super::firmware;
 use super::in_effect::NotInEffect;
 use super::index::Index;
 use super::judge::{self, Image, Judged, Remembered};
 use super::page::{self, Filter, Page, Weather};
+use super::qualifiers::Qualifiers;
 use super::row;
 use super::summary::{self, Summary};
 
@@ -91,6 +93,7 @@ struct Work {
     images: HashMap<Image, Arc<Judged>>,
     memory: Remembered,
     not_in_effect: HashMap<Option<Digest>, Arc<NotInEffect>>,
+    firmware: HashMap<Digest, Arc<Vec<Vec<u8>>>>,
 }
 
 /// Wakes the thread that judges.
@@ -246,18 +249,22 @@ impl Board {
             let state = self.settled(None, now_ms)?;
             (Arc::clone(&state.index), state.assets.values().map(|it| it.facts.software).collect::<Vec<_>>())
         };
-        let mut products = index.product_names();
+        let mut products = index.product_numbers();
         if let Some(wanted) = advisory {
             let named = |it: &super::index::Place| {
                 index.advisory(it.advisory).is_some_and(|it| page::is_named(it, wanted))
             };
             let kept: HashSet<_> =
                 index.products.iter().filter(|it| it.places.iter().any(named)).map(|it| &it.name).collect();
-            products.retain(|it| kept.contains(it));
+            products.retain(|it, _| kept.contains(it));
         }
         let rules = index.knowledge.rules.iter().filter(|it| map::is_valid(it, now_ms));
-        let decided: BTreeSet<String> = rules.map(|it| it.id.clone()).collect();
-        Ok(map::suggest(&products, &self.installed_names(&facts), &decided))
+        let mut decided: BTreeSet<String> = rules.map(|it| it.id.clone()).collect();
+        let installed = self.installed_names(&facts);
+        for name in installed.keys() {
+            decided.extend(index.decided_by_files(name).iter().map(|it| map::pair_id(it, name)));
+        }
+        Ok(map::suggest(&Question { products, installed, decided }))
     }
 
     /// Every distinct installed thing with the number of assets that have it.
@@ -303,7 +310,11 @@ impl Board {
     }
 
     /// Judges what waits, for one asset or for all, and lends the state in which nothing does.
-    fn settled(&self, asset: Option<&str>, now_ms: i64) -> Result<RwLockReadGuard<'_, State>, BoardError> {
+    pub(super) fn settled(
+        &self,
+        asset: Option<&str>,
+        now_ms: i64,
+    ) -> Result<RwLockReadGuard<'_, State>, BoardError> {
         self.let_rules_expire(now_ms);
         for _ in 0..MAX_TRIES {
             match asset {
@@ -385,6 +396,9 @@ impl Board {
         if work.not_in_effect.len() > limit {
             work.not_in_effect.clear();
         }
+        if work.firmware.len() > limit {
+            work.firmware.clear();
+        }
         if work.images.len() > limit {
             work.images.retain(|_, judged| Arc::strong_count(judged) > 1);
         }
@@ -403,10 +417,52 @@ impl Board {
                 facts.platform.coverage
             },
             role: role.clone(),
+            firmware: facts.firmware.digest.map(|it| self.spoken_of(work, index, it)).unwrap_or_default(),
+            firmware_coverage: facts.firmware.coverage,
+            facts: Arc::new(self.qualifiers(index, facts)),
             not_in_effect: Arc::clone(
                 work.not_in_effect.entry(live.digest).or_insert_with(|| Arc::new(self.not_in_effect(live))),
             ),
         }
+    }
+
+    /// Rows of firmware that something speaks of. Most components are nobody's product, and their serial numbers
+    /// would make every image another one.
+    fn spoken_of(&self, work: &mut Work, index: &Index, firmware: Digest) -> Arc<Vec<Vec<u8>>> {
+        if let Some(known) = work.firmware.get(&firmware) {
+            return Arc::clone(known);
+        }
+        let none = Qualifiers::default();
+        let rows = self.firmware_rows(&firmware).into_iter();
+        let is_spoken_of =
+            |row: &Vec<u8>| row::judge(index, row, &none).is_some_and(|it| it.matched != row::Match::NoFeed);
+        let rows = Arc::new(rows.filter(is_spoken_of).collect::<Vec<_>>());
+        work.firmware.insert(firmware, Arc::clone(&rows));
+        rows
+    }
+
+    /// Firmware in the form of software.
+    pub(super) fn firmware_rows(&self, digest: &Digest) -> Vec<Vec<u8>> {
+        let rows = self.section_rows(SectionKind::Firmware, digest);
+        rows.map(|it| firmware::as_software(&it)).unwrap_or_default()
+    }
+
+    /// What is known of the facts that rules of the map ask for.
+    pub(super) fn qualifiers(&self, index: &Index, facts: &AssetFacts) -> Qualifiers {
+        let mut known = Qualifiers::default();
+        if index.facts.is_empty() {
+            return known;
+        }
+        let observed = facts.hardening.digest.filter(|_| facts.hardening.coverage == Coverage::Complete);
+        if let Some(rows) = observed.and_then(|it| self.section_rows(SectionKind::Hardening, &it)) {
+            known.observe(&rows, &|it| index.facts.contains(it));
+        }
+        for (name, value) in index.declared.get(&*facts.id).into_iter().flatten() {
+            if index.facts.contains(name) {
+                known.add(name, value);
+            }
+        }
+        known
     }
 
     pub(super) fn not_in_effect(&self, live: &Held) -> NotInEffect {

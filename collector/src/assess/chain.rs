@@ -61,8 +61,18 @@ impl Board {
         } else if applies {
             let rows = held.digest.and_then(|it| self.software_rows(&it)).unwrap_or_default();
             let not_in_effect = self.not_in_effect(&facts.live);
+            let known = self.qualifiers(index, facts);
+            let firmware = facts.firmware.digest.map(|it| self.firmware_rows(&it)).unwrap_or_default();
+            for row::Explained { outcome: found, steps, .. } in
+                firmware.iter().filter_map(|it| row::explain(index, it, &known, number))
+            {
+                chain.push(section_step(&facts.firmware, "firmware"));
+                let found = judge::covered(found, facts.firmware.coverage);
+                outcome = Some(outcome.map_or(found, |it| it.worse(found)));
+                chain.extend(steps);
+            }
             for row::Explained { name, outcome: on_disk, steps } in
-                rows.iter().filter_map(|it| row::explain(index, it, number))
+                rows.iter().filter_map(|it| row::explain(index, it, &known, number))
             {
                 let found = not_in_effect.over(&name, on_disk);
                 outcome = Some(outcome.map_or(found, |it| it.worse(found)));

@@ -14,6 +14,7 @@ use super::asset::{Coverage, PlatformFacts};
 use super::explain::Trace;
 use super::in_effect::NotInEffect;
 use super::index::{Index, Of, SubjectId, at};
+use super::qualifiers::Qualifiers;
 use super::requirement::judge_platform;
 use super::row::{self, Match, RowResult};
 use super::verdict::{Outcome, Reason};
@@ -33,6 +34,11 @@ pub(super) struct Image {
     pub(super) platform_coverage: Coverage,
     pub(super) role: Option<Arc<str>>,
     pub(super) not_in_effect: Arc<NotInEffect>,
+    /// Rows of firmware that something speaks of, in the form of software.
+    pub(super) firmware: Arc<Vec<Vec<u8>>>,
+    pub(super) firmware_coverage: Coverage,
+    /// Facts that rules of the map ask for.
+    pub(super) facts: Arc<Qualifiers>,
 }
 
 /// A finding as it is kept.
@@ -80,13 +86,13 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    fn judge(&mut self, index: &Index, row: &[u8]) -> Option<Arc<RowResult>> {
-        let mut key = [0; 16];
-        key.copy_from_slice(&Digest::of(row).as_bytes()[..16]);
+    fn judge(&mut self, index: &Index, row: &[u8], facts: &Qualifiers) -> Option<Arc<RowResult>> {
+        let mut key = facts.mark();
+        key.iter_mut().zip(Digest::of(row).as_bytes()).for_each(|(mark, byte)| *mark ^= byte);
         if let Some(known) = self.rows.get(&key) {
             return known.clone();
         }
-        let judged = row::judge(index, row).map(|it| {
+        let judged = row::judge(index, row, facts).map(|it| {
             if it.matched != Match::NoFeed {
                 return Arc::new(it);
             }
@@ -111,7 +117,15 @@ pub(super) fn judge(
     let mut results = Vec::new();
     let mut judged = Judged::default();
     for row in rows.unwrap_or_default() {
-        let Some(result) = memory.judge(index, row) else { continue };
+        let Some(result) = memory.judge(index, row, &image.facts) else { continue };
+        judged.matched[result.matched as usize] += 1;
+        if !result.outcomes.is_empty() {
+            results.push(result);
+        }
+    }
+    let of_software = results.len();
+    for row in image.firmware.iter() {
+        let Some(result) = memory.judge(index, row, &image.facts) else { continue };
         judged.matched[result.matched as usize] += 1;
         if !result.outcomes.is_empty() {
             results.push(result);
@@ -126,7 +140,10 @@ pub(super) fn judge(
         .iter()
         .enumerate()
         .flat_map(|(at, result)| {
-            let in_effect = |outcome| image.not_in_effect.over(&result.name, outcome);
+            let in_effect = move |outcome| {
+                let outcome = image.not_in_effect.over(&result.name, outcome);
+                if at < of_software { outcome } else { covered(outcome, image.firmware_coverage) }
+            };
             result.outcomes.iter().map(move |&(subject, outcome)| (subject, in_effect(outcome), at))
         })
         .filter(|it| applies(it.0))

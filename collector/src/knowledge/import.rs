@@ -9,7 +9,7 @@ use super::csaf::{self, InvalidCsaf};
 use super::epss::Scores;
 use super::hardening::RuleFile;
 use super::kev::Catalog;
-use super::map_file::MapFile;
+use super::map_file::{self, InvalidMap, MapFile};
 use super::placement::Placement;
 use super::requirement::{self, InvalidRequirements, Requirement};
 use super::statement::{Mapping, Statements};
@@ -63,11 +63,8 @@ impl Content {
             Self::Kev(catalog) => catalog.listed.len(),
             Self::Epss(scores) => scores.by_cve.len(),
             Self::Requirements(listed) => listed.len(),
-            Self::Statements(_)
-            | Self::Mapping(_)
-            | Self::Placement(_)
-            | Self::Hardening(_)
-            | Self::Map(_) => 0,
+            Self::Statements(_) | Self::Mapping(_) | Self::Placement(_) | Self::Hardening(_) => 0,
+            Self::Map(file) => file.rules.len() + file.declared.len(),
         };
         u32::try_from(items).unwrap_or(u32::MAX)
     }
@@ -168,6 +165,9 @@ pub enum ImportError {
     /// A list of requirements with a fault.
     #[error(transparent)]
     Requirements(#[from] InvalidRequirements),
+    /// A file of identity rules with a fault.
+    #[error(transparent)]
+    Map(#[from] InvalidMap),
     /// A newer revision is held, or this one cannot be placed.
     #[error("{0}")]
     Revision(String),
@@ -203,6 +203,9 @@ pub fn read(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec
         let is_list = [".csv", ".toml"].iter().any(|it| lower.ends_with(it));
         return Err(if is_list { InvalidRequirements::NotText.into() } else { unknown() });
     };
+    if map_file::looks_like_map(text) {
+        return Ok((Content::Map(Box::new(map_file::read(text)?)), Vec::new()));
+    }
     let (listed, skipped) = match requirement::looks_like_toml(text) {
         Some(true) => requirement::read_toml(text)?,
         Some(false) => requirement::read_csv(bytes)?,

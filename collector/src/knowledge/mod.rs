@@ -19,10 +19,14 @@ pub(crate) mod library;
 pub mod map;
 pub mod map_file;
 pub mod microsoft;
+pub mod name_pattern;
 pub mod osv;
 pub mod pattern;
 pub mod placement;
+#[cfg(test)]
+mod ranges_tests;
 pub mod requirement;
+pub mod starter;
 pub mod statement;
 pub(crate) mod supersede;
 pub mod text;

@@ -14,6 +14,7 @@ pub mod feed;
 pub mod finding;
 pub mod import;
 pub mod map;
+pub mod map_whole;
 pub mod rescan;
 #[cfg(test)]
 mod schema;
