@@ -24,7 +24,7 @@ use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_cli::archive::{self, MAX_MEMBER};
 use holdpoint_collector::knowledge::lint::lint;
-use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted};
+use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
 use holdpoint_common::identity::{Identity, Name};
 use holdpoint_common::one_shot::{self, OneShot};
 use holdpoint_common::proto::v1::report_part::Part;
@@ -91,6 +91,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("epss", epss),
     ("archive", archive),
     ("requirements", requirements),
+    ("identity_rules", identity_rules),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -788,6 +789,27 @@ fn one_shot(bytes: &[u8]) {
             }
             Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),
         }
+    }
+}
+
+/// A file that is taken reads back from what is written of it; its patterns are held against names that nearly match.
+fn identity_rules(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let file = match map_file::read(text) {
+        Ok(file) => file,
+        Err(refusal) => {
+            assert!(!refusal.to_string().is_empty(), "a refusal without a word");
+            return;
+        }
+    };
+    assert!(file.rules.len() + file.declared.len() <= map_file::MAX_RULES);
+    let _ = map_file::lint([&file], 0);
+    let written = map_file::write(&[], [&file]);
+    assert_eq!(map_file::read(&written.text), Ok(file.clone()), "what is written is not what was read");
+    for pattern in file.rules.iter().filter_map(|it| it.installed.name.as_ref()) {
+        let name =
+            pattern.as_str().to_lowercase().replace('*', "aaaaaaaaaaaaaaab").replace("{version}", "1.1.1.1");
+        let _ = pattern.matches(&name);
     }
 }
 

@@ -4,7 +4,7 @@
 //! of lines that their text does not tell apart, so neither union nor intersection is an answer. An
 //! entry with a lower bound alone is read with its siblings by the same rule.
 
-use holdpoint_common::version::Scheme;
+use holdpoint_common::version::range::Reading;
 
 use crate::knowledge::text::{leading_numbers, line};
 use crate::knowledge::{Advisory, Entry, Stated, Vulnerability};
@@ -20,8 +20,8 @@ pub(super) struct Bound<'a> {
     pub(super) name: &'a str,
     /// The installed version; `None` when the source does not say.
     pub(super) version: Option<&'a str>,
-    /// The rule's scheme.
-    pub(super) scheme: Option<Scheme>,
+    /// How the rule has versions read.
+    pub(super) scheme: Option<Reading>,
 }
 
 /// Judges every entry of `group` (positions in the advisory, all of one product) that the vulnerability
@@ -75,7 +75,7 @@ struct Member<'a> {
 impl Member<'_> {
     fn step(&self, bound: Bound<'_>) -> Step {
         let version = bound.version.unwrap_or("(no version)");
-        let by = bound.scheme.map_or("no scheme", Scheme::name);
+        let by = bound.scheme.map_or("no scheme", |it| it.scheme.name());
         let answer = match &self.within {
             Within::In => format!("{version} is inside by {by}"),
             Within::Out => format!("{version} is outside by {by}"),

@@ -114,6 +114,10 @@ pub struct AssetFacts {
     pub live: Held,
     /// The section on what servicing installed.
     pub updates: Held,
+    /// The firmware section.
+    pub firmware: Held,
+    /// The section of hardening facts.
+    pub hardening: Held,
 }
 
 impl AssetFacts {
@@ -130,6 +134,8 @@ impl AssetFacts {
             platform: Held::of(record, SectionKind::Platform),
             live: Held::of(record, SectionKind::Live),
             updates: Held::of(record, SectionKind::Updates),
+            firmware: Held::of(record, SectionKind::Firmware),
+            hardening: Held::of(record, SectionKind::Hardening),
         })
     }
 

@@ -16,7 +16,7 @@ use holdpoint_common::proto::v1::{SectionKind, SoftwareRow};
 use prost::Message;
 use tracing::warn;
 
-use crate::knowledge::map::{self, Candidate, InstalledName};
+use crate::knowledge::map::{self, Candidate, InstalledName, Question};
 use crate::knowledge::text::shown;
 use crate::knowledge::{AllowedAges, Knowledge};
 
@@ -26,6 +26,7 @@ use super::explain::Explanation;
 use super::index::Index;
 use super::judge::Judged;
 use super::page::{self, Filter, Page, Weather};
+use super::qualifiers::Qualifiers;
 use super::row;
 use super::summary::{self, Summary};
 use super::work::{Sections, Work};
@@ -269,18 +270,22 @@ impl Board {
             let state = self.settled(None, now_ms)?;
             (Arc::clone(&state.index), state.assets.values().map(|it| it.facts.software).collect::<Vec<_>>())
         };
-        let mut products = index.product_names();
+        let mut products = index.product_numbers();
         if let Some(wanted) = advisory {
             let named = |it: &super::index::Place| {
                 index.advisory(it.advisory).is_some_and(|it| page::is_named(it, wanted))
             };
             let kept: HashSet<_> =
                 index.products.iter().filter(|it| it.places.iter().any(named)).map(|it| &it.name).collect();
-            products.retain(|it| kept.contains(it));
+            products.retain(|it, _| kept.contains(it));
         }
         let rules = index.knowledge.rules.iter().filter(|it| map::is_valid(it, now_ms));
-        let decided: BTreeSet<String> = rules.map(|it| it.id.clone()).collect();
-        Ok(map::suggest(&products, &self.installed_names(&facts), &decided))
+        let mut decided: BTreeSet<String> = rules.map(|it| it.id.clone()).collect();
+        let installed = self.installed_names(&facts);
+        for name in installed.keys() {
+            decided.extend(index.decided_by_files(name).iter().map(|it| map::pair_id(it, name)));
+        }
+        Ok(map::suggest(&Question { products, installed, decided }))
     }
 
     /// Every distinct installed thing with the number of assets that have it.
@@ -306,7 +311,11 @@ impl Board {
 
     /// Judges what waits, for one asset or for all, and lends the state in which nothing does: of everything
     /// that was told before the question.
-    fn settled(&self, asset: Option<&str>, now_ms: i64) -> Result<RwLockReadGuard<'_, State>, BoardError> {
+    pub(super) fn settled(
+        &self,
+        asset: Option<&str>,
+        now_ms: i64,
+    ) -> Result<RwLockReadGuard<'_, State>, BoardError> {
         self.let_rules_expire(now_ms);
         let told = self.state.read().unwrap_or_else(PoisonError::into_inner).told().revision;
         let is_arranged = |state: &State| {

@@ -17,6 +17,7 @@ use super::package::{self, Distribution, Fit};
 use super::page::{self, Weather};
 use super::requirement::judge_platform;
 use super::row;
+use super::surroundings::Surroundings;
 use super::verdict::{Outcome, Reason};
 
 impl Board {
@@ -68,8 +69,11 @@ impl Board {
                 if matches!(identity, Some(Identity::Package(_))) {
                     chain.push(section_step(&facts.platform, "platform"));
                 }
-                let distribution = Distribution::of(platform.as_ref());
-                self.on_rows(index, facts, &distribution, number, &mut trace)
+                let around = Surroundings {
+                    distribution: Distribution::of(platform.as_ref()),
+                    facts: self.sections.qualifiers(index, facts),
+                };
+                self.on_rows(index, facts, &around, number, &mut trace)
             }
         };
         chain.extend(trace.take());
@@ -109,12 +113,12 @@ impl Board {
         Explanation { subject, outcome: now, chain, grade: held.grade }
     }
 
-    /// What the software rows say.
+    /// What the rows of software and firmware say.
     fn on_rows(
         &self,
         index: &Index,
         facts: &AssetFacts,
-        distribution: &Distribution,
+        around: &Surroundings,
         number: SubjectId,
         trace: &mut Trace,
     ) -> Option<Outcome> {
@@ -124,7 +128,7 @@ impl Board {
         let not_in_effect = self.sections.not_in_effect(&facts.live);
         let mut outcome: Option<Outcome> = None;
         for row::Explained { name, outcome: on_disk, steps } in
-            rows.iter().filter_map(|it| row::explain(index, distribution, it, number))
+            rows.iter().filter_map(|it| row::explain(index, around, it, number))
         {
             let found = not_in_effect.over(&name, on_disk);
             outcome = Some(outcome.map_or(found, |it| it.worse(found)));
@@ -133,6 +137,15 @@ impl Board {
                 trace.extend([section_step(&facts.live, "live")]);
                 trace.extend(not_in_effect.step(&name));
             }
+        }
+        let firmware = facts.firmware.digest.map(|it| self.sections.firmware(&it)).unwrap_or_default();
+        for row::Explained { outcome: found, steps, .. } in
+            firmware.iter().filter_map(|it| row::explain(index, around, it, number))
+        {
+            trace.extend([section_step(&facts.firmware, "firmware")]);
+            trace.extend(steps);
+            let found = judge::covered(found, facts.firmware.coverage);
+            outcome = Some(outcome.map_or(found, |it| it.worse(found)));
         }
         let covered = outcome.map(|it| judge::covered(it, held.coverage));
         covered.map(|it| judge::released(index, number, it, facts.platform.coverage))

@@ -3,8 +3,7 @@
 //! The scheme is the confirmed rule's; the range is the entry's text. Everything that cannot be
 //! read, or holds only under a condition, is unknown with its reason.
 
-use holdpoint_common::version::Scheme;
-use holdpoint_common::version::range::{Containment, Operator, Range, Undecided};
+use holdpoint_common::version::range::{Containment, Operator, Range, Reading, Undecided};
 
 use crate::knowledge::text::shown;
 use crate::knowledge::{Branch, Entry, Event, Versions};
@@ -23,7 +22,7 @@ pub(super) enum Within {
 }
 
 /// Asks whether an entry is about a version. Without a scheme only an entry about all versions answers.
-pub(super) fn within(entry: &Entry, scheme: Option<Scheme>, version: Option<&str>) -> Within {
+pub(super) fn within(entry: &Entry, scheme: Option<Reading>, version: Option<&str>) -> Within {
     if let Some(condition) = entry.conditions.first() {
         return Within::Unknown(Reason::RangeConditional, format!("the entry holds only with: {condition}"));
     }

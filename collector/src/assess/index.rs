@@ -3,12 +3,15 @@
 //! Built anew for every change of knowledge and whenever a rule expires. Subjects are numbered in
 //! the order of their texts, so that sorting numbers sorts subjects.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use holdpoint_common::proto::v1::SoftwareRow;
 use holdpoint_common::version::Scheme;
+use holdpoint_common::version::range::Reading;
 
-use crate::knowledge::map::{self, ProductName};
+use crate::knowledge::map::{self, InstalledName, ProductName};
+use crate::knowledge::map_file::{self, Decision, FactName, MapRule};
 use crate::knowledge::text::folded;
 use crate::knowledge::{HeldAdvisory, Identity, Knowledge, NameKind, Requirement, Vulnerability, Wanted};
 
@@ -16,6 +19,8 @@ use super::microsoft::Calendar;
 use super::package::{self, Distribution, Fit};
 use super::row::Names;
 use super::verdict::Outcome;
+
+use super::map_rules::{self, MapRules, Origin};
 
 /// Number of a subject.
 pub(super) type SubjectId = u32;
@@ -78,9 +83,13 @@ impl Place {
 }
 
 /// What a rule does for a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Binding {
-    Confirmed(Option<Scheme>),
+    Confirmed {
+        reading: Option<Reading>,
+        /// What the decision says beyond a scheme.
+        details: Option<Arc<MapRule>>,
+    },
     Expired,
     Rejected,
 }
@@ -116,6 +125,12 @@ pub(super) struct Index {
     literal_names: HashMap<String, Vec<u32>>,
     literal_sources: HashMap<String, Vec<u32>>,
     patterns: Vec<u32>,
+    /// Rules of files, and starter rules.
+    pub(super) map_rules: MapRules,
+    /// Facts of hosts that a rule of the map asks for.
+    pub(super) facts: BTreeSet<FactName>,
+    /// Facts that persons declare, by asset.
+    pub(super) declared: BTreeMap<String, Vec<(FactName, String)>>,
     rules: HashMap<String, Vec<NamedRule>>,
     folded: HashMap<String, Vec<u32>>,
 }
@@ -243,15 +258,18 @@ impl Index {
         for (position, rule) in knowledge.rules.iter().enumerate() {
             let (name, installed) = map::sides(rule);
             let valid = map::is_valid(rule, now_ms);
-            if valid && let Some(expires) = rule.expires_ms {
-                self.good_until_ms = Some(self.good_until_ms.map_or(expires, |it| it.min(expires)));
-            }
+            self.ends(rule.expires_ms.filter(|_| valid));
             let Some(&product) = by_name.get(&name) else { continue };
             let Some(known) = at_mut(&mut self.products, product) else { continue };
             let binding = match (rule.decision.as_str(), valid) {
                 (map::CONFIRMED, true) => {
                     known.confirmed += 1;
-                    Binding::Confirmed(rule.scheme.as_deref().and_then(|it| it.parse().ok()))
+                    let scheme = rule.scheme.as_deref().and_then(|it| it.parse::<Scheme>().ok());
+                    let details = rule.details.as_deref().and_then(|it| map_file::read(it).ok());
+                    let details = details.and_then(|it| it.rules.into_iter().next()).map(Arc::new);
+                    self.facts.extend(details.iter().flat_map(|it| it.facts()).cloned());
+                    let reading = details.as_ref().and_then(|it| it.reading).or(scheme.map(Reading::from));
+                    Binding::Confirmed { reading, details }
                 }
                 (map::CONFIRMED, false) => {
                     known.expired += 1;
@@ -269,6 +287,40 @@ impl Index {
                 product,
                 binding,
             });
+        }
+        self.add_map_files(knowledge, now_ms);
+    }
+
+    /// Rules of files stand beside the decisions of persons.
+    fn add_map_files(&mut self, knowledge: &Knowledge, now_ms: i64) {
+        self.map_rules = MapRules::build(knowledge, &self.products, now_ms);
+        let mut ends = Vec::new();
+        for bound in self.map_rules.rules.iter().filter(|it| it.origin != Origin::Starter) {
+            ends.extend(bound.rule.signed.expires_ms.filter(|_| bound.valid));
+            self.facts.extend(bound.rule.facts().cloned());
+            for &product in &bound.products {
+                let Some(product) = at_mut(&mut self.products, product) else { continue };
+                match (&bound.rule.decision, bound.valid) {
+                    (Decision::Same, true) => product.confirmed += 1,
+                    (Decision::Not { .. }, true) => product.rejected += 1,
+                    (Decision::Same | Decision::Not { .. }, false) => product.expired += 1,
+                }
+            }
+        }
+        for declared in knowledge.maps.iter().flat_map(|it| &it.content.declared) {
+            if declared.signed.is_valid(now_ms) {
+                ends.extend(declared.signed.expires_ms);
+                let of_asset = self.declared.entry(declared.asset.clone()).or_default();
+                of_asset.push((declared.fact.clone(), declared.value.clone()));
+            }
+        }
+        self.ends(ends.into_iter().min());
+    }
+
+    /// Something that is counted here ends then.
+    fn ends(&mut self, at_ms: Option<i64>) {
+        if let Some(at_ms) = at_ms {
+            self.good_until_ms = Some(self.good_until_ms.map_or(at_ms, |it| it.min(at_ms)));
         }
     }
 
@@ -305,6 +357,11 @@ impl Index {
         self.rules.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// Products that have an entry with an order number that a row's keys show.
+    pub(super) fn numbered_like<'a>(&'a self, keys: &'a [String]) -> impl Iterator<Item = &'a u32> {
+        keys.iter().flat_map(|it| self.map_rules.numbered(it))
+    }
+
     /// Products that are called like this but for case, punctuation and the vendor before it.
     pub(super) fn candidates_for(&self, name: &str) -> &[u32] {
         if self.folded.is_empty() {
@@ -337,12 +394,14 @@ impl Index {
         distribution: &Distribution,
         products: &HashSet<u32>,
     ) -> bool {
+        let any = |found: &[u32]| found.iter().any(|it| products.contains(it));
         !products.is_empty()
             && (self.rules_for(&names.name).iter().any(|it| products.contains(&it.product))
-                || self.candidates_for(&names.name).iter().any(|it| products.contains(it))
+                || any(self.candidates_for(&names.name))
                 || self
                     .packages_for(names.package(), &names.source, distribution)
-                    .any(|it| products.contains(&it.0)))
+                    .any(|it| products.contains(&it.0))
+                || self.map_rules.may_mean(|| names.keys(), products))
     }
 
     pub(super) fn requirement(&self, number: u32) -> Option<&Requirement> {
@@ -386,10 +445,28 @@ impl Index {
         number(from)..number(from + count)
     }
 
-    /// Every product that advisories name as people do, so that only a person can tell what it is.
-    pub(super) fn product_names(&self) -> BTreeSet<ProductName> {
+    /// Every product that advisories name as people do, so that only a person can tell what it is, with its order
+    /// numbers.
+    pub(super) fn product_numbers(&self) -> BTreeMap<ProductName, BTreeSet<String>> {
+        let numbers = |product: &Product| {
+            let entries = product.places.iter().filter_map(|place| {
+                let entries = &self.advisory(place.advisory)?.advisory.entries;
+                Some(place.entries.iter().filter_map(move |&it| at(entries, it)))
+            });
+            entries.flatten().flat_map(map_rules::model_numbers).collect()
+        };
         let named = self.products.iter().filter(|it| it.identity == Identity::Named);
-        named.map(|it| it.name.clone()).collect()
+        named.map(|it| (it.name.clone(), numbers(it))).collect()
+    }
+
+    /// Products about which a valid rule of a file decides for something of that name.
+    pub(super) fn decided_by_files(&self, installed: &InstalledName) -> Vec<ProductName> {
+        let InstalledName { name, publisher, source } = installed.clone();
+        let row = SoftwareRow { name, publisher, source, ..SoftwareRow::default() };
+        let matching = self.map_rules.matching(&row);
+        let decides = |it: &&map_rules::BoundRule| it.valid && it.origin != Origin::Starter;
+        let products = matching.iter().map(|it| it.0).filter(decides).flat_map(|it| &it.products);
+        products.filter_map(|&it| self.product(it)).map(|it| it.name.clone()).collect()
     }
 }
 

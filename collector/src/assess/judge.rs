@@ -15,9 +15,9 @@ use super::change::Products;
 use super::explain::Trace;
 use super::in_effect::NotInEffect;
 use super::index::{Index, Of, SubjectId, at};
-use super::package::Distribution;
 use super::requirement::judge_platform;
 use super::row::{Match, RowResult};
+use super::surroundings::Surroundings;
 use super::verdict::{Outcome, Reason};
 
 /// Most instances that are named beside one finding.
@@ -27,8 +27,8 @@ const MAX_NAMED: usize = 8;
 pub(super) struct Image {
     pub(super) software: Option<Digest>,
     pub(super) coverage: Coverage,
-    /// Whose records speak of its packages.
-    pub(super) distribution: Arc<Distribution>,
+    /// What its rows depend on beside themselves.
+    pub(super) around: Arc<Surroundings>,
     /// `None` unless a requirement looks at the platform, or records of Windows at a Windows.
     pub(super) platform: Option<Arc<PlatformFacts>>,
     pub(super) platform_coverage: Coverage,
@@ -36,6 +36,9 @@ pub(super) struct Image {
     pub(super) updates: Arc<[Box<str>]>,
     pub(super) role: Option<Arc<str>>,
     pub(super) not_in_effect: Arc<NotInEffect>,
+    /// Rows of firmware that something speaks of, in the form of software.
+    pub(super) firmware: Arc<Vec<Vec<u8>>>,
+    pub(super) firmware_coverage: Coverage,
 }
 
 /// A finding as it is kept.
@@ -82,17 +85,33 @@ impl Judged {
     }
 }
 
-/// Joins what follows from the rows of an image, `None` when there are none to be read, and from its Windows.
+/// What follows from the rows of an image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// Of its software; `None` when there are none to be read.
+    pub(super) software: Option<&'a [Arc<RowResult>]>,
+    /// Of its firmware that something speaks of.
+    pub(super) firmware: &'a [Arc<RowResult>],
+}
+
+/// Joins what follows from the rows of an image and from its Windows.
 pub(super) fn judge(
     index: &Index,
     image: &Image,
-    rows: Option<&[Arc<RowResult>]>,
+    rows: Rows<'_>,
     of_windows: &[(SubjectId, Outcome)],
 ) -> Judged {
-    let coverage = if rows.is_some() { image.coverage } else { Coverage::Missing };
+    let coverage = if rows.software.is_some() { image.coverage } else { Coverage::Missing };
     let mut results: Vec<&Arc<RowResult>> = Vec::new();
     let mut judged = Judged::default();
-    for result in rows.unwrap_or_default() {
+    for result in rows.software.unwrap_or_default() {
+        judged.matched[result.matched as usize] += 1;
+        if !result.outcomes.is_empty() {
+            results.push(result);
+        }
+    }
+    let of_software = results.len();
+    for result in rows.firmware {
         judged.matched[result.matched as usize] += 1;
         if !result.outcomes.is_empty() {
             results.push(result);
@@ -107,7 +126,10 @@ pub(super) fn judge(
         .iter()
         .enumerate()
         .flat_map(|(at, result)| {
-            let in_effect = |outcome| image.not_in_effect.over(&result.name, outcome);
+            let in_effect = move |outcome| {
+                let outcome = image.not_in_effect.over(&result.name, outcome);
+                if at < of_software { outcome } else { covered(outcome, image.firmware_coverage) }
+            };
             result.outcomes.iter().map(move |&(subject, outcome)| (subject, in_effect(outcome), at))
         })
         .filter(|it| applies(it.0))

@@ -9,11 +9,13 @@ use prost::Message;
 use crate::knowledge::text::shown;
 use crate::knowledge::{Identity, NameKind, Wanted};
 
-use super::advisory::{self, Bound};
 use super::explain::{Step, Trace};
-use super::index::{Binding, Index, Of, Place, SubjectId};
-use super::package::{self, Distribution, Fit};
+use super::index::{Index, Of, Place, SubjectId};
+use super::map_rules;
+use super::mapped;
+use super::package::{self, Fit};
 use super::requirement;
+use super::surroundings::Surroundings;
 use super::verdict::{Outcome, Reason};
 
 /// Rows of this source are remains of something that is no longer installed.
@@ -55,6 +57,10 @@ pub(super) struct Names {
     pub(super) source: String,
     #[prost(string, optional, tag = "6")]
     source_package: Option<String>,
+    #[prost(string, optional, tag = "13")]
+    path: Option<String>,
+    #[prost(string, optional, tag = "15")]
+    product_code: Option<String>,
 }
 
 impl Names {
@@ -67,18 +73,28 @@ impl Names {
     pub(super) fn package(&self) -> &str {
         package::source_name(&self.name, self.source_package.as_deref())
     }
+
+    /// The keys under which rules of the map would stand for the row.
+    pub(super) fn keys(&self) -> Vec<String> {
+        let Self { name, source, source_package, path, product_code } = self.clone();
+        map_rules::keys_of(&SoftwareRow { name, source, source_package, path, product_code, ..SoftwareRow::default() })
+    }
 }
 
 /// Judges a row; `None` for a row that is not of something installed.
-pub(super) fn judge(index: &Index, distribution: &Distribution, encoded: &[u8]) -> Option<RowResult> {
+pub(super) fn judge(index: &Index, around: &Surroundings, encoded: &[u8]) -> Option<RowResult> {
     let names = Names::read(encoded)?;
     if names.source == LEFTOVER {
         return None;
     }
-    let looked_at = index.packages_for(names.package(), &names.source, distribution).next().is_some()
+    let looked_at = index
+        .packages_for(names.package(), &names.source, &around.distribution)
+        .next()
+        .is_some()
         || !index.rules_for(&names.name).is_empty()
         || !index.candidates_for(&names.name).is_empty()
-        || !index.requirements_for(&names.name, names.source_package.as_deref(), &names.source).is_empty();
+        || !index.requirements_for(&names.name, names.source_package.as_deref(), &names.source).is_empty()
+        || index.map_rules.look_at(|| names.keys());
     if !looked_at {
         let nothing = Box::<str>::default();
         return Some(RowResult {
@@ -89,7 +105,7 @@ pub(super) fn judge(index: &Index, distribution: &Distribution, encoded: &[u8]) 
         });
     }
     let row = SoftwareRow::decode(encoded).ok()?;
-    let (matched, outcomes) = outcomes(index, distribution, &row, None, &mut Trace::off());
+    let (matched, outcomes) = outcomes(index, around, &row, None, &mut Trace::off());
     Some(RowResult {
         matched,
         outcomes,
@@ -120,13 +136,13 @@ pub(super) struct Explained {
 /// Explains a row for one subject; `None` when the row has nothing to do with it.
 pub(super) fn explain(
     index: &Index,
-    distribution: &Distribution,
+    around: &Surroundings,
     encoded: &[u8],
     subject: SubjectId,
 ) -> Option<Explained> {
     let row = SoftwareRow::decode(encoded).ok().filter(|it| it.source != LEFTOVER)?;
     let mut trace = Trace::on();
-    let (_, outcomes) = outcomes(index, distribution, &row, Some(subject), &mut trace);
+    let (_, outcomes) = outcomes(index, around, &row, Some(subject), &mut trace);
     let outcome = outcomes.into_iter().find(|it| it.0 == subject)?.1;
     let SoftwareRow { name, source, publisher, .. } = &row;
     let publisher = publisher.as_ref().map(|it| format!(", publisher {}", shown(it, 80))).unwrap_or_default();
@@ -140,11 +156,12 @@ pub(super) fn explain(
 /// The outcomes of a row, ascending by subject and each subject once. With `only`, the trace is about that one.
 fn outcomes(
     index: &Index,
-    distribution: &Distribution,
+    around: &Surroundings,
     row: &SoftwareRow,
     only: Option<SubjectId>,
     trace: &mut Trace,
 ) -> (Match, Vec<(SubjectId, Outcome)>) {
+    let Surroundings { distribution, facts } = around;
     let mut found = Vec::new();
     let mut matched = Match::NoFeed;
     let wanted = |subject: SubjectId| only.is_none_or(|it| it == subject);
@@ -168,36 +185,8 @@ fn outcomes(
         };
         found.push((subject, requirement::judge_version(requirement, version, trace)));
     }
-    let mut settled: Vec<u32> = Vec::new();
-    for named in index.rules_for(&row.name) {
-        let Some(rule) = index.knowledge.rules.get(named.rule) else { continue };
-        if rule.installed_publisher != row.publisher || rule.source != row.source {
-            continue;
-        }
-        settled.push(named.product);
-        match named.binding {
-            Binding::Rejected => matched = matched.min(Match::Rejected),
-            Binding::Expired => {
-                matched = matched.min(Match::Candidate);
-                let text = format!("the rule that bound it to `{}` has expired", shown(&rule.product, 120));
-                undecided(index, named.product, Reason::NoMapRule, &text, &rule.id, only, &mut found, trace);
-            }
-            Binding::Confirmed(scheme) => {
-                matched = matched.min(Match::Confirmed);
-                let bound = Bound { name: &row.name, version: row.version.as_deref(), scheme };
-                bind(index, named.product, bound, rule, only, &mut found, trace);
-            }
-        }
-    }
-    for &product in index.candidates_for(&row.name) {
-        if settled.contains(&product) {
-            continue;
-        }
-        matched = matched.min(Match::Candidate);
-        let text =
-            "it is called like the product, and nobody has confirmed that it is: `holdpoint map suggest`";
-        undecided(index, product, Reason::IdentityUnconfirmed, text, "", only, &mut found, trace);
-    }
+    let mut into = mapped::Into { only, found: &mut found, trace };
+    matched = matched.min(mapped::judge(index, row, facts, &mut into));
     let package = package::source_name(&row.name, row.source_package.as_deref());
     for (product, fit) in index.packages_for(package, &row.source, distribution) {
         matched = matched.min(if fit == Fit::Yes { Match::Confirmed } else { Match::Candidate });
@@ -212,43 +201,6 @@ fn outcomes(
         same
     });
     (matched, found)
-}
-
-/// A confirmed pair: every statement about the product is judged.
-fn bind(
-    index: &Index,
-    product: u32,
-    bound: Bound<'_>,
-    rule: &holdpoint_common::proto::store::MapRuleRecord,
-    only: Option<SubjectId>,
-    found: &mut Vec<(SubjectId, Outcome)>,
-    trace: &mut Trace,
-) {
-    let Some(product) = index.product(product) else { return };
-    for place in &product.places {
-        let Some(held) = index.advisory(place.advisory) else { continue };
-        for here in place.by_vulnerability() {
-            let Some(&(vulnerability, ..)) = here.first() else { continue };
-            if only.is_some_and(|it| here.iter().all(|subject| subject.2 != it)) {
-                continue;
-            }
-            let Some(said) = index.vulnerability(place.advisory, vulnerability) else { continue };
-            trace.add(|| {
-                let text = format!(
-                    "`{}` by {} was confirmed by {}: {}; scheme {}",
-                    shown(&rule.product, 120),
-                    if rule.vendor.is_empty() { "no named vendor" } else { &rule.vendor },
-                    rule.by,
-                    shown(&rule.why, 300),
-                    rule.scheme.as_deref().unwrap_or("none")
-                );
-                Step::new("map", text).resting_on(rule.id.clone())
-            });
-            let judged =
-                advisory::judge(&held.advisory, said, &place.entries, bound, held.is_withdrawn(), trace);
-            Place::put(here, judged, found);
-        }
-    }
 }
 
 /// A package of the host's distribution: every statement about it is judged, without a rule.
@@ -286,46 +238,6 @@ fn bind_package(
             Place::put(here, judged, found);
         }
     }
-}
-
-/// A pair that decides nothing: every statement that could apply is unknown.
-#[expect(clippy::too_many_arguments, reason = "the two callers differ in exactly these")]
-fn undecided(
-    index: &Index,
-    product: u32,
-    reason: Reason,
-    text: &str,
-    evidence: &str,
-    only: Option<SubjectId>,
-    found: &mut Vec<(SubjectId, Outcome)>,
-    trace: &mut Trace,
-) {
-    let Some(product) = index.product(product) else { return };
-    for place in &product.places {
-        // What was taken back and never confirmed to apply is nobody's work.
-        let Some(held) = index.advisory(place.advisory).filter(|it| !it.is_withdrawn()) else { continue };
-        for &(vulnerability, entry, subject) in &place.subjects {
-            if only.is_some_and(|it| it != subject) || is_only_good(&held.advisory, vulnerability, entry) {
-                continue;
-            }
-            trace.add(|| {
-                let step = Step::new("map", text);
-                if evidence.is_empty() { step } else { step.resting_on(evidence) }
-            });
-            found.push((subject, Outcome::unknown(reason)));
-        }
-    }
-}
-
-/// Whether an entry is only named as fixed or not affected: a likeness to it is no reason for work.
-fn is_only_good(advisory: &crate::knowledge::Advisory, vulnerability: u32, entry: u32) -> bool {
-    use crate::knowledge::Stated;
-    super::index::at(&advisory.vulnerabilities, vulnerability).is_some_and(|it| {
-        it.statements
-            .iter()
-            .filter(|statement| statement.0 == entry)
-            .all(|statement| matches!(statement.1, Stated::Fixed | Stated::NotAffected))
-    })
 }
 
 /// The subject's own place in the knowledge, for an explanation without any row.

@@ -1,11 +1,11 @@
 //! Counts over the whole board: verdicts, reasons, and how much of the inventory knowledge speaks of at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::knowledge::{FeedState, Identity, Kind};
 
 use super::board::{LastSeen, State};
-use super::index::Of;
+use super::matchability::{Class, product_classes};
 use super::page::{self, Weather};
 use super::row::Match;
 use super::verdict::{Reason, Verdict};
@@ -30,7 +30,6 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
     let (mut by_verdict, mut by_reason) = (BTreeMap::new(), BTreeMap::new());
     let mut installed = [0_u64; 5];
     let mut without_rows = 0_u64;
-    let mut alike: BTreeSet<u32> = BTreeSet::new();
     for on_board in state.assets.values() {
         let facts = &on_board.facts;
         let Some(judged) = on_board.judged() else { continue };
@@ -42,11 +41,6 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         for finding in &judged.findings {
             let Some(subject) = index.subject(finding.subject) else { continue };
             let kind = page::kind_of(index, subject.of);
-            if let Of::Entry { product, .. } = subject.of
-                && finding.outcome.reason() == Some(Reason::IdentityUnconfirmed)
-            {
-                alike.insert(product);
-            }
             let outcome = weather.over(
                 finding.outcome,
                 kind,
@@ -58,18 +52,9 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
             }
         }
     }
-    let mut products = [0_u64; 4];
-    // Packages of distributions and Windows need nobody to say what they are.
-    let named = (0_u32..).zip(&index.products).filter(|it| it.1.identity == Identity::Named);
-    for (number, product) in named {
-        let class = match product {
-            it if it.confirmed > 0 => 0,
-            it if it.expired > 0 || alike.contains(&number) => 1,
-            it if it.rejected > 0 => 2,
-            _ => 3,
-        };
-        products[class] += 1;
-    }
+    let classes = product_classes(state);
+    let named =
+        |class: Class| u64::try_from(classes.iter().filter(|it| it.0 == class).count()).unwrap_or(u64::MAX);
     let of = |class: Match| installed[class as usize];
     let matchability = vec![
         ("installed-confirmed", of(Match::Confirmed)),
@@ -78,10 +63,11 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         ("installed-required", of(Match::Required)),
         ("installed-no-feed", of(Match::NoFeed)),
         ("assets-no-data", without_rows),
-        ("advisory-confirmed", products[0]),
-        ("advisory-candidate", products[1]),
-        ("advisory-rejected", products[2]),
-        ("advisory-no-data", products[3]),
+        ("advisory-confirmed", named(Class::Confirmed)),
+        ("advisory-candidate", named(Class::Candidate)),
+        ("advisory-rejected", named(Class::Rejected)),
+        ("advisory-no-feed", named(Class::NoFeed)),
+        ("advisory-no-data", named(Class::NoData)),
     ];
     Summary {
         by_verdict,

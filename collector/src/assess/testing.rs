@@ -119,5 +119,6 @@ pub(super) fn rule(
         at_ms: 5,
         why: "nameplate".into(),
         expires_ms: None,
+        details: None,
     }
 }

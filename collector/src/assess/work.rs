@@ -16,12 +16,16 @@ use tracing::warn;
 use super::asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 use super::change::Difference;
 use super::explain::Trace;
+use super::firmware;
 use super::in_effect::NotInEffect;
 use super::index::{Index, SubjectId};
 use super::judge::{self, Image, Judged};
 use super::memory::{Memory, RowId};
 use super::microsoft;
 use super::package::Distribution;
+use super::qualifiers::Qualifiers;
+use super::row::{self, Match};
+use super::surroundings::Surroundings;
 use super::verdict::Outcome;
 
 /// Images and sections that are remembered beyond those in use.
@@ -53,6 +57,30 @@ impl Sections {
         PlatformFacts::read(&self.rows(SectionKind::Platform, &held.digest?)?)
     }
 
+    /// Firmware in the form of software.
+    pub(super) fn firmware(&self, digest: &Digest) -> Vec<Vec<u8>> {
+        let rows = self.rows(SectionKind::Firmware, digest);
+        rows.map(|it| firmware::as_software(&it)).unwrap_or_default()
+    }
+
+    /// What is known of the facts that rules of the map ask for.
+    pub(super) fn qualifiers(&self, index: &Index, facts: &AssetFacts) -> Qualifiers {
+        let mut known = Qualifiers::default();
+        if index.facts.is_empty() {
+            return known;
+        }
+        let observed = facts.hardening.digest.filter(|_| facts.hardening.coverage == Coverage::Complete);
+        if let Some(rows) = observed.and_then(|it| self.rows(SectionKind::Hardening, &it)) {
+            known.observe(&rows, &|it| index.facts.contains(it));
+        }
+        for (name, value) in index.declared.get(&*facts.id).into_iter().flatten() {
+            if index.facts.contains(name) {
+                known.add(name, value);
+            }
+        }
+        known
+    }
+
     /// Updates that are installed for certain: of a section that was not read completely, none.
     pub(super) fn updates(&self, held: &Held) -> Box<[Box<str>]> {
         if held.coverage != Coverage::Complete {
@@ -82,8 +110,14 @@ pub(super) struct Work {
     windows: HashMap<(Arc<PlatformFacts>, Coverage, Updates), OfWindows>,
     /// Facts that are equal are held once.
     distinct: HashMap<PlatformFacts, Arc<PlatformFacts>>,
+    /// Firmware in the form of software: serial numbers are not in it, so many hosts share one list.
+    firmware: HashMap<Digest, Firmware>,
+    lists: HashMap<Vec<Vec<u8>>, Firmware>,
+    /// By list: what the present index speaks of.
+    spoken_of: HashMap<Firmware, Firmware>,
 }
 
+type Firmware = Arc<Vec<Vec<u8>>>;
 type Updates = Arc<[Box<str>]>;
 type OfWindows = Arc<[(SubjectId, Outcome)]>;
 
@@ -92,6 +126,8 @@ type OfWindows = Arc<[(SubjectId, Outcome)]>;
 struct Known {
     /// Its rows, in order; `None` when there are too many different ones in the zone to remember.
     rows: Option<Box<[RowId]>>,
+    /// Rows of its firmware, likewise.
+    firmware: Option<Box<[RowId]>>,
     /// There were no rows to be read.
     is_without: bool,
     /// `None` when it has to be joined again.
@@ -126,9 +162,11 @@ impl Work {
         self.images.retain(|image, known| {
             let Some(judged) = &known.judged else { return true };
             let of_windows = difference.touches_windows() && image.platform.is_some();
-            let rows_touched = known.rows.as_ref().is_none_or(|it| it.iter().any(is_touched));
+            let any_touched = |it: &Option<Box<[RowId]>>| it.as_ref().is_none_or(|it| it.iter().any(is_touched));
+            let rows_touched =
+                any_touched(&known.firmware) || !known.is_without && any_touched(&known.rows);
             let new = match &difference {
-                Difference::Products(products) if !of_windows && (!rows_touched || known.is_without) => {
+                Difference::Products(products) if !of_windows && !rows_touched => {
                     if products.is_same() {
                         Some(Arc::clone(judged))
                     } else {
@@ -141,6 +179,7 @@ impl Work {
             known.judged.is_some() || known.rows.is_some()
         });
         self.index = Arc::clone(index);
+        self.spoken_of.clear();
     }
 
     /// The findings of an asset. The limit is how many assets there are.
@@ -158,16 +197,18 @@ impl Work {
             Some(ids) => (Some(self.memory.again(&index, &ids)), Some(ids)),
             None => {
                 let rows = facts.software.digest.and_then(|it| sections.rows(SectionKind::Software, &it));
-                let looked = rows.map(|it| self.memory.look(&index, &image.distribution, &it));
+                let looked = rows.map(|it| self.memory.look(&index, &image.around, &it));
                 looked.map_or((None, None), |(results, ids)| (Some(results), ids))
             }
         };
-        let judged = Arc::new(judge::judge(&index, &image, results.as_deref(), &of_windows));
+        let (firmware, of_firmware) = self.memory.look(&index, &image.around, &image.firmware);
+        let rows = judge::Rows { software: results.as_deref(), firmware: &firmware };
+        let judged = Arc::new(judge::judge(&index, &image, rows, &of_windows));
         let is_without = results.is_none();
         // Rows that could not be read just now may be readable the next time.
         if !is_without || facts.software.digest.is_none() {
             let rows = if is_without { Some(Box::default()) } else { ids };
-            self.images.insert(image, Known { rows, is_without, judged: Some(Arc::clone(&judged)) });
+            self.images.insert(image, Known { rows, firmware: of_firmware, is_without, judged: Some(Arc::clone(&judged)) });
         }
         judged
     }
@@ -211,16 +252,45 @@ impl Work {
         };
         let not_in_effect =
             self.not_in_effect.entry(live.digest).or_insert_with(|| Arc::new(sections.not_in_effect(live)));
+        let not_in_effect = Arc::clone(not_in_effect);
+        let around = Surroundings {
+            distribution: Distribution::of(known.as_deref()),
+            facts: sections.qualifiers(&self.index, facts),
+        };
         Image {
             software: software.digest,
             coverage: software.coverage,
-            distribution: Arc::new(Distribution::of(known.as_deref())),
+            around: Arc::new(around),
             platform: known.filter(|_| looks),
             platform_coverage: platform.coverage,
             updates,
             role: role.clone(),
-            not_in_effect: Arc::clone(not_in_effect),
+            not_in_effect,
+            firmware: facts.firmware.digest.map(|it| self.spoken_of(sections, it)).unwrap_or_default(),
+            firmware_coverage: facts.firmware.coverage,
         }
+    }
+
+    /// Rows of firmware that something speaks of. Most components are nobody's product, and would only make every
+    /// image another one.
+    fn spoken_of(&mut self, sections: &Sections, digest: Digest) -> Firmware {
+        let list = match self.firmware.get(&digest) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let rows = sections.firmware(&digest);
+                let list = shared(&mut self.lists, rows);
+                self.firmware.insert(digest, Arc::clone(&list));
+                list
+            }
+        };
+        let index = &self.index;
+        let spoken_of = self.spoken_of.entry(Arc::clone(&list)).or_insert_with(|| {
+            let nobody = Surroundings::default();
+            let is_spoken_of =
+                |row: &&Vec<u8>| row::judge(index, &nobody, row).is_some_and(|it| it.matched != Match::NoFeed);
+            Arc::new(list.iter().filter(is_spoken_of).cloned().collect())
+        });
+        Arc::clone(spoken_of)
     }
 
     /// Forgets what nothing uses any more, once there is much of it.
@@ -239,9 +309,14 @@ impl Work {
         if self.windows.len() > limit {
             self.windows.clear();
         }
+        if self.firmware.len() > limit {
+            self.firmware.clear();
+            self.lists.clear();
+            self.spoken_of.clear();
+        }
         if self.images.len() > limit {
             self.images.retain(|_, known| known.judged.as_ref().is_some_and(|it| Arc::strong_count(it) > 1));
-            let used = self.images.values().filter_map(|it| it.rows.as_deref());
+            let used = self.images.values().flat_map(|it| [it.rows.as_deref(), it.firmware.as_deref()]).flatten();
             self.memory.keep_only(used);
         }
     }

@@ -16,7 +16,7 @@ const SCALES: &[u8] = include_bytes!("../../fixtures/csaf/exc-26-002.json");
 const GATEWAY: &[u8] = include_bytes!("../../fixtures/csaf/exc-26-003.json");
 const CONVERTED: &[u8] = include_bytes!("../../fixtures/csaf/exc-26-001-converted.json");
 
-fn real_files() -> Option<PathBuf> {
+pub(super) fn real_files() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/csaf");
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/csaf");
     [dir, beside].into_iter().find(|it| it.join("INDEX.tsv").is_file())

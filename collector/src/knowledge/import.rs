@@ -16,7 +16,7 @@ use super::epss::{self, InvalidEpss, Scores};
 use super::hardening::{self, InvalidRules, RuleFile};
 use super::json::{self, InvalidJson};
 use super::kev::{self, Catalog, InvalidKev};
-use super::map_file::MapFile;
+use super::map_file::{self, InvalidMap, MapFile};
 use super::microsoft::{self, InvalidMicrosoft};
 use super::osv::{self, InvalidOsv};
 use super::placement::Placement;
@@ -76,7 +76,8 @@ impl Content {
             Self::Epss(scores) => scores.by_cve.len(),
             Self::Requirements(listed) => listed.len(),
             Self::Hardening(rules) => rules.items(),
-            Self::Statements(_) | Self::Mapping(_) | Self::Placement(_) | Self::Map(_) => 0,
+            Self::Statements(_) | Self::Mapping(_) | Self::Placement(_) => 0,
+            Self::Map(file) => file.rules.len() + file.declared.len(),
         };
         u32::try_from(items).unwrap_or(u32::MAX)
     }
@@ -210,6 +211,9 @@ pub enum ImportError {
     /// A file of hardening rules with a fault.
     #[error(transparent)]
     Hardening(#[from] InvalidRules),
+    /// A file of identity rules with a fault.
+    #[error(transparent)]
+    Map(#[from] InvalidMap),
     /// A newer revision is held, or this one cannot be placed.
     #[error("{0}")]
     Revision(String),
@@ -269,6 +273,9 @@ fn read_plain(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, V
     };
     if hardening::looks_like(text) {
         return Ok((Content::Hardening(Box::new(hardening::read(text)?)), Vec::new()));
+    }
+    if map_file::looks_like_map(text) {
+        return Ok((Content::Map(Box::new(map_file::read(text)?)), Vec::new()));
     }
     let (listed, skipped) = match requirement::looks_like_toml(text) {
         Some(true) => requirement::read_toml(text)?,

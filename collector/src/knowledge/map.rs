@@ -12,6 +12,9 @@ use std::fmt::Write;
 use holdpoint_common::proto::store::MapRuleRecord;
 use holdpoint_common::section::Digest;
 
+use super::map_file::{MapRule, Publisher, order_numbers_in, spelled};
+use super::name_pattern::NamePattern;
+use super::starter::{self, company};
 use super::text::{folded, folded_vendor, line, tokens};
 
 /// The decision word of a rule that binds.
@@ -86,6 +89,8 @@ pub struct Candidate {
     pub reasons: Vec<String>,
     /// Assets on which it is installed.
     pub assets: u32,
+    /// The starter rule that speaks for it.
+    pub starter: Option<&'static MapRule>,
 }
 
 impl Candidate {
@@ -149,13 +154,27 @@ pub fn folded_names(product: &ProductName) -> Vec<String> {
     names
 }
 
-/// Ranks pairs, best first. Decided pairs (by id) are left out.
-pub fn suggest(
-    products: &BTreeSet<ProductName>,
-    installed: &BTreeMap<InstalledName, u32>,
-    decided: &BTreeSet<String>,
-) -> Vec<Candidate> {
+/// What a person could decide about.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// Products of advisories, with their order numbers, folded.
+    pub products: BTreeMap<ProductName, BTreeSet<String>>,
+    /// Installed things with the number of assets that have them.
+    pub installed: BTreeMap<InstalledName, u32>,
+    /// Pairs that are decided, by id.
+    pub decided: BTreeSet<String>,
+}
+
+/// Ranks pairs, best first. Decided pairs are left out.
+pub fn suggest(question: &Question) -> Vec<Candidate> {
+    let Question { products, installed, decided } = question;
     let sides: Vec<Side<'_>> = installed.iter().map(|(name, &assets)| Side::new(name, assets)).collect();
+    let mut by_number: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut by_starter: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, side) in sides.iter().enumerate() {
+        side.numbers.iter().for_each(|it| by_number.entry(it).or_default().push(index));
+        side.starters.iter().for_each(|it| by_starter.entry(&it.id).or_default().push(index));
+    }
     let mut by_token: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, side) in sides.iter().enumerate() {
         for token in side.tokens.iter().filter(|it| is_telling(it)) {
@@ -163,14 +182,19 @@ pub fn suggest(
         }
     }
     let mut found = Vec::new();
-    for product in products {
+    for (product, numbers) in products {
         let words = words_of(&product.product, &product.vendor);
-        let near: BTreeSet<usize> =
-            words.iter().filter_map(|it| by_token.get(it.as_str())).flatten().copied().collect();
+        let wanted = Wanted { product, words, numbers, starters: starters_of(product) };
+        let near: BTreeSet<usize> = (wanted.words.iter().filter_map(|it| by_token.get(it.as_str())))
+            .chain(numbers.iter().filter_map(|it| by_number.get(it.as_str())))
+            .chain(wanted.starters.iter().filter_map(|it| by_starter.get(it.id.as_str())))
+            .flatten()
+            .copied()
+            .collect();
         let mut best: Vec<Candidate> = near
             .into_iter()
             .filter_map(|index| sides.get(index))
-            .map(|side| rank(product, &words, side))
+            .map(|side| rank(&wanted, side))
             .filter(|it| it.score >= MIN_SCORE && !decided.contains(&it.id()))
             .collect();
         best.sort_by(|one, two| order(one).cmp(&order(two)));
@@ -193,6 +217,48 @@ struct Side<'a> {
     assets: u32,
     vendor: String,
     tokens: BTreeSet<String>,
+    numbers: Vec<String>,
+    starters: Vec<&'static MapRule>,
+}
+
+/// A product with what is looked for in installed names.
+struct Wanted<'a> {
+    product: &'a ProductName,
+    words: BTreeSet<String>,
+    numbers: &'a BTreeSet<String>,
+    starters: Vec<&'static MapRule>,
+}
+
+/// Starter rules that may be about a product.
+fn starters_of(product: &ProductName) -> Vec<&'static MapRule> {
+    let (vendor, name) = (spelled(&product.vendor), spelled(&product.product));
+    let speaks = |it: &&MapRule| {
+        let side = &it.advisory;
+        side.vendors.iter().any(|it| spelled(it) == vendor)
+            && side
+                .products
+                .iter()
+                .filter_map(|it| NamePattern::new(it).ok())
+                .any(|it| it.matches(&name).is_some())
+    };
+    starter::rules().iter().filter(speaks).collect()
+}
+
+/// Starter rules that may be about something installed.
+fn starters_for(installed: &InstalledName) -> Vec<&'static MapRule> {
+    let name = spelled(&installed.name);
+    let speaks = |it: &&MapRule| {
+        let side = &it.installed;
+        let publisher = match (&side.publisher, &installed.publisher) {
+            (None, _) => true,
+            (Some(Publisher::Absent), own) => own.is_none(),
+            (Some(Publisher::Like(pattern)), own) => own.as_ref().is_some_and(|it| pattern.matches(it)),
+        };
+        publisher
+            && side.source.as_ref().is_none_or(|it| *it == installed.source)
+            && side.name.as_ref().is_some_and(|it| it.matches(&name).is_some())
+    };
+    starter::rules().iter().filter(speaks).collect()
 }
 
 impl<'a> Side<'a> {
@@ -200,7 +266,8 @@ impl<'a> Side<'a> {
         let publisher = name.publisher.as_deref().unwrap_or("");
         // A distribution's maintainer is a person with an address, not a vendor.
         let vendor = if publisher.contains('@') { String::new() } else { folded_vendor(publisher) };
-        Self { name, assets, tokens: words_of(&name.name, publisher), vendor }
+        let (numbers, starters) = (order_numbers_in(&name.name), starters_for(name));
+        Self { name, assets, tokens: words_of(&name.name, publisher), vendor, numbers, starters }
     }
 }
 
@@ -217,7 +284,8 @@ fn is_telling(token: &str) -> bool {
     token.len() > 1 && !COMMON.contains(&token) && token.chars().any(char::is_alphabetic)
 }
 
-fn rank(product: &ProductName, words: &BTreeSet<String>, side: &Side<'_>) -> Candidate {
+fn rank(wanted: &Wanted<'_>, side: &Side<'_>) -> Candidate {
+    let Wanted { product, words, numbers, starters } = wanted;
     let mut reasons = Vec::new();
     let vendor = folded_vendor(&product.vendor);
     let vendor_score = if vendor.is_empty() || side.vendor.is_empty() {
@@ -226,6 +294,9 @@ fn rank(product: &ProductName, words: &BTreeSet<String>, side: &Side<'_>) -> Can
     } else if vendor == side.vendor {
         reasons.push("vendor equal".to_owned());
         35
+    } else if company(&vendor) == company(&side.vendor) {
+        reasons.push(format!("vendor equal in another spelling: `{vendor}` and `{}`", side.vendor));
+        30
     } else if contains_words(&side.vendor, &vendor) || contains_words(&vendor, &side.vendor) {
         reasons.push(format!("vendor alike: `{vendor}` and `{}`", side.vendor));
         20
@@ -253,16 +324,38 @@ fn rank(product: &ProductName, words: &BTreeSet<String>, side: &Side<'_>) -> Can
         reasons.push("the names are equal but for case and punctuation".to_owned());
     }
     if let Some(wanted) = line(&product.product) {
-        let equal = line(&side.name.name) == Some(wanted);
-        reasons
-            .push(if equal { "product line equal" } else { "the advisory names a product line" }.to_owned());
+        reasons.push(
+            match line(&side.name.name) {
+                Some(own) if own == wanted => {
+                    score += 5;
+                    "product line equal"
+                }
+                Some(_) => {
+                    score = score.saturating_sub(15);
+                    "product line differs"
+                }
+                None => "the advisory names a product line",
+            }
+            .to_owned(),
+        );
+    }
+    if let Some(number) = side.numbers.iter().find(|it| numbers.contains(*it)) {
+        score += 50;
+        reasons.push(format!("order number equal: {number}"));
+    }
+    let starter = side.starters.iter().find(|it| starters.iter().any(|other| other.id == it.id)).copied();
+    if let Some(rule) = starter {
+        score = score.max(MIN_SCORE) + 20;
+        let shown_in = rule.advisory.shown_in.as_deref().unwrap_or("an advisory");
+        reasons.push(format!("starter rule `{}` ({shown_in}): {}", rule.id, rule.signed.evidence));
     }
     Candidate {
-        product: product.clone(),
+        product: ProductName::clone(product),
         installed: side.name.clone(),
         score: score.min(100),
         reasons,
         assets: side.assets,
+        starter,
     }
 }
 
@@ -284,13 +377,17 @@ mod tests {
 
     #[test]
     fn the_likeliest_pair_comes_first_and_says_why() {
-        let products = BTreeSet::from([product("Siemens", "SIMATIC WinCC V7.5")]);
         let names = BTreeMap::from([
             (installed("SIMATIC WinCC V7.5 SP2", "Siemens AG"), 3),
             (installed("SIMATIC WinCC OA", "ETM"), 1),
             (installed("7-Zip", "Igor Pavlov"), 9),
         ]);
-        let found = suggest(&products, &names, &BTreeSet::new());
+        let mut question = Question {
+            products: BTreeMap::from([(product("Siemens", "SIMATIC WinCC V7.5"), BTreeSet::new())]),
+            installed: names,
+            decided: BTreeSet::new(),
+        };
+        let found = suggest(&question);
         assert_eq!(found[0].installed.name, "SIMATIC WinCC V7.5 SP2");
         assert_eq!(found[0].assets, 3);
         assert!(found[0].reasons.contains(&"vendor equal".to_owned()), "{:?}", found[0].reasons);
@@ -298,8 +395,34 @@ mod tests {
         assert!(found.iter().all(|it| it.installed.name != "7-Zip"));
         assert!(found.windows(2).all(|it| it[0].score >= it[1].score));
 
-        let decided = BTreeSet::from([found[0].id()]);
-        assert!(suggest(&products, &names, &decided).iter().all(|it| it.id() != found[0].id()));
+        assert!(found[0].reasons.contains(&"product line equal".to_owned()), "{:?}", found[0].reasons);
+        assert_eq!(found[0].starter.map(|it| it.id.as_str()), Some("siemens-wincc-v7-5"));
+        question.decided.insert(found[0].id());
+        assert!(suggest(&question).iter().all(|it| it.id() != found[0].id()));
+    }
+
+    #[test]
+    fn an_order_number_a_spelling_and_a_starter_rule_bring_pairs_that_share_no_word() {
+        let number = BTreeSet::from(["6AV21240GC010AX0".to_owned()]);
+        let question = Question {
+            products: BTreeMap::from([
+                (product("Siemens", "SIMATIC HMI TP700"), number),
+                (product("Rockwell Automation ", "1756-EN2T Series A"), BTreeSet::new()),
+            ]),
+            installed: BTreeMap::from([
+                (installed("Panel 6AV2 124-0GC01-0AX0", "Plant"), 1),
+                (installed("1756-EN2T Series A", "Allen-Bradley"), 1),
+            ]),
+            decided: BTreeSet::new(),
+        };
+        let found = suggest(&question);
+        let reason = |name: &str, text: &str| {
+            let of = found.iter().find(|it| it.installed.name == name).unwrap();
+            assert!(of.reasons.iter().any(|it| it.starts_with(text)), "{:?}", of.reasons);
+        };
+        reason("Panel 6AV2 124-0GC01-0AX0", "order number equal: 6AV21240GC010AX0");
+        reason("1756-EN2T Series A", "vendor equal in another spelling");
+        reason("1756-EN2T Series A", "starter rule `rockwell-1756-en2t` (ICSA-23-193-01)");
     }
 
     #[test]

@@ -21,12 +21,16 @@ pub mod lint;
 pub mod map;
 pub mod map_file;
 pub mod microsoft;
+pub mod name_pattern;
 pub mod osv;
 pub mod pattern;
 pub mod placement;
+#[cfg(test)]
+mod ranges_tests;
 pub mod requirement;
 mod score;
 mod skipped;
+pub mod starter;
 pub mod statement;
 pub(crate) mod supersede;
 pub mod text;

@@ -5,6 +5,7 @@
 
 mod hardening;
 mod lint;
+mod map;
 mod messages;
 #[cfg(test)]
 mod tests;
@@ -242,7 +243,19 @@ impl<O: Office> KnowledgeService<O> {
             }
         };
         decision.word.clone_into(&mut rule.decision);
-        rule.scheme = decision.scheme.map(|it| it.name().to_owned());
+        match (decision.word, decision.scheme) {
+            (CONFIRMED, None) if rule.details.is_none() => {
+                return Err(Status::invalid_argument(
+                    "name the scheme that owns the product's versions: no starter rule speaks for this candidate",
+                ));
+            }
+            (CONFIRMED, None) => {}
+            // A person's own word on the scheme takes the place of all that a starter rule says.
+            (_, scheme) => {
+                rule.details = None;
+                rule.scheme = scheme.map(|it| it.name().to_owned());
+            }
+        }
         rule.by.clone_from(&decision.by);
         rule.at_ms = now_ms;
         rule.why = decision.why;
@@ -409,13 +422,12 @@ impl<O: Office> Service for KnowledgeService<O> {
     ) -> Result<Response<pb::MapRule>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         let pb::ConfirmMapRequest { candidate, scheme, evidence, expires_ms } = request.into_inner();
-        let scheme = scheme.parse().map_err(|error: holdpoint_common::version::UnknownScheme| {
-            Status::invalid_argument(error.to_string())
-        })?;
+        let scheme = Some(scheme).filter(|it| !it.is_empty()).map(|it| it.parse::<Scheme>()).transpose();
+        let scheme = scheme.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let why =
             why(&evidence, "a confirmation needs its evidence: a document, an order number, an inspection")?;
         let (word, action) = (CONFIRMED, "map-confirmed");
-        self.decide(candidate, Decision { by, word, action, scheme: Some(scheme), why, expires_ms }).await
+        self.decide(candidate, Decision { by, word, action, scheme, why, expires_ms }).await
     }
 
     async fn reject_map(
@@ -457,6 +469,38 @@ impl<O: Office> Service for KnowledgeService<O> {
         self.office.admit(request.extensions(), Needs::Viewer)?;
         let (knowledge, request) = (self.library.current(), request.into_inner());
         blocking(move || lint::answer(&knowledge, &request)).await?.map(Response::new)
+    }
+
+    async fn list_map(
+        &self,
+        request: Request<pb::ListMapRequest>,
+    ) -> Result<Response<pb::ListMapResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        self.list_entries(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn export_map(
+        &self,
+        request: Request<pb::ExportMapRequest>,
+    ) -> Result<Response<pb::ExportMapResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        Ok(Response::new(map::part_of(&self.library.current(), request.into_inner().offset)))
+    }
+
+    async fn lint_map(
+        &self,
+        request: Request<pb::LintMapRequest>,
+    ) -> Result<Response<pb::LintMapResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        self.review_map(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn map_status(
+        &self,
+        request: Request<pb::MapStatusRequest>,
+    ) -> Result<Response<pb::MapStatusResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        self.standings(request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -90,6 +90,30 @@ impl Scheme {
         }
     }
 
+    /// The comparison where a product rule says what a zero before a number means. Only vendors' spellings leave
+    /// that open; every other scheme answers as ever.
+    pub fn order_padded(self, padded: Padded, a: &str, b: &str) -> Result<Ordering, Incomparable> {
+        match (self, padded) {
+            (Self::Natural, Padded::Integers) => Self::Intdot.order(a, b),
+            (Self::Natural, Padded::Decimals) => {
+                // The limits are those of every comparison.
+                self.order(a, a)?;
+                self.order(b, b)?;
+                natural::compare(a, b, natural::Parts::Decimals)
+            }
+            (
+                Self::Deb
+                | Self::Rpm
+                | Self::Win4
+                | Self::Intdot
+                | Self::Semver
+                | Self::Alpine
+                | Self::Natural,
+                _,
+            ) => self.order(a, b),
+        }
+    }
+
     /// The comparison as a standard ordering, or why there is none.
     pub fn order(self, a: &str, b: &str) -> Result<Ordering, Incomparable> {
         if a.len() > MAX_VERSION_BYTES || b.len() > MAX_VERSION_BYTES {
@@ -108,6 +132,18 @@ impl Scheme {
             Self::Natural => natural::compare(a, b, natural::Parts::Strict),
         }
     }
+}
+
+/// What a zero before a number of a vendor's version means, where a product rule says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Padded {
+    /// Nobody said: both readings must agree.
+    #[default]
+    Unstated,
+    /// Nothing: `5.028` is newer than `5.9`.
+    Integers,
+    /// A place of a fraction: `5.028` is older than `5.9`.
+    Decimals,
 }
 
 impl fmt::Display for Scheme {

@@ -317,6 +317,10 @@ pub struct MapRuleRecord {
     pub why: ::prost::alloc::string::String,
     #[prost(int64, optional, tag = "12")]
     pub expires_ms: ::core::option::Option<i64>,
+    /// How the version is read beyond its scheme: one rule in the text of a file of identity rules. Absent: by the
+    /// row's version and the scheme alone.
+    #[prost(string, optional, tag = "13")]
+    pub details: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The store about itself; written with every transaction.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

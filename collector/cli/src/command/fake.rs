@@ -1,5 +1,7 @@
 //! A collector for tests: the real services over a real connection, with answers made up here.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use holdpoint_common::proto::v1::admin_server::{Admin, AdminServer};
 use holdpoint_common::proto::v1::inventory_server::{Inventory, InventoryServer};
 use holdpoint_common::proto::v1::knowledge_server::{Knowledge, KnowledgeServer};
@@ -36,15 +38,18 @@ pub(super) async fn collector() -> Connection {
     let address = incoming.local_addr().unwrap();
     tokio::spawn(
         Server::builder()
-            .add_service(InventoryServer::new(Fake))
-            .add_service(KnowledgeServer::new(Fake))
-            .add_service(AdminServer::new(Fake))
+            .add_service(InventoryServer::new(Fake::default()))
+            .add_service(KnowledgeServer::new(Fake::default()))
+            .add_service(AdminServer::new(Fake::default()))
             .serve_with_incoming(incoming),
     );
     Connection::over(Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap())
 }
 
-struct Fake;
+#[derive(Default)]
+struct Fake {
+    exports: AtomicU32,
+}
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -261,6 +266,31 @@ impl Knowledge for Fake {
     }
 
     async fn reject_map(&self, _: Request<RejectMapRequest>) -> Answer<MapRule> {
+        not_here()
+    }
+
+    async fn list_map(&self, _: Request<ListMapRequest>) -> Answer<ListMapResponse> {
+        not_here()
+    }
+
+    /// Two parts, of which the second belongs to a map that has changed meanwhile; then the whole new one.
+    async fn export_map(&self, request: Request<ExportMapRequest>) -> Answer<ExportMapResponse> {
+        let offset = request.into_inner().offset;
+        let first_time = self.exports.fetch_add(1, Ordering::Relaxed) == 0;
+        let (part, digest) = match (first_time, offset) {
+            (true, _) => (b"old".to_vec(), vec![1]),
+            (false, 0) => (b"new".to_vec(), vec![2]),
+            (false, _) => (b"er".to_vec(), vec![2]),
+        };
+        let size = if first_time { 9 } else { 5 };
+        answer(ExportMapResponse { part, size, digest, items: 1, left_out: Vec::new() })
+    }
+
+    async fn lint_map(&self, _: Request<LintMapRequest>) -> Answer<LintMapResponse> {
+        not_here()
+    }
+
+    async fn map_status(&self, _: Request<MapStatusRequest>) -> Answer<MapStatusResponse> {
         not_here()
     }
 }

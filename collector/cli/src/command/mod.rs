@@ -70,6 +70,10 @@ pub fn run(command: Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Local(command) => run_here(&command, &caller.out),
         Command::Quickstart(options) => wait_for(quickstart::run(&options, caller)),
         Command::Enroll(options) => wait_for(enroll::run(&options, caller)),
+        Command::Remote(Remote::Map(map::Command::Lint(map::LintOptions {
+            file: Some(file),
+            zone: false,
+        }))) => map::lint_file(&file, &caller.out, SystemClock.now_ms()),
         Command::Remote(command) => wait_for(async {
             let connection = Connection::open(&caller.profile.find()?, &caller.out).await?;
             ask(command, &connection, &caller.out).await
@@ -98,7 +102,7 @@ pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Resu
         Remote::Explain(options) => out.print(&explain::ask(&options, connection).await?)?,
         Remote::Hardening(options) => return hardening::run(&options, connection, out).await,
         Remote::Rescan(options) => return rescan::run(&options, connection, out).await,
-        Remote::Map(command) => map::run(command, connection, out, SystemClock.now_ms()).await?,
+        Remote::Map(command) => return map::run(command, connection, out, SystemClock.now_ms()).await,
         Remote::Feeds(options) => feeds::run(&options, connection, out).await?,
         Remote::Compare(options) => out.print(&compare::ask(&options, connection).await?)?,
         Remote::Audit(audit::Command::Verify) => return audit::run(connection, out).await,

@@ -82,6 +82,14 @@ impl Output {
         write_stdout(self.render(answer)?.as_bytes())
     }
 
+    /// Writes a file's own bytes to stdout.
+    ///
+    /// # Errors
+    /// As [`Output::print`].
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), Failure> {
+        write_stdout(bytes)
+    }
+
     /// The answer in the chosen format, ending with a line break unless it is empty.
     pub fn render(&self, answer: &impl Answer) -> Result<String, Failure> {
         match self.format {

@@ -18,6 +18,8 @@ pub struct Candidate {
     score: u32,
     reasons: Vec<String>,
     assets: u32,
+    starter: Option<String>,
+    scheme: Option<String>,
 }
 
 impl From<pb::MapCandidate> for Candidate {
@@ -32,6 +34,8 @@ impl From<pb::MapCandidate> for Candidate {
             score,
             reasons,
             assets,
+            starter,
+            scheme,
         } = wire;
         Self {
             id,
@@ -43,6 +47,8 @@ impl From<pb::MapCandidate> for Candidate {
             score,
             reasons,
             assets,
+            starter: some_text(starter),
+            scheme: some_text(scheme),
         }
     }
 }
@@ -63,6 +69,8 @@ impl Answer for Vec<Candidate> {
             "installed_publisher",
             "source",
             "assets",
+            "starter",
+            "scheme",
             "reasons",
         ]);
         for it in self {
@@ -75,6 +83,8 @@ impl Answer for Vec<Candidate> {
                 it.installed_publisher.clone(),
                 Some(it.source.clone()),
                 number(it.assets),
+                it.starter.clone(),
+                it.scheme.clone(),
                 joined(&it.reasons),
             ]);
         }

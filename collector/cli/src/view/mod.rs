@@ -16,6 +16,7 @@ pub mod hardening;
 pub mod import;
 pub mod lint;
 pub mod map;
+pub mod map_whole;
 pub mod rescan;
 #[cfg(test)]
 mod schema;

@@ -22,6 +22,7 @@ use super::hardening::{Linted, Rules, Scores, Tested};
 use super::import::Import;
 use super::lint::Lint;
 use super::map::{Candidate, Rule};
+use super::map_whole::{Entry, Exported, Remark, Remarks, Standings};
 use super::rescan::Rescan;
 use super::software::Software;
 use super::summary::Summary;
@@ -321,6 +322,8 @@ fn decisions_are_as_described() {
         score: 100,
         reasons: vec!["r".into()],
         assets: 1,
+        starter: some("s"),
+        scheme: some("natural"),
     };
     check("map-suggest.json", &both(candidate).map(Candidate::from));
     let rule = pb::MapRule {
@@ -339,6 +342,45 @@ fn decisions_are_as_described() {
     };
     check("map-rule.json", &Rule::from(rule));
     check("map-rule.json", &Rule::from(pb::MapRule { decision: "rejected".into(), ..Default::default() }));
+}
+
+#[test]
+fn the_whole_map_is_as_described() {
+    let entry = pb::MapEntry {
+        kind: "rule".into(),
+        id: "r".into(),
+        decision: "same".into(),
+        valid: true,
+        file: some("f"),
+        vendors: vec!["v".into()],
+        products: vec!["p".into()],
+        installed: "n".into(),
+        scheme: some("deb"),
+        by: "anna".into(),
+        at_ms: 1,
+        why: "w".into(),
+        expires_ms: Some(2),
+        bound: 3,
+    };
+    let bare = pb::MapEntry { kind: "fact".into(), ..Default::default() };
+    check("map-list.json", &[entry, bare].map(Entry::from));
+    check("map-export.json", &Exported { file: "f".into(), items: 1, left_out: vec!["x".into()] });
+    let lint = pb::MapLint { severity: "note".into(), rule: "r".into(), text: "t".into() };
+    let remarks = vec![Remark::from(lint), Remark::of("error", None, "t".into())];
+    check("map-lint.json", &Remarks(remarks));
+    let standing = pb::MapStanding {
+        class: "no-feed".into(),
+        company: some("c"),
+        name: "n".into(),
+        source: some("dpkg"),
+        assets: 1,
+        advisories: 2,
+    };
+    let bare = pb::MapStanding { class: "no-data".into(), ..Default::default() };
+    let count = pb::MapCount { class: "no-feed".into(), count: 1 };
+    let answer = pb::MapStatusResponse { standings: vec![standing, bare], counts: vec![count], total: 2 };
+    check("map-status.json", &Standings::from(answer));
+    check("map-status.json", &Standings::from(pb::MapStatusResponse::default()));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::assess::FindingView;
 use crate::intake::carried::Kept;
 use crate::knowledge::FeedState;
 use crate::knowledge::map::Candidate;
+use crate::knowledge::map_file::{AdvisorySide, MapRule, rule_text};
 
 pub(super) fn refused(file: String, reason: &str) -> pb::ImportResult {
     let reason = reason.to_owned();
@@ -80,7 +81,7 @@ pub(super) fn feed_message(feed: &FeedState) -> pb::Feed {
 
 pub(super) fn candidate_message(candidate: Candidate) -> pb::MapCandidate {
     let id = candidate.id();
-    let Candidate { product, installed, score, reasons, assets } = candidate;
+    let Candidate { product, installed, score, reasons, assets, starter } = candidate;
     pb::MapCandidate {
         id,
         vendor: product.vendor,
@@ -91,12 +92,23 @@ pub(super) fn candidate_message(candidate: Candidate) -> pb::MapCandidate {
         score,
         reasons,
         assets,
+        starter: starter.map(|it| it.id.clone()),
+        scheme: starter.and_then(|it| it.reading).map(|it| it.scheme.name().to_owned()),
     }
 }
 
+/// What a decision about a candidate starts from. How a starter rule has versions read goes with it, for this pair.
 pub(super) fn rule_of(candidate: Candidate) -> MapRuleRecord {
     let id = candidate.id();
-    let Candidate { product, installed, .. } = candidate;
+    let Candidate { product, installed, starter, .. } = candidate;
+    let details = starter.map(|it| {
+        let advisory = AdvisorySide {
+            vendors: vec![product.vendor.clone()],
+            products: vec![product.product.clone()],
+            ..AdvisorySide::default()
+        };
+        rule_text(&MapRule { advisory, ..it.clone() })
+    });
     MapRuleRecord {
         id,
         vendor: product.vendor,
@@ -104,6 +116,7 @@ pub(super) fn rule_of(candidate: Candidate) -> MapRuleRecord {
         installed_name: installed.name,
         installed_publisher: installed.publisher,
         source: installed.source,
+        details,
         ..MapRuleRecord::default()
     }
 }
@@ -122,6 +135,7 @@ pub(super) fn rule_message(rule: MapRuleRecord) -> pb::MapRule {
         at_ms,
         why,
         expires_ms,
+        details: _,
     } = rule;
     pb::MapRule {
         id,

@@ -275,3 +275,130 @@ async fn rules_of_a_site_are_imported_and_judge_what_agents_reported() {
     let rules = service.list_hardening_rules(from(&viewer, request)).await.unwrap().into_inner();
     assert!(rules.rules.iter().any(|it| it.id == "PLANT.marker" && it.profile == "site-rules.toml"));
 }
+
+const MAP_RULES: &[u8] = b"[[map]]\nid = \"studio\"\ndecision = \"same\"\nscheme = \"natural\"\nevidence = \"nameplate\"\nauthor = \"kim\"\n\
+    date = \"2026-05-01\"\n[map.installed]\nname = \"the studio\"\n[map.advisory]\nvendors = [\"Example Controls, Inc.\"]\n\
+    products = [\"Mixer Studio\"]\n";
+
+#[tokio::test]
+async fn the_map_is_imported_listed_reviewed_exported_and_taken_back_elsewhere() {
+    let world = World::new();
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let engineer = world.operator("en", &["engineer"]).await;
+    take(&service, "exc.json", MIXER).await.unwrap();
+    reported(&world, "hmi", vec![software("the studio", "3.0"), software("mixer-link", "4.5")]).await;
+    assert!(words(&status(&service, &engineer, None).await).iter().all(|it| it.2 == "identity-unconfirmed"));
+
+    let error = take(&service, "map.toml", &MAP_RULES.replace(b"natural", b"best")).await.unwrap_err();
+    assert!(error.starts_with("rule 1 `studio`: unknown version scheme"), "{error}");
+    let taken = take(&service, "map.toml", MAP_RULES).await.unwrap();
+    assert_eq!((taken.kind.as_str(), taken.items), ("map", 1));
+    let answer = status(&service, &engineer, Some("AFFECTED")).await;
+    assert_eq!(words(&answer), [("EXC-26-001/CVE-2026-1001/P1", "AFFECTED", "")]);
+
+    let request = pb::SuggestMapRequest { advisory: None, limit: 0 };
+    let candidates = service.suggest_map(from(&engineer, request)).await.unwrap().into_inner().candidates;
+    assert!(candidates.iter().all(|it| it.installed_name != "the studio" || it.product != "Mixer Studio"));
+    let link =
+        candidates.iter().find(|it| it.installed_name == "mixer-link" && it.product == "Mixer Link").unwrap();
+    let mut request = pb::ConfirmMapRequest {
+        candidate: link.id.clone(),
+        scheme: String::new(),
+        evidence: "order".into(),
+        expires_ms: None,
+    };
+    let refused = service.confirm_map(from(&engineer, request.clone())).await.unwrap_err();
+    assert!(refused.message().starts_with("name the scheme"), "{refused}");
+    request.scheme = "natural".into();
+    service.confirm_map(from(&engineer, request)).await.unwrap();
+
+    let request = pb::ListMapRequest { limit: 1, skip: 1 };
+    let listed = service.list_map(from(&engineer, request)).await.unwrap().into_inner();
+    assert_eq!(listed.total, 2);
+    let [rule] = listed.entries.as_slice() else { panic!("{listed:?}") };
+    assert_eq!((rule.kind.as_str(), rule.id.as_str(), rule.bound, rule.valid), ("rule", "studio", 1, true));
+
+    let review = async |file: Option<Vec<u8>>| {
+        service.lint_map(from(&engineer, pb::LintMapRequest { file })).await.map(tonic::Response::into_inner)
+    };
+    assert!(review(None).await.unwrap().lints.iter().all(|it| it.severity == "note"));
+    let elsewhere = MAP_RULES.replace(b"studio\"\ndec", b"lost\"\ndec").replace(b"the studio", b"nobody");
+    let reviewed = review(Some(elsewhere)).await.unwrap();
+    assert!(
+        reviewed.lints.iter().any(|it| it.rule == "lost" && it.text.starts_with("nothing that is installed"))
+    );
+    assert_eq!(review(Some(b"[[map]]".to_vec())).await.unwrap_err().code(), Code::InvalidArgument);
+
+    let exported =
+        service.export_map(from(&engineer, pb::ExportMapRequest { offset: 0 })).await.unwrap().into_inner();
+    assert_eq!((exported.items, exported.left_out.len()), (2, 0));
+    let before = words_of(&status(&service, &engineer, None).await);
+    let other = World::new();
+    let taken_back = open(&other.zone, AllowedAges::default()).unwrap();
+    let engineer = other.operator("en", &["engineer"]).await;
+    take(&taken_back, "exc.json", MIXER).await.unwrap();
+    reported(&other, "hmi", vec![software("the studio", "3.0"), software("mixer-link", "4.5")]).await;
+    assert_eq!(take(&taken_back, "site.toml", &exported.part).await.unwrap().items, 2);
+    assert_eq!(words_of(&status(&taken_back, &engineer, None).await), before);
+    let again = taken_back
+        .export_map(from(&engineer, pb::ExportMapRequest { offset: 0 }))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(again.part, exported.part);
+
+    let request = pb::MapStatusRequest { side: "installed".into(), ..pb::MapStatusRequest::default() };
+    let standing = taken_back.map_status(from(&engineer, request.clone())).await.unwrap().into_inner();
+    assert!(standing.counts.iter().any(|it| it.class == "confirmed" && it.count == 2), "{standing:?}");
+    let request = pb::MapStatusRequest { class: Some("odd".into()), ..request };
+    assert_eq!(
+        taken_back.map_status(from(&engineer, request)).await.unwrap_err().code(),
+        Code::InvalidArgument
+    );
+    drop(taken_back);
+    let other = other.restarted().await;
+    let reopened = open(&other.zone, AllowedAges::default()).unwrap();
+    assert_eq!(words_of(&status(&reopened, &engineer, None).await), before, "the file is read again");
+}
+
+#[tokio::test]
+async fn a_starter_rule_is_taken_by_a_person_and_reads_versions_as_it_says() {
+    let world = World::new();
+    let service = open(&world.zone, AllowedAges::default()).unwrap();
+    let engineer = world.operator("en", &["engineer"]).await;
+    let advisory = MIXER
+        .replace(b"Example Controls, Inc.", b"Rockwell Automation")
+        .replace(b"Mixer Studio", b"Studio 5000 Logix Designer");
+    take(&service, "exc.json", &advisory).await.unwrap();
+    reported(&world, "hmi", vec![software("Studio 5000 Logix Designer x", "3.0")]).await;
+    assert_eq!(words(&status(&service, &engineer, None).await)[0].2, "identity-unconfirmed");
+    let request = pb::SuggestMapRequest { advisory: None, limit: 1 };
+    let found = service.suggest_map(from(&engineer, request)).await.unwrap().into_inner().candidates;
+    assert_eq!(found[0].starter.as_deref(), Some("rockwell-studio-5000"), "{found:?}");
+    let request = pb::ConfirmMapRequest {
+        candidate: found[0].id.clone(),
+        scheme: String::new(),
+        evidence: "setup medium".into(),
+        expires_ms: None,
+    };
+    service.confirm_map(from(&engineer, request)).await.unwrap();
+    assert_eq!(words(&status(&service, &engineer, None).await)[0].1, "AFFECTED");
+    let listed = service.list_map(from(&engineer, pb::ListMapRequest::default())).await.unwrap().into_inner();
+    assert_eq!(listed.entries[0].scheme.as_deref(), Some("natural"));
+}
+
+fn words_of(answer: &pb::StatusResponse) -> Vec<(String, String, String)> {
+    words(answer).into_iter().map(|it| (it.0.to_owned(), it.1.to_owned(), it.2.to_owned())).collect()
+}
+
+/// Text in a file for another.
+trait Replace {
+    fn replace(&self, from: &[u8], to: &[u8]) -> Vec<u8>;
+}
+
+impl Replace for [u8] {
+    fn replace(&self, from: &[u8], to: &[u8]) -> Vec<u8> {
+        let text = |it: &[u8]| String::from_utf8(it.to_vec()).unwrap();
+        text(self).replace(&text(from), &text(to)).into_bytes()
+    }
+}

@@ -26,6 +26,8 @@ pub(super) enum Parts {
     Strict,
     /// Integers, as a product rule declares.
     Integers,
+    /// Fractions where a zero stands in front, as a product rule declares.
+    Decimals,
 }
 
 /// How much of the grammar a text fits, for readers that must know before they compare.
@@ -119,7 +121,8 @@ fn compare_part(place: usize, a: &str, b: &str, parts: Parts) -> Result<Ordering
         Parts::Strict if padded && by_value != digits::by_fraction(a, b) => Err(Incomparable::Undecided(
             "a zero before a number: as an integer and as a fraction they differ",
         )),
-        Parts::Strict | Parts::Integers => Ok(by_value),
+        Parts::Decimals if padded => Ok(digits::by_fraction(a, b)),
+        Parts::Strict | Parts::Integers | Parts::Decimals => Ok(by_value),
     }
 }
 

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use super::super::natural::{self, Shape};
 use super::super::{Scheme, digits};
-use super::{Constraint, Constraints, Containment, Operator, Undecided};
+use super::{Constraint, Constraints, Containment, Operator, Reading, Undecided};
 
 /// The words that a bar has swallowed in known advisories, and the dot.
 const LOST_WORDS: [&str; 6] = [" SP", " Update ", " HF", " Patch ", " Build ", "."];
@@ -39,18 +39,27 @@ enum Stretch<'a> {
 
 /// How versions are compared for this range.
 struct Order<'a> {
-    scheme: Scheme,
+    reading: Reading,
     vers_type: Option<&'a str>,
 }
 
-pub(super) fn constraints(all: &Constraints, scheme: Scheme, version: &str) -> Containment {
-    let order = Order { scheme, vers_type: all.vers_type() };
+pub(super) fn constraints(all: &Constraints, reading: Reading, version: &str) -> Containment {
+    let order = Order { reading, vers_type: all.vers_type() };
     try_constraints(all, &order, version).unwrap_or_else(Containment::Unknown)
 }
 
-/// Below the bounds of every branch, or above them, the branch does not matter.
-pub(super) fn branches(text: &str, bounds: &[Constraint], scheme: Scheme, version: &str) -> Containment {
-    let order = Order { scheme, vers_type: None };
+/// Below the bounds of every branch, or above them, the branch does not matter. Where a product rule says which
+/// numbers name the branch, the one bound of the version's own branch decides.
+pub(super) fn branches(text: &str, bounds: &[Constraint], reading: Reading, version: &str) -> Containment {
+    let order = Order { reading, vers_type: None };
+    if let Some(branch) = reading.branch.and_then(|count| leading(version, count))
+        && let [only] = bounds.iter().filter(|it| own_branch(it, &branch)).collect::<Vec<_>>().as_slice()
+    {
+        return match order.position(only, version) {
+            Ok(position) => answer(position == Position::Inside),
+            Err(reason) => Containment::Unknown(reason),
+        };
+    }
     let positions: Result<Vec<_>, _> = bounds.iter().map(|it| order.position(it, version)).collect();
     match positions {
         Err(reason) => Containment::Unknown(reason),
@@ -62,6 +71,19 @@ pub(super) fn branches(text: &str, bounds: &[Constraint], scheme: Scheme, versio
         Ok(all) if all_are(&all, Position::Above) || all_are(&all, Position::Below) => Containment::Out,
         Ok(_) => Containment::Unknown(Undecided::Branch(super::quote(text))),
     }
+}
+
+/// The first `count` numbers of a version without zeros in front; `None` when it has no more than these, or is
+/// built otherwise.
+fn leading(version: &str, count: usize) -> Option<Vec<&str>> {
+    let parts: Vec<&str> = version.trim().trim_start_matches(['v', 'V']).split('.').collect();
+    let plain = parts.iter().all(|it| digits::are_digits(it));
+    (plain && count > 0 && parts.len() > count)
+        .then(|| parts.iter().take(count).map(|it| it.trim_start_matches('0')).collect())
+}
+
+fn own_branch(bound: &Constraint, branch: &[&str]) -> bool {
+    leading(&bound.version, branch.len()).is_some_and(|it| it == branch)
 }
 
 fn try_constraints(all: &Constraints, order: &Order<'_>, version: &str) -> Result<Containment, Undecided> {
@@ -83,7 +105,13 @@ fn try_constraints(all: &Constraints, order: &Order<'_>, version: &str) -> Resul
             excluded |= constraint.operator == Operator::NotEqual;
         }
     }
-    let stretches = stretches(&bounds);
+    let stretches = match bounds.as_slice() {
+        // "< 2.0 and >= 1.0" written backwards: as "any of these" it would be every version there is.
+        [upper, lower] if is_upper(upper) && is_lower(lower) && order.rises(lower, upper) => {
+            vec![Stretch::Between(lower, upper)]
+        }
+        _ => stretches(&bounds),
+    };
     match stretches.as_slice() {
         [] => {
             let only_exclusions = all.list().iter().all(|it| it.operator == Operator::NotEqual);
@@ -102,19 +130,25 @@ fn answer(inside: bool) -> Containment {
     if inside { Containment::In } else { Containment::Out }
 }
 
+fn is_upper(bound: &Constraint) -> bool {
+    matches!(bound.operator, Operator::Less | Operator::LessOrEqual)
+}
+
+fn is_lower(bound: &Constraint) -> bool {
+    matches!(bound.operator, Operator::Greater | Operator::GreaterOrEqual)
+}
+
 /// Groups a lower bound and the upper bound behind it.
 fn stretches<'a>(bounds: &[&'a Constraint]) -> Vec<Stretch<'a>> {
     let mut found = Vec::new();
     for &bound in bounds {
-        let is_upper = matches!(bound.operator, Operator::Less | Operator::LessOrEqual);
-        let is_lower = matches!(bound.operator, Operator::Greater | Operator::GreaterOrEqual);
         match found.pop() {
-            Some(Stretch::From(lower)) if is_upper => found.push(Stretch::Between(lower, bound)),
+            Some(Stretch::From(lower)) if is_upper(bound) => found.push(Stretch::Between(lower, bound)),
             before => {
                 found.extend(before);
-                found.push(if is_upper {
+                found.push(if is_upper(bound) {
                     Stretch::UpTo(bound)
-                } else if is_lower {
+                } else if is_lower(bound) {
                     Stretch::From(bound)
                 } else {
                     Stretch::Exactly(bound)
@@ -211,8 +245,8 @@ fn rejoin(bound: &Constraint, rest: &Constraint) -> Vec<Constraint> {
 
 impl Order<'_> {
     fn compare(&self, a: &str, b: &str) -> Result<Ordering, Undecided> {
-        let ours = self.scheme.order(a, b).map_err(Undecided::NotComparable)?;
-        let owned = self.vers_type.is_none_or(|it| own_types(self.scheme).contains(&it));
+        let ours = self.reading.order(a, b).map_err(Undecided::NotComparable)?;
+        let owned = self.vers_type.is_none_or(|it| own_types(self.reading.scheme).contains(&it));
         // A scheme of somebody else: plain dotted numbers are read alike by all of them.
         let plain = |it: &str| it.split('.').all(|it| digits::are_digits(it) && !digits::is_padded(it));
         if owned || (plain(a) && plain(b) && Scheme::Intdot.order(a, b) == Ok(ours)) {
@@ -225,7 +259,7 @@ impl Order<'_> {
     fn position(&self, constraint: &Constraint, version: &str) -> Result<Position, Undecided> {
         let (operator, bound) = (constraint.operator, constraint.version.as_str());
         let exact = matches!(operator, Operator::Equal | Operator::NotEqual);
-        let vendors = matches!(self.scheme, Scheme::Natural | Scheme::Intdot);
+        let vendors = matches!(self.reading.scheme, Scheme::Natural | Scheme::Intdot);
         if exact && vendors && !is_wild(bound) && natural::shape(bound) != Shape::Version {
             return Err(Undecided::Readings(DOUBTFUL));
         }

@@ -12,7 +12,9 @@ mod decide;
 mod read;
 mod words;
 
-use super::{Incomparable, Scheme, quote};
+use std::cmp::Ordering;
+
+use super::{Incomparable, Padded, Scheme, quote};
 
 /// The longest range that is read, in bytes.
 pub const MAX_RANGE_BYTES: usize = 1024;
@@ -130,6 +132,30 @@ pub enum Undecided {
     Siblings,
 }
 
+/// How a product rule has versions read: whose order, and what the order leaves open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reading {
+    /// Whose order decides.
+    pub scheme: Scheme,
+    /// What a zero before a number means.
+    pub padded: Padded,
+    /// How many leading numbers of a version name its branch in a list of branches; `None` when no rule says so.
+    pub branch: Option<usize>,
+}
+
+impl From<Scheme> for Reading {
+    fn from(scheme: Scheme) -> Self {
+        Self { scheme, padded: Padded::Unstated, branch: None }
+    }
+}
+
+impl Reading {
+    /// Compares by the scheme with what the rule adds.
+    pub fn order(self, a: &str, b: &str) -> Result<Ordering, Incomparable> {
+        self.scheme.order_padded(self.padded, a, b)
+    }
+}
+
 impl Undecided {
     /// The reason in the closed list that verdicts use.
     pub fn code(&self) -> &'static str {
@@ -150,8 +176,9 @@ impl Range {
         read::parse(text)
     }
 
-    /// Says whether `version` is in this range, comparing by `scheme`.
-    pub fn contains(&self, scheme: Scheme, version: &str) -> Containment {
+    /// Says whether `version` is in this range, comparing by a scheme or by all that a product rule says.
+    pub fn contains(&self, reading: impl Into<Reading>, version: &str) -> Containment {
+        let reading = reading.into();
         match self {
             Self::All => Containment::In,
             Self::Conditional { text } => Containment::Unknown(Undecided::Conditional(quote(text))),
@@ -159,8 +186,8 @@ impl Range {
             Self::BranchList { .. } | Self::Constraints(_) if version.trim().is_empty() => {
                 Containment::Unknown(Undecided::VersionMissing)
             }
-            Self::BranchList { text, bounds } => decide::branches(text, bounds, scheme, version),
-            Self::Constraints(constraints) => decide::constraints(constraints, scheme, version),
+            Self::BranchList { text, bounds } => decide::branches(text, bounds, reading, version),
+            Self::Constraints(constraints) => decide::constraints(constraints, reading, version),
         }
     }
 }
@@ -184,4 +211,43 @@ pub fn among_siblings<'a>(
         }
     }
     agreed.unwrap_or(Containment::Unknown(Undecided::Siblings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BRANCHES: &str = "<V33.017_V34.014_V35.013_V36.011";
+
+    fn by_branch(version: &str, branch: usize) -> Containment {
+        let reading = Reading { branch: Some(branch), padded: Padded::Integers, ..Scheme::Natural.into() };
+        Range::parse(BRANCHES).contains(reading, version)
+    }
+
+    #[test]
+    fn a_branch_that_a_rule_names_decides_by_its_own_bound() {
+        assert_eq!(by_branch("34.013", 1), Containment::In);
+        assert_eq!(by_branch("V34.014", 1), Containment::Out);
+        assert_eq!(by_branch("36.010", 1), Containment::In);
+        assert_eq!(by_branch("33.017", 1), Containment::Out, "the fixed version of its branch");
+        assert_eq!(by_branch("37.001", 1), Containment::Out, "above every branch");
+        for (version, branch) in [("34.013", 2), ("34", 1), ("blue", 1), ("34.013", 0)] {
+            assert!(matches!(by_branch(version, branch), Containment::Unknown(_)), "{version} {branch}");
+        }
+        assert!(matches!(
+            Range::parse(BRANCHES).contains(Scheme::Natural, "34.013"),
+            Containment::Unknown(_)
+        ));
+    }
+
+    #[test]
+    fn a_rule_says_what_a_zero_before_a_number_means() {
+        let read =
+            |padded| Range::parse("< 5.9").contains(Reading { padded, ..Scheme::Natural.into() }, "5.028");
+        assert!(matches!(read(Padded::Unstated), Containment::Unknown(_)));
+        assert_eq!(read(Padded::Integers), Containment::Out);
+        assert_eq!(read(Padded::Decimals), Containment::In);
+        let endless = "1".repeat(super::super::MAX_VERSION_BYTES + 1);
+        assert!(Scheme::Natural.order_padded(Padded::Decimals, &endless, "1").is_err());
+    }
 }

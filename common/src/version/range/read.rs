@@ -100,9 +100,15 @@ fn prose(text: &str) -> Option<Range> {
     (readable && !list.is_empty()).then_some(Range::Constraints(Constraints { list, vers_type: None }))
 }
 
-/// Makes every run of white space one space, and none at the ends.
+/// Signs that take no place on a page, and are pasted into texts unseen: zero-width spaces and joiners, a byte-order
+/// mark, a soft hyphen.
+const UNSEEN: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{ad}'];
+
+/// Makes every run of white space one space, and none at the ends; undoes what converters do to signs.
 fn squeeze(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let seen = text.replace(UNSEEN, "").replace("&lt;", "<").replace("&gt;", ">");
+    let squeezed = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+    squeezed.replace("< =", "<=").replace("> =", ">=")
 }
 
 /// Whether there is a remark of words in parentheses.
@@ -163,10 +169,15 @@ fn strip_direction(chunk: &str) -> (String, Option<Operator>) {
     (kept.join(" ").trim_end_matches([',', ' ']).to_owned(), Some(direction))
 }
 
-/// Splits at commas and at the words "and" and "or".
+/// Splits at commas and at the words "and" and "or"; ", and" is one joint.
 fn split_pieces(chunk: &str) -> Vec<String> {
     let mut pieces = vec![Vec::new()];
+    let mut behind_comma = false;
     for word in chunk.replace(',', " , ").split_whitespace() {
+        let after_comma = std::mem::replace(&mut behind_comma, word == ",");
+        if after_comma && (word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or")) {
+            continue;
+        }
         if word == "," || word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or") {
             pieces.push(Vec::new());
         } else if let Some(piece) = pieces.last_mut() {
@@ -187,6 +198,12 @@ fn read_piece(piece: &str, list: &mut Vec<Constraint>) -> Option<()> {
     if bare && rest.len() < piece.len() && !starts_with_ignoring_case(piece, "v") {
         return None;
     }
+    if bare && let Some((from, to)) = split_through(rest) {
+        for (operator, version) in [(Operator::GreaterOrEqual, from), (Operator::LessOrEqual, to)] {
+            list.push(Constraint { operator, version: version.to_owned() });
+        }
+        return Some(());
+    }
     let mut operator = Operator::Equal;
     if !bare {
         (operator, rest) = strip_sign(rest).or_else(|| strip_word(rest))?;
@@ -201,6 +218,16 @@ fn read_piece(piece: &str, list: &mut Vec<Constraint>) -> Option<()> {
         let Some(end) = end else { return Some(()) };
         (operator, rest) = strip_sign(&rest[end..])?;
     }
+}
+
+/// The ends of "1.0 through 2.0". With "to" or a hyphen nobody says whether the second one is meant too.
+fn split_through(text: &str) -> Option<(&str, &str)> {
+    let lower = text.to_ascii_lowercase();
+    let (at, word) = words::THROUGH.iter().find_map(|word| lower.find(word).map(|at| (at, *word)))?;
+    let (from, to) = (text[..at].trim(), text[at + word.len()..].trim());
+    let again = words::THROUGH.iter().any(|it| to.to_ascii_lowercase().contains(it));
+    let whole = |it: &str| !it.is_empty() && strip_sign(it).is_none() && strip_word(it).is_none();
+    (whole(from) && whole(to) && !again).then_some((from, to))
 }
 
 fn strip_preamble(piece: &str) -> &str {
@@ -298,6 +325,10 @@ mod tests {
             ("\u{2264} V4.1", LessOrEqual),
             ("V4.1 and later", GreaterOrEqual),
             (">=V4.1", GreaterOrEqual),
+            ("< =\u{200b}V4.1", LessOrEqual),
+            ("&lt;=\u{a0}V4.1", LessOrEqual),
+            ("all versions prior to V4.1", Less),
+            ("Including and prior to V4.1", LessOrEqual),
         ] {
             assert_eq!(read(text), [(operator, "V4.1".to_owned())], "{text}");
         }
@@ -305,14 +336,29 @@ mod tests {
 
     #[test]
     fn two_bounds_are_read_with_any_joint() {
-        for text in
-            [">= 1.0 | <= 2.0", ">= 1.0 and <= 2.0", ">= 1.0 <= 2.0", "vers:all/>=1.0<=2.0", ">=1.0,<=2.0"]
-        {
+        for text in [
+            "1.0 through 2.0",
+            "Versions 1.0 thru 2.0",
+            ">= 1.0, and <= 2.0",
+            ">= 1.0 | <= 2.0",
+            ">= 1.0 and <= 2.0",
+            ">= 1.0 <= 2.0",
+            "vers:all/>=1.0<=2.0",
+            ">=1.0,<=2.0",
+        ] {
             assert_eq!(
                 read(text),
                 [(Operator::GreaterOrEqual, "1.0".to_owned()), (Operator::LessOrEqual, "2.0".to_owned())],
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_list_in_words_is_a_list() {
+        for text in ["1.0, 1.1, and 1.2", "1.0 | 1.1 | 1.2", "1.0, 1.1 or 1.2", "Versions 1.0, 1.1, 1.2"] {
+            let versions: Vec<_> = read(text).into_iter().map(|it| it.1).collect();
+            assert_eq!(versions, ["1.0", "1.1", "1.2"], "{text}");
         }
     }
 
@@ -359,6 +405,12 @@ mod tests {
             "All versions V2",
             "< NVR 5.6 Build 595 T2-Patch",
             "1.0 to 2.0",
+            "1.0 - 2.0",
+            "up to 2.0",
+            "1.0 through",
+            "1.0 through 2.0 through 3.0",
+            "< 1.0 through 2.0",
+            "1.0,, 2.0",
             "vers:npm/>=1|",
             "vers:npm/%4",
         ] {

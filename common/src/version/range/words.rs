@@ -3,8 +3,22 @@
 use super::Operator;
 
 /// Every version, said in words.
-pub(super) const EVERYTHING: [&str; 7] =
-    ["*", "all", "all versions", "all version", "any", "any version", "all firmware versions"];
+pub(super) const EVERYTHING: [&str; 11] = [
+    "*",
+    "all",
+    "all versions",
+    "all version",
+    "any",
+    "any version",
+    "any versions",
+    "every version",
+    "all releases",
+    "all firmware versions",
+    "all software versions",
+];
+
+/// "1.0 through 2.0": both ends and what is between them.
+pub(super) const THROUGH: [&str; 2] = [" through ", " thru "];
 
 /// What may stand before a bound without adding anything.
 pub(super) const PREAMBLES: [&str; 8] = [
@@ -19,7 +33,8 @@ pub(super) const PREAMBLES: [&str; 8] = [
 ];
 
 /// Operators in words, in front of the bound; the longer of two with the same start comes first.
-pub(super) const PREFIXES: [(&str, Operator); 16] = [
+pub(super) const PREFIXES: [(&str, Operator); 17] = [
+    ("including and prior to", Operator::LessOrEqual),
     ("prior to and including", Operator::LessOrEqual),
     ("up to and including", Operator::LessOrEqual),
     ("less than or equal to", Operator::LessOrEqual),
