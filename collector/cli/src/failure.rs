@@ -108,14 +108,6 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
-    /// A file that the command reads.
-    #[error("cannot read {}", .path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// A file that would be overwritten.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),

@@ -26,7 +26,6 @@ use super::explain::Explanation;
 use super::index::Index;
 use super::judge::Judged;
 use super::page::{self, Filter, Page, Weather};
-use super::qualifiers::Qualifiers;
 use super::row;
 use super::summary::{self, Summary};
 use super::work::{Sections, Work};

@@ -110,7 +110,8 @@ impl MapRules {
             return false;
         }
         let leads = |number: &u32| {
-            super::index::at(&self.rules, *number).is_some_and(|it| it.products.iter().any(|it| products.contains(it)))
+            super::index::at(&self.rules, *number)
+                .is_some_and(|it| it.products.iter().any(|it| products.contains(it)))
         };
         keys().iter().any(|key| {
             self.by_key.get(key).is_some_and(|it| it.iter().any(leads))

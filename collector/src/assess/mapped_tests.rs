@@ -140,7 +140,7 @@ fn told(files: &[(&str, &[u8])], rules: Vec<MapRuleRecord>) -> Knowledge {
     for held in &mut known.advisories {
         held.source = Arc::new(crate::knowledge::Source { imported_ms: NOW, ..(*held.source).clone() });
     }
-    Knowledge { rules, ..known }
+    Knowledge { rules: Arc::new(rules), ..known }
 }
 
 fn modules(map: &str) -> World {

@@ -4,21 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use holdpoint_common::proto::v1::SoftwareRow;
+use holdpoint_common::proto::v1::{SectionKind, SoftwareRow};
+use holdpoint_common::section::Digest;
 use holdpoint_common::version::Comparison;
 use prost::Message;
 
 use crate::knowledge::map::{self, InstalledName, ProductName};
 use crate::knowledge::map_file::{self, Decision, Lint, MAX_LINTS, MapFile, Severity};
 use crate::knowledge::text::shown;
-use crate::knowledge::{Held, Knowledge, Source};
+use crate::knowledge::{Held, Identity, Knowledge, Source};
 
-use super::board::{Board, BoardError, State};
+use super::board::{Board, BoardError, OnBoard, State};
 use super::index::{Index, Of};
 use super::map_rules::{BoundRule, Origin};
 use super::mapped;
+use super::package::Distribution;
 use super::qualifiers::Qualifiers;
 use super::row::{self, Match};
+use super::surroundings::Surroundings;
 use super::verdict::Reason;
 
 /// Most distinct rows that a review looks at.
@@ -155,6 +158,8 @@ pub(super) fn product_classes(state: &State) -> Vec<(Class, u32)> {
         let spoken =
             it.places.iter().any(|place| index.advisory(place.advisory).is_some_and(|it| !it.is_withdrawn()));
         let class = match it {
+            // Packages of distributions and Windows need nobody to say what they are.
+            it if it.identity != Identity::Named => Class::Confirmed,
             it if it.confirmed > 0 => Class::Confirmed,
             it if it.expired > 0 || alike.contains(&number) => Class::Candidate,
             it if it.rejected > 0 => Class::Rejected,
@@ -195,10 +200,10 @@ impl Board {
     fn installed_standings(&self, now_ms: i64) -> Result<Vec<Standing>, BoardError> {
         let index = Arc::clone(&self.settled(None, now_ms)?.index);
         let mut known: BTreeMap<InstalledName, (Match, u32)> = BTreeMap::new();
-        let none = Qualifiers::default();
-        self.each_row(now_ms, &mut |row, assets| {
+        self.each_row(now_ms, &mut |row, distribution, assets| {
             let name = name_of(&row);
-            let judged = row::judge(&index, &row.encode_to_vec(), &none);
+            let around = Surroundings { distribution, facts: Qualifiers::default() };
+            let judged = row::judge(&index, &around, &row.encode_to_vec());
             let matched = judged.map_or(Match::NoFeed, |it| it.matched);
             if row.source == super::map_rules::FIRMWARE && matched == Match::NoFeed {
                 return;
@@ -247,7 +252,7 @@ impl Board {
         let mut lints = map_file::lint(index.knowledge.maps.iter().map(|it| it.content.as_ref()), now_ms);
         let mut seen: HashMap<u32, Seen> = HashMap::new();
         let mut contradictions = BTreeSet::new();
-        self.each_row(now_ms, &mut |row, _| {
+        self.each_row(now_ms, &mut |row, _, _| {
             contradictions.extend(mapped::contradictions(&index, &row));
             for (number, version) in index.map_rules.versions_of(&row) {
                 seen.entry(number)
@@ -277,7 +282,7 @@ impl Board {
             }
         }
         let names: HashSet<&ProductName> = index.products.iter().map(|it| &it.name).collect();
-        for rule in &index.knowledge.rules {
+        for rule in index.knowledge.rules.iter() {
             if !map::is_valid(rule, now_ms) {
                 lints.push(Lint::new(
                     Severity::Error,
@@ -299,37 +304,48 @@ impl Board {
 
     /// Every distinct row of what is installed, with the number of assets that have it; each name, publisher, source
     /// and version once.
-    fn each_row(&self, now_ms: i64, take: &mut dyn FnMut(SoftwareRow, u32)) -> Result<(), BoardError> {
+    fn each_row(
+        &self,
+        now_ms: i64,
+        take: &mut dyn FnMut(SoftwareRow, Distribution, u32),
+    ) -> Result<(), BoardError> {
         let held: Vec<_> = {
             let state = self.settled(None, now_ms)?;
-            state.assets.values().map(|it| (it.facts.software.digest, it.facts.firmware.digest)).collect()
+            let digests =
+                |it: &OnBoard| (it.facts.software.digest, it.facts.firmware.digest, it.facts.platform);
+            state.assets.values().map(digests).collect()
         };
         let mut images: HashMap<_, u32> = HashMap::new();
-        for (software, firmware) in held {
+        let mut platforms: HashMap<Option<Digest>, Distribution> = HashMap::new();
+        for (software, firmware, platform) in held {
+            let distribution = platforms
+                .entry(platform.digest)
+                .or_insert_with(|| Distribution::of(self.sections.platform(&platform).as_ref()));
             let software = software.map(|it| (true, it));
-            for image in software.into_iter().chain(firmware.map(|it| (false, it))) {
-                *images.entry(image).or_default() += 1;
+            for (is_software, digest) in software.into_iter().chain(firmware.map(|it| (false, it))) {
+                *images.entry((is_software, digest, distribution.clone())).or_default() += 1;
             }
         }
-        let mut rows: HashMap<(InstalledName, Option<String>), (SoftwareRow, u32)> = HashMap::new();
-        for ((is_software, digest), assets) in images {
+        let mut rows: HashMap<(InstalledName, Option<String>, Distribution), (SoftwareRow, u32)> =
+            HashMap::new();
+        for ((is_software, digest, distribution), assets) in images {
             let encoded = if is_software {
-                self.software_rows(&digest).unwrap_or_default()
+                self.sections.rows(SectionKind::Software, &digest).unwrap_or_default()
             } else {
-                Arc::new(self.firmware_rows(&digest))
+                Arc::new(self.sections.firmware(&digest))
             };
             let decoded = encoded.iter().filter_map(|it| SoftwareRow::decode(it.as_slice()).ok());
             let mut here = HashSet::new();
             for row in decoded.filter(|it| it.source != row::LEFTOVER) {
-                let key = (name_of(&row), row.version.clone());
+                let key = (name_of(&row), row.version.clone(), distribution.clone());
                 if !here.insert(key.clone()) || (rows.len() >= MAX_ROWS && !rows.contains_key(&key)) {
                     continue;
                 }
                 rows.entry(key).or_insert((row, 0)).1 += assets;
             }
         }
-        for (row, assets) in rows.into_values() {
-            take(row, assets);
+        for ((_, _, distribution), (row, assets)) in rows {
+            take(row, distribution, assets);
         }
         Ok(())
     }

@@ -50,12 +50,7 @@ pub(super) type Looked = (Vec<Arc<RowResult>>, Option<Box<[RowId]>>);
 
 impl Memory {
     /// Judges the rows of a section.
-    pub(super) fn look(
-        &mut self,
-        index: &Index,
-        around: &Arc<Surroundings>,
-        rows: &[Vec<u8>],
-    ) -> Looked {
+    pub(super) fn look(&mut self, index: &Index, around: &Arc<Surroundings>, rows: &[Vec<u8>]) -> Looked {
         let next = u32::try_from(self.surroundings.len()).unwrap_or(u32::MAX);
         let of = *self.surroundings.entry(Arc::clone(around)).or_insert(next);
         let (mut results, mut ids) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));

@@ -91,6 +91,7 @@ fn month(id: &str, released_ms: i64, lines: &[(&str, Vec<KnownFix>)]) -> HeldAdv
         publisher: "Microsoft".into(),
         status: "final".into(),
         withdrawn: false,
+        original: None,
         entries: lines.iter().enumerate().map(entry).collect(),
         vulnerabilities: vec![Vulnerability {
             id: format!("CVE-{id}"),
@@ -98,6 +99,7 @@ fn month(id: &str, released_ms: i64, lines: &[(&str, Vec<KnownFix>)]) -> HeldAdv
             vector: None,
             statements: (0_u32..).take(lines.len()).map(|it| (it, Stated::Affected)).collect(),
             remediations: Vec::new(),
+            fixes: Vec::new(),
         }],
     };
     let source = Source {

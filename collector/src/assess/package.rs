@@ -299,7 +299,7 @@ fn stand(entry: &Entry, scheme: Scheme, row: &SoftwareRow, installed: &Installed
     let branches = match &entry.versions {
         Versions::Events(branches) => branches,
         Versions::Range(_) | Versions::One(_) | Versions::All | Versions::InName | Versions::Builds(_) => {
-            return match compare::within(entry, Some(scheme), version) {
+            return match compare::within(entry, Some(scheme.into()), version) {
                 Within::In => Stand::In("the version is inside".to_owned()),
                 Within::Out => Stand::Out("the version is outside".to_owned()),
                 Within::Unknown(reason, why) => Stand::Unknown(reason, why),

@@ -64,6 +64,7 @@ fn judged(entries: &[(Versions, Stated)], eco: &Ecosystem, row: &SoftwareRow) ->
         publisher: String::new(),
         status: "final".into(),
         withdrawn: false,
+        original: None,
         entries: entries.iter().map(|it| entry(it.0.clone(), eco)).collect(),
         vulnerabilities: vec![Vulnerability {
             id: "CVE-2026-1".into(),
@@ -71,6 +72,7 @@ fn judged(entries: &[(Versions, Stated)], eco: &Ecosystem, row: &SoftwareRow) ->
             vector: None,
             statements: numbers.iter().copied().zip(entries.iter().map(|it| it.1)).collect(),
             remediations: Vec::new(),
+            fixes: Vec::new(),
         }],
     };
     let said = &advisory.vulnerabilities[0];

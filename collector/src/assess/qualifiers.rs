@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use holdpoint_common::proto::v1::HardeningRow;
 use holdpoint_common::proto::v1::hardening_row::Value;
-use holdpoint_common::section::Digest;
 use prost::Message;
 
 use crate::knowledge::map_file::FactName;
@@ -67,25 +66,6 @@ impl Qualifiers {
             Some(Some(value)) => Known::Value(value),
         }
     }
-
-    /// Sets rows of assets with other facts apart where results are remembered; zero when there are none.
-    pub(super) fn mark(&self) -> [u8; 16] {
-        let mut mark = [0; 16];
-        if !self.0.is_empty() {
-            let mut text = String::new();
-            for (FactName { id, subject }, value) in &self.0 {
-                for part in [Some(id.as_str()), subject.as_deref(), value.as_deref()] {
-                    use std::fmt::Write;
-                    let _ = match part {
-                        Some(part) => write!(text, "{}:{part}", part.len()),
-                        None => write!(text, "-"),
-                    };
-                }
-            }
-            mark.copy_from_slice(&Digest::of(text.as_bytes()).as_bytes()[..16]);
-        }
-        mark
-    }
 }
 
 #[cfg(test)]
@@ -99,15 +79,13 @@ mod tests {
     #[test]
     fn two_that_differ_make_no_value() {
         let mut facts = Qualifiers::default();
-        assert_eq!((facts.value(&name("a")), facts.mark()), (Known::Nothing, [0; 16]));
+        assert_eq!(facts.value(&name("a")), Known::Nothing);
         facts.add(&name("a"), "1");
         facts.add(&name("a"), "1");
         assert_eq!(facts.value(&name("a")), Known::Value("1"));
-        let before = facts.mark();
         facts.add(&name("a"), "2");
         facts.add(&name("a"), "1");
         assert_eq!(facts.value(&name("a")), Known::Contradiction);
-        assert!(facts.mark() != before && facts.mark() != [0; 16]);
     }
 
     #[test]

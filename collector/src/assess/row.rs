@@ -13,7 +13,7 @@ use super::explain::{Step, Trace};
 use super::index::{Index, Of, Place, SubjectId};
 use super::map_rules;
 use super::mapped;
-use super::package::{self, Fit};
+use super::package::{self, Distribution, Fit};
 use super::requirement;
 use super::surroundings::Surroundings;
 use super::verdict::{Outcome, Reason};
@@ -77,7 +77,14 @@ impl Names {
     /// The keys under which rules of the map would stand for the row.
     pub(super) fn keys(&self) -> Vec<String> {
         let Self { name, source, source_package, path, product_code } = self.clone();
-        map_rules::keys_of(&SoftwareRow { name, source, source_package, path, product_code, ..SoftwareRow::default() })
+        map_rules::keys_of(&SoftwareRow {
+            name,
+            source,
+            source_package,
+            path,
+            product_code,
+            ..SoftwareRow::default()
+        })
     }
 }
 
@@ -87,10 +94,7 @@ pub(super) fn judge(index: &Index, around: &Surroundings, encoded: &[u8]) -> Opt
     if names.source == LEFTOVER {
         return None;
     }
-    let looked_at = index
-        .packages_for(names.package(), &names.source, &around.distribution)
-        .next()
-        .is_some()
+    let looked_at = index.packages_for(names.package(), &names.source, &around.distribution).next().is_some()
         || !index.rules_for(&names.name).is_empty()
         || !index.candidates_for(&names.name).is_empty()
         || !index.requirements_for(&names.name, names.source_package.as_deref(), &names.source).is_empty()

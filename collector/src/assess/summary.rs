@@ -53,8 +53,11 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         }
     }
     let classes = product_classes(state);
+    let by_people = index.products.iter().map(|it| it.identity == Identity::Named);
+    let classes: Vec<Class> =
+        classes.into_iter().zip(by_people).filter(|it| it.1).map(|((class, _), _)| class).collect();
     let named =
-        |class: Class| u64::try_from(classes.iter().filter(|it| it.0 == class).count()).unwrap_or(u64::MAX);
+        |class: Class| u64::try_from(classes.iter().filter(|it| **it == class).count()).unwrap_or(u64::MAX);
     let of = |class: Match| installed[class as usize];
     let matchability = vec![
         ("installed-confirmed", of(Match::Confirmed)),

@@ -162,9 +162,9 @@ impl Work {
         self.images.retain(|image, known| {
             let Some(judged) = &known.judged else { return true };
             let of_windows = difference.touches_windows() && image.platform.is_some();
-            let any_touched = |it: &Option<Box<[RowId]>>| it.as_ref().is_none_or(|it| it.iter().any(is_touched));
-            let rows_touched =
-                any_touched(&known.firmware) || !known.is_without && any_touched(&known.rows);
+            let any_touched =
+                |it: &Option<Box<[RowId]>>| it.as_ref().is_none_or(|it| it.iter().any(is_touched));
+            let rows_touched = any_touched(&known.firmware) || !known.is_without && any_touched(&known.rows);
             let new = match &difference {
                 Difference::Products(products) if !of_windows && !rows_touched => {
                     if products.is_same() {
@@ -208,7 +208,10 @@ impl Work {
         // Rows that could not be read just now may be readable the next time.
         if !is_without || facts.software.digest.is_none() {
             let rows = if is_without { Some(Box::default()) } else { ids };
-            self.images.insert(image, Known { rows, firmware: of_firmware, is_without, judged: Some(Arc::clone(&judged)) });
+            self.images.insert(
+                image,
+                Known { rows, firmware: of_firmware, is_without, judged: Some(Arc::clone(&judged)) },
+            );
         }
         judged
     }
@@ -286,8 +289,9 @@ impl Work {
         let index = &self.index;
         let spoken_of = self.spoken_of.entry(Arc::clone(&list)).or_insert_with(|| {
             let nobody = Surroundings::default();
-            let is_spoken_of =
-                |row: &&Vec<u8>| row::judge(index, &nobody, row).is_some_and(|it| it.matched != Match::NoFeed);
+            let is_spoken_of = |row: &&Vec<u8>| {
+                row::judge(index, &nobody, row).is_some_and(|it| it.matched != Match::NoFeed)
+            };
             Arc::new(list.iter().filter(is_spoken_of).cloned().collect())
         });
         Arc::clone(spoken_of)
@@ -316,7 +320,8 @@ impl Work {
         }
         if self.images.len() > limit {
             self.images.retain(|_, known| known.judged.as_ref().is_some_and(|it| Arc::strong_count(it) > 1));
-            let used = self.images.values().flat_map(|it| [it.rows.as_deref(), it.firmware.as_deref()]).flatten();
+            let used =
+                self.images.values().flat_map(|it| [it.rows.as_deref(), it.firmware.as_deref()]).flatten();
             self.memory.keep_only(used);
         }
     }

@@ -2991,6 +2991,222 @@ pub struct HardeningReference {
     pub mapping: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LintFeedsRequest {
+    /// Only the advisory of this identifier, whatever its case; without it all that are held.
+    #[prost(string, optional, tag = "1")]
+    pub advisory: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most 5,000; 0 means 1,000.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// How many faults to pass over: those of the pages before.
+    #[prost(uint32, tag = "3")]
+    pub after: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LintFeedsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub faults: ::prost::alloc::vec::Vec<Fault>,
+    /// Of the whole answer, not only of this page.
+    #[prost(uint32, tag = "2")]
+    pub total: u32,
+    /// Advisories that were read for it.
+    #[prost(uint32, tag = "3")]
+    pub advisories: u32,
+    /// Faults of the whole answer by their kind.
+    #[prost(message, repeated, tag = "4")]
+    pub by_kind: ::prost::alloc::vec::Vec<FaultCount>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Fault {
+    #[prost(string, tag = "1")]
+    pub advisory: ::prost::alloc::string::String,
+    /// The document's identifier of the entry.
+    #[prost(string, tag = "2")]
+    pub entry: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub product: ::prost::alloc::string::String,
+    /// Absent when it is about every vulnerability.
+    #[prost(string, optional, tag = "4")]
+    pub vulnerability: ::core::option::Option<::prost::alloc::string::String>,
+    /// "range-unparsed", "condition", "branch-list", ...
+    #[prost(string, tag = "5")]
+    pub kind: ::prost::alloc::string::String,
+    /// "never-decided", "partly-undecided" or "read-it".
+    #[prost(string, tag = "6")]
+    pub consequence: ::prost::alloc::string::String,
+    /// What stands there and what it means.
+    #[prost(string, tag = "7")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FaultCount {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub count: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMapRequest {
+    /// At most 1,000; 0 means 200.
+    #[prost(uint32, tag = "1")]
+    pub limit: u32,
+    /// Entries to leave out from the beginning of the list.
+    #[prost(uint32, tag = "2")]
+    pub skip: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMapResponse {
+    /// Decisions of persons first, then rules of files, then facts that persons declared; each in its own order.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<MapEntry>,
+    /// Entries of the whole list.
+    #[prost(uint32, tag = "2")]
+    pub total: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MapEntry {
+    /// "decision", "rule" or "fact".
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// "same" or "not"; of a fact its value.
+    #[prost(string, tag = "3")]
+    pub decision: ::prost::alloc::string::String,
+    /// Whether it counts now.
+    #[prost(bool, tag = "4")]
+    pub valid: bool,
+    /// The file that it stands in; absent for a decision.
+    #[prost(string, optional, tag = "5")]
+    pub file: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "6")]
+    pub vendors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names and order numbers.
+    #[prost(string, repeated, tag = "7")]
+    pub products: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What is installed, in words; of a fact the asset.
+    #[prost(string, tag = "8")]
+    pub installed: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "9")]
+    pub scheme: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "10")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(int64, tag = "11")]
+    pub at_ms: i64,
+    #[prost(string, tag = "12")]
+    pub why: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "13")]
+    pub expires_ms: ::core::option::Option<i64>,
+    /// Products of advisories that it is about now.
+    #[prost(uint32, tag = "14")]
+    pub bound: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportMapRequest {
+    /// Byte from which on the file is wanted.
+    #[prost(uint64, tag = "1")]
+    pub offset: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportMapResponse {
+    /// At most 1 MiB.
+    #[prost(bytes = "vec", tag = "1")]
+    pub part: ::prost::alloc::vec::Vec<u8>,
+    /// Size of the whole file.
+    #[prost(uint64, tag = "2")]
+    pub size: u64,
+    /// SHA-256 of the whole file; another one means that the map changed meanwhile.
+    #[prost(bytes = "vec", tag = "3")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// Rules and facts in the file.
+    #[prost(uint32, tag = "4")]
+    pub items: u32,
+    /// What could not be written, each in a sentence.
+    #[prost(string, repeated, tag = "5")]
+    pub left_out: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LintMapRequest {
+    /// A file that is not imported yet, judged together with what is held; absent for what is held alone.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub file: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LintMapResponse {
+    /// The weightiest first.
+    #[prost(message, repeated, tag = "1")]
+    pub lints: ::prost::alloc::vec::Vec<MapLint>,
+    /// Rules, decisions and facts that were looked at.
+    #[prost(uint32, tag = "2")]
+    pub looked_at: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MapLint {
+    /// "error", "warning" or "note".
+    #[prost(string, tag = "1")]
+    pub severity: ::prost::alloc::string::String,
+    /// Identifier of the rule; empty for a remark about the file.
+    #[prost(string, tag = "2")]
+    pub rule: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MapStatusRequest {
+    /// "installed" or "advisory".
+    #[prost(string, tag = "1")]
+    pub side: ::prost::alloc::string::String,
+    /// Only this class.
+    #[prost(string, optional, tag = "2")]
+    pub class: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most 1,000; 0 means 200.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// Products to leave out from the beginning of the list.
+    #[prost(uint32, tag = "4")]
+    pub skip: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MapStatusResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub standings: ::prost::alloc::vec::Vec<MapStanding>,
+    /// Products of the side by class, each product once.
+    #[prost(message, repeated, tag = "2")]
+    pub counts: ::prost::alloc::vec::Vec<MapCount>,
+    /// Products of the class that is asked for.
+    #[prost(uint32, tag = "3")]
+    pub total: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MapCount {
+    /// "confirmed", "candidate", "rejected", "required" (by a requirement, of no advisory), "no-feed" (nothing that is
+    /// held speaks of it) or, on the advisories' side, "no-data" (nothing that is installed was matched).
+    #[prost(string, tag = "1")]
+    pub class: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub count: u32,
+}
+/// One product of a side, and how far it is matched.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MapStanding {
+    #[prost(string, tag = "1")]
+    pub class: ::prost::alloc::string::String,
+    /// Publisher or vendor.
+    #[prost(string, optional, tag = "2")]
+    pub company: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// Of what is installed: where it was read.
+    #[prost(string, optional, tag = "4")]
+    pub source: ::core::option::Option<::prost::alloc::string::String>,
+    /// Assets that have it, or on which the advisory's product was matched.
+    #[prost(uint32, tag = "5")]
+    pub assets: u32,
+    /// Of an advisory's product: advisories that name it.
+    #[prost(uint32, tag = "6")]
+    pub advisories: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportPart {
     #[prost(oneof = "import_part::Part", tags = "1, 2")]
     pub part: ::core::option::Option<import_part::Part>,
@@ -3036,7 +3252,7 @@ pub mod import_result {
 pub struct Taken {
     #[prost(string, tag = "1")]
     pub file: ::prost::alloc::string::String,
-    /// "csaf", "requirements", "one-shot".
+    /// "csaf", "osv", "microsoft", "kev", "epss", "requirements", ..., "one-shot".
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "3")]
@@ -3056,6 +3272,12 @@ pub struct Taken {
     /// For a one-shot: "C" when it is signed, "D" when only the caller says what it is.
     #[prost(string, optional, tag = "8")]
     pub grade: ::core::option::Option<::prost::alloc::string::String>,
+    /// For an advisory that takes the place of an earlier revision: what it says otherwise.
+    #[prost(string, repeated, tag = "9")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For an advisory: how many of its lines cannot be decided or deserve a look.
+    #[prost(uint32, tag = "10")]
+    pub faults: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Refused {
@@ -3165,7 +3387,7 @@ pub struct ListFeedsResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Feed {
-    /// "csaf" or "requirements".
+    /// "csaf", "osv", "microsoft", "kev", "epss", "requirements", ...
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
@@ -3250,12 +3472,19 @@ pub struct MapCandidate {
     pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint32, tag = "9")]
     pub assets: u32,
+    /// Starter rule that speaks for the pair.
+    #[prost(string, optional, tag = "10")]
+    pub starter: ::core::option::Option<::prost::alloc::string::String>,
+    /// Scheme that the starter rule names.
+    #[prost(string, optional, tag = "11")]
+    pub scheme: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConfirmMapRequest {
     #[prost(string, tag = "1")]
     pub candidate: ::prost::alloc::string::String,
-    /// Version scheme that owns this product: deb, rpm, win4, intdot, semver, natural.
+    /// Version scheme that owns this product: deb, rpm, win4, intdot, semver, natural. Empty: as the starter rule
+    /// that speaks for the candidate has versions read.
     #[prost(string, tag = "2")]
     pub scheme: ::prost::alloc::string::String,
     /// Why this is the same product: a document, an order number, a person's inspection.
@@ -3648,6 +3877,128 @@ pub mod knowledge_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListHardeningRules"));
             self.inner.unary(req, path, codec).await
         }
+        /// Role viewer.
+        pub async fn lint_feeds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LintFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LintFeedsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/LintFeeds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "LintFeeds"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The map as a whole. Role viewer.
+        pub async fn list_map(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMapRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMapResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListMap",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListMap"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn export_map(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportMapRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportMapResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ExportMap",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ExportMap"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn lint_map(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LintMapRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LintMapResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/LintMap",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "LintMap"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn map_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MapStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MapStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/MapStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "MapStatus"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3727,6 +4078,37 @@ pub mod knowledge_server {
             request: tonic::Request<super::ListHardeningRulesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListHardeningRulesResponse>,
+            tonic::Status,
+        >;
+        /// Role viewer.
+        async fn lint_feeds(
+            &self,
+            request: tonic::Request<super::LintFeedsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LintFeedsResponse>,
+            tonic::Status,
+        >;
+        /// The map as a whole. Role viewer.
+        async fn list_map(
+            &self,
+            request: tonic::Request<super::ListMapRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListMapResponse>, tonic::Status>;
+        async fn export_map(
+            &self,
+            request: tonic::Request<super::ExportMapRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportMapResponse>,
+            tonic::Status,
+        >;
+        async fn lint_map(
+            &self,
+            request: tonic::Request<super::LintMapRequest>,
+        ) -> std::result::Result<tonic::Response<super::LintMapResponse>, tonic::Status>;
+        async fn map_status(
+            &self,
+            request: tonic::Request<super::MapStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MapStatusResponse>,
             tonic::Status,
         >;
     }
@@ -4283,6 +4665,227 @@ pub mod knowledge_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListHardeningRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/LintFeeds" => {
+                    #[allow(non_camel_case_types)]
+                    struct LintFeedsSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::LintFeedsRequest>
+                    for LintFeedsSvc<T> {
+                        type Response = super::LintFeedsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LintFeedsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::lint_feeds(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LintFeedsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListMap" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListMapSvc<T: Knowledge>(pub Arc<T>);
+                    impl<T: Knowledge> tonic::server::UnaryService<super::ListMapRequest>
+                    for ListMapSvc<T> {
+                        type Response = super::ListMapResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListMapRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_map(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListMapSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ExportMap" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportMapSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ExportMapRequest>
+                    for ExportMapSvc<T> {
+                        type Response = super::ExportMapResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportMapRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::export_map(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportMapSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/LintMap" => {
+                    #[allow(non_camel_case_types)]
+                    struct LintMapSvc<T: Knowledge>(pub Arc<T>);
+                    impl<T: Knowledge> tonic::server::UnaryService<super::LintMapRequest>
+                    for LintMapSvc<T> {
+                        type Response = super::LintMapResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LintMapRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::lint_map(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LintMapSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/MapStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct MapStatusSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::MapStatusRequest>
+                    for MapStatusSvc<T> {
+                        type Response = super::MapStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MapStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::map_status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MapStatusSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
