@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod disks;
 mod fwupd;
+mod hardening;
 mod hostile;
 mod imports;
 mod ingest;

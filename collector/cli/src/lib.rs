@@ -6,6 +6,7 @@
 pub mod args;
 pub mod command;
 pub mod connection;
+pub mod export;
 pub mod failure;
 pub mod input;
 pub mod lines;
