@@ -9,6 +9,7 @@ mod crash;
 mod disk;
 mod disks;
 mod fwupd;
+mod hardening;
 mod hostile;
 mod imports;
 mod ingest;

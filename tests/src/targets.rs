@@ -23,6 +23,7 @@ use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRI
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_cli::archive::{self, MAX_MEMBER};
+use holdpoint_collector::hardening as rules;
 use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
 use holdpoint_common::identity::{Identity, Name};
@@ -92,6 +93,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("archive", archive),
     ("requirements", requirements),
     ("identity_rules", identity_rules),
+    ("hardening", hardening),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -816,6 +818,27 @@ fn identity_rules(bytes: &[u8]) {
 fn requirements(bytes: &[u8]) {
     knowledge_file("input.csv", bytes);
     knowledge_file("input.toml", bytes);
+}
+
+/// As it is, and behind the line that says what it is, so that what lies behind it is reached.
+fn hardening(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for text in [text.clone().into_owned(), format!("kind = \"hardening\"\n{text}")] {
+        let linted = rules::lint(&text, 0);
+        match rules::read(&text) {
+            Ok(file) => {
+                assert!(linted.faults.is_empty(), "refused and taken");
+                assert!(file.items() > 0 || !file.roles.is_empty(), "taken without anything in it");
+                for rule in &file.rules {
+                    let _ = (rule.expected(), rule.applies.to_string());
+                }
+            }
+            Err(invalid) => {
+                assert!(!invalid.faults.is_empty() && invalid.faults == linted.faults);
+                assert!(invalid.faults.iter().all(|it| !it.is_empty()), "a refusal without a word");
+            }
+        }
+    }
 }
 
 fn knowledge_file(name: &str, bytes: &[u8]) {

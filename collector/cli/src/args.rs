@@ -52,6 +52,8 @@ pub enum Format {
     Json,
     /// For spreadsheets; values that would run as formulas are quoted with `'`.
     Csv,
+    /// For log collectors: one CEF line for each event or finding.
+    Cef,
 }
 
 /// When to colour.
@@ -100,6 +102,9 @@ pub enum Remote {
     Explain(command::explain::Options),
     /// Test how hosts are configured, count it, and list the rules behind it.
     Hardening(command::hardening::Options),
+    /// Write what is known in the forms of other programs.
+    #[command(subcommand)]
+    Export(command::export::Command),
     /// Ask hosts to look again now.
     Rescan(command::rescan::Options),
     /// Decide which installed product an advisory means.

@@ -7,6 +7,7 @@ pub mod archive;
 pub mod args;
 pub mod command;
 pub mod connection;
+pub mod export;
 pub mod failure;
 pub mod input;
 pub mod lines;

@@ -190,12 +190,15 @@ impl Leaf {
             .map(|row| Part { leaf: self, row: Some(row), outcome: self.hold(row, asset) })
             .collect();
         if parts.is_empty() {
-            let outcome = match self.missing {
-                Unsaid::NotChecked => Outcome::NotChecked(facts.gap(&self.fact)),
-                Unsaid::NotApplicable => Outcome::NotApplicable(Elsewhere::NothingThere),
-                Unsaid::Fail => Outcome::Fail,
+            // The fact is absent as a whole, and its row says why.
+            let row = facts.rows(&self.fact).iter().find(|it| it.subject.is_none());
+            let outcome = match (self.missing, row) {
+                (Unsaid::NotChecked, Some(_)) => Outcome::NotChecked(Missing::AbsenceUndetermined),
+                (Unsaid::NotChecked, None) => Outcome::NotChecked(facts.gap(&self.fact)),
+                (Unsaid::NotApplicable, _) => Outcome::NotApplicable(Elsewhere::NothingThere),
+                (Unsaid::Fail, _) => Outcome::Fail,
             };
-            return Seen { outcome, parts: vec![Part { leaf: self, row: None, outcome }] };
+            return Seen { outcome, parts: vec![Part { leaf: self, row, outcome }] };
         }
         let outcomes = parts.iter().map(|it| it.outcome);
         let outcome = match self.each {

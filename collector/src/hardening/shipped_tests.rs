@@ -84,6 +84,19 @@ fn every_shipped_file_is_read_and_every_check_has_a_rule() {
     }
 }
 
+#[test]
+fn the_sample_files_are_taken() {
+    for (text, items) in [
+        (include_str!("../../../deploy/config/hardening/site.toml"), 4),
+        (include_str!("../../../deploy/config/hardening/vendor.toml"), 2),
+    ] {
+        let file = read_rules(text).unwrap_or_else(|it| panic!("{:#?}", it.faults));
+        assert_eq!(file.items(), items);
+        let linted = super::lint(text, 1_790_000_000_000);
+        assert!(linted.warnings.is_empty(), "{:?}", linted.warnings);
+    }
+}
+
 /// Facts of the agent's own cases, judged by every rule of their check; reviewed as text.
 #[test]
 fn the_agents_cases_are_judged_as_reviewed() {

@@ -9,7 +9,9 @@ use crate::view::event::Event;
 
 /// `events`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  holdpoint events\n  holdpoint events hmi-01 --limit 20")]
+#[command(
+    after_help = "Examples:\n  holdpoint events\n  holdpoint events hmi-01 --limit 20\n  holdpoint events -o cef"
+)]
 pub struct Options {
     /// One asset instead of the whole zone.
     pub asset: Option<String>,

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod enroll;
 pub mod events;
 pub mod explain;
+pub mod export;
 #[cfg(test)]
 mod fake;
 pub mod feeds;
@@ -100,6 +101,7 @@ pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Resu
         Remote::Import(options) => return import::run(&options, connection, out).await,
         Remote::Status(options) => return status::run(&options, connection, out).await,
         Remote::Explain(options) => out.print(&explain::ask(&options, connection).await?)?,
+        Remote::Export(command) => export::run(&command, connection, out).await?,
         Remote::Hardening(options) => return hardening::run(&options, connection, out).await,
         Remote::Rescan(options) => return rescan::run(&options, connection, out).await,
         Remote::Map(command) => return map::run(command, connection, out, SystemClock.now_ms()).await,

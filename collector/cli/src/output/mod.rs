@@ -25,6 +25,11 @@ pub trait Answer: Serialize {
 
     /// For spreadsheets: a header of JSON names, then one record per line.
     fn records(&self) -> Table;
+
+    /// For log collectors, a line each; `None` where the answer is nothing that happened or holds.
+    fn cef(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// How this call writes.
@@ -100,6 +105,10 @@ impl Output {
                 Ok(json)
             }
             Format::Csv => csv(&answer.records()),
+            Format::Cef => match answer.cef() {
+                Some(lines) => Ok(lines.into_iter().map(|it| it + "\n").collect()),
+                None => Err(Failure::Argument("only events and findings can be written as CEF".to_owned())),
+            },
         }
     }
 
@@ -211,6 +220,12 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&shown(Format::Json, None)).unwrap();
         assert_eq!(value[0]["version"], serde_json::Value::Null);
         assert_eq!(value[1]["name"], "zl\u{1b}[31mib\n");
+    }
+
+    #[test]
+    fn what_is_no_event_is_not_written_as_one() {
+        let failure = Output::plain(Format::Cef, None).render(&hostile()).unwrap_err();
+        assert_eq!(failure.exit(), crate::failure::Exit::Usage);
     }
 
     #[test]

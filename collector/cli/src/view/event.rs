@@ -9,11 +9,11 @@ use crate::output::{Answer, Page, Table};
 /// One event.
 #[derive(Debug, Serialize)]
 pub struct Event {
-    at: Option<String>,
-    asset: Option<String>,
-    kind: String,
-    text: Option<String>,
-    host_time: Option<String>,
+    pub(crate) at: Option<String>,
+    pub(crate) asset: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) text: Option<String>,
+    pub(crate) host_time: Option<String>,
 }
 
 impl From<pb::Event> for Event {
@@ -30,6 +30,10 @@ impl From<pb::Event> for Event {
 }
 
 impl Answer for Vec<Event> {
+    fn cef(&self) -> Option<Vec<String>> {
+        Some(self.iter().map(crate::export::cef::event).collect())
+    }
+
     fn page(&self) -> Page {
         let mut table = Table::new(["at", "asset", "kind", "text", "host_time"]);
         for it in self {

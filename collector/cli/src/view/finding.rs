@@ -18,22 +18,22 @@ pub fn is_open(verdict: &str) -> bool {
 /// One verdict about one asset.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    asset: String,
-    subject: String,
-    kind: String,
-    advisory: Option<String>,
-    vulnerability: Option<String>,
-    product: Option<String>,
-    verdict: String,
-    reason: Option<String>,
-    state: Option<String>,
-    installed: Option<String>,
-    required: Option<String>,
-    as_of: Option<String>,
-    feed_age_s: Option<u64>,
-    triage: Option<String>,
-    disposition: Option<String>,
-    grade: Option<String>,
+    pub(crate) asset: String,
+    pub(crate) subject: String,
+    pub(crate) kind: String,
+    pub(crate) advisory: Option<String>,
+    pub(crate) vulnerability: Option<String>,
+    pub(crate) product: Option<String>,
+    pub(crate) verdict: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) installed: Option<String>,
+    pub(crate) required: Option<String>,
+    pub(crate) as_of: Option<String>,
+    pub(crate) feed_age_s: Option<u64>,
+    pub(crate) triage: Option<String>,
+    pub(crate) disposition: Option<String>,
+    pub(crate) grade: Option<String>,
 }
 
 impl From<pb::Finding> for Finding {
@@ -85,6 +85,10 @@ impl Finding {
 }
 
 impl Answer for Vec<Finding> {
+    fn cef(&self) -> Option<Vec<String>> {
+        Some(self.iter().map(crate::export::cef::finding).collect())
+    }
+
     fn page(&self) -> Page {
         let mut table = Table::new([
             "asset",
