@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "figures of a run are for who reads its output")]
 
+mod advisory_tour;
 mod caged;
 mod carried_in;
 mod corpus;
