@@ -16,8 +16,7 @@ use super::microsoft;
 use super::package::{self, Distribution, Fit};
 use super::page::{self, Weather};
 use super::requirement::judge_platform;
-use super::row;
-use super::surroundings::Surroundings;
+use super::row::{self, Beside};
 use super::verdict::{Outcome, Reason};
 
 impl Board {
@@ -69,11 +68,11 @@ impl Board {
                 if matches!(identity, Some(Identity::Package(_))) {
                     chain.push(section_step(&facts.platform, "platform"));
                 }
-                let around = Surroundings {
+                let beside = Beside {
                     distribution: Distribution::of(platform.as_ref()),
                     facts: self.sections.qualifiers(index, facts),
                 };
-                self.on_rows(index, facts, &around, number, &mut trace)
+                self.on_rows(index, facts, &beside, number, &mut trace)
             }
         };
         chain.extend(trace.take());
@@ -118,7 +117,7 @@ impl Board {
         &self,
         index: &Index,
         facts: &AssetFacts,
-        around: &Surroundings,
+        beside: &Beside,
         number: SubjectId,
         trace: &mut Trace,
     ) -> Option<Outcome> {
@@ -128,7 +127,7 @@ impl Board {
         let not_in_effect = self.sections.not_in_effect(&facts.live);
         let mut outcome: Option<Outcome> = None;
         for row::Explained { name, outcome: on_disk, steps } in
-            rows.iter().filter_map(|it| row::explain(index, around, it, number))
+            rows.iter().filter_map(|it| row::explain(index, beside, it, number))
         {
             let found = not_in_effect.over(&name, on_disk);
             outcome = Some(outcome.map_or(found, |it| it.worse(found)));
@@ -140,7 +139,7 @@ impl Board {
         }
         let firmware = facts.firmware.digest.map(|it| self.sections.firmware(&it)).unwrap_or_default();
         for row::Explained { outcome: found, steps, .. } in
-            firmware.iter().filter_map(|it| row::explain(index, around, it, number))
+            firmware.iter().filter_map(|it| row::explain(index, beside, it, number))
         {
             trace.extend([section_step(&facts.firmware, "firmware")]);
             trace.extend(steps);

@@ -17,7 +17,7 @@ use crate::knowledge::{HeldAdvisory, Identity, Knowledge, NameKind, Requirement,
 
 use super::microsoft::Calendar;
 use super::package::{self, Distribution, Fit};
-use super::row::Names;
+use super::row::{Beside, Names};
 use super::verdict::Outcome;
 
 use super::map_rules::{self, MapRules, Origin};
@@ -388,18 +388,13 @@ impl Index {
     }
 
     /// Whether a row of such names on such a host may be bound to one of these products, or be alike.
-    pub(super) fn may_mean(
-        &self,
-        names: &Names,
-        distribution: &Distribution,
-        products: &HashSet<u32>,
-    ) -> bool {
+    pub(super) fn may_mean(&self, names: &Names, beside: &Beside, products: &HashSet<u32>) -> bool {
         let any = |found: &[u32]| found.iter().any(|it| products.contains(it));
         !products.is_empty()
             && (self.rules_for(&names.name).iter().any(|it| products.contains(&it.product))
                 || any(self.candidates_for(&names.name))
                 || self
-                    .packages_for(names.package(), &names.source, distribution)
+                    .packages_for(names.package(), &names.source, &beside.distribution)
                     .any(|it| products.contains(&it.0))
                 || self.map_rules.may_mean(|| names.keys(), products))
     }

@@ -16,8 +16,7 @@ use super::explain::Trace;
 use super::in_effect::NotInEffect;
 use super::index::{Index, Of, SubjectId, at};
 use super::requirement::judge_platform;
-use super::row::{Match, RowResult};
-use super::surroundings::Surroundings;
+use super::row::{Beside, Match, RowResult};
 use super::verdict::{Outcome, Reason};
 
 /// Most instances that are named beside one finding.
@@ -28,7 +27,7 @@ pub(super) struct Image {
     pub(super) software: Option<Digest>,
     pub(super) coverage: Coverage,
     /// What its rows depend on beside themselves.
-    pub(super) around: Arc<Surroundings>,
+    pub(super) beside: Arc<Beside>,
     /// `None` unless a requirement looks at the platform, or records of Windows at a Windows.
     pub(super) platform: Option<Arc<PlatformFacts>>,
     pub(super) platform_coverage: Coverage,

@@ -20,8 +20,7 @@ use super::map_rules::{BoundRule, Origin};
 use super::mapped;
 use super::package::Distribution;
 use super::qualifiers::Qualifiers;
-use super::row::{self, Match};
-use super::surroundings::Surroundings;
+use super::row::{self, Beside, Match};
 use super::verdict::Reason;
 
 /// Most distinct rows that a review looks at.
@@ -202,8 +201,8 @@ impl Board {
         let mut known: BTreeMap<InstalledName, (Match, u32)> = BTreeMap::new();
         self.each_row(now_ms, &mut |row, distribution, assets| {
             let name = name_of(&row);
-            let around = Surroundings { distribution, facts: Qualifiers::default() };
-            let judged = row::judge(&index, &around, &row.encode_to_vec());
+            let beside = Beside { distribution, facts: Qualifiers::default() };
+            let judged = row::judge(&index, &beside, &row.encode_to_vec());
             let matched = judged.map_or(Match::NoFeed, |it| it.matched);
             if row.source == super::map_rules::FIRMWARE && matched == Match::NoFeed {
                 return;

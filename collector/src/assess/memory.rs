@@ -11,15 +11,14 @@ use holdpoint_common::section::Digest;
 
 use super::change::Difference;
 use super::index::Index;
-use super::row::{self, Match, Names, RowResult};
-use super::surroundings::Surroundings;
+use super::row::{self, Beside, Match, Names, RowResult};
 
 /// Most distinct rows that are remembered; what is beyond is judged and forgotten.
 const MAX_REMEMBERED: usize = 400_000;
 
 /// Number of a remembered row.
 pub(super) type RowId = u32;
-/// By the first half of the row's SHA-256: nobody can make two rows that meet there. With what is around it.
+/// By the first half of the row's SHA-256: nobody can make two rows that meet there. With what is beside it.
 type Key = ([u8; 16], u32);
 
 /// See the module.
@@ -28,7 +27,7 @@ pub(super) struct Memory {
     ids: HashMap<Key, RowId>,
     rows: Vec<Option<Known>>,
     free: Vec<RowId>,
-    surroundings: HashMap<Arc<Surroundings>, u32>,
+    besides: HashMap<Arc<Beside>, u32>,
     /// Most rows concern nobody; they share one result.
     unnoticed: Option<Arc<RowResult>>,
 }
@@ -37,7 +36,7 @@ pub(super) struct Memory {
 struct Known {
     key: Key,
     encoded: Box<[u8]>,
-    around: Arc<Surroundings>,
+    beside: Arc<Beside>,
     /// `None` when it has to be judged again.
     judged: Option<Installed>,
 }
@@ -50,21 +49,21 @@ pub(super) type Looked = (Vec<Arc<RowResult>>, Option<Box<[RowId]>>);
 
 impl Memory {
     /// Judges the rows of a section.
-    pub(super) fn look(&mut self, index: &Index, around: &Arc<Surroundings>, rows: &[Vec<u8>]) -> Looked {
-        let next = u32::try_from(self.surroundings.len()).unwrap_or(u32::MAX);
-        let of = *self.surroundings.entry(Arc::clone(around)).or_insert(next);
+    pub(super) fn look(&mut self, index: &Index, beside: &Arc<Beside>, rows: &[Vec<u8>]) -> Looked {
+        let next = u32::try_from(self.besides.len()).unwrap_or(u32::MAX);
+        let of = *self.besides.entry(Arc::clone(beside)).or_insert(next);
         let (mut results, mut ids) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for encoded in rows {
             let mut digest = [0; 16];
             digest.copy_from_slice(&Digest::of(encoded).as_bytes()[..16]);
             let key = (digest, of);
-            let id = self.ids.get(&key).copied().or_else(|| self.keep(key, encoded, around));
+            let id = self.ids.get(&key).copied().or_else(|| self.keep(key, encoded, beside));
             match id {
                 Some(id) => {
                     results.extend(self.result(index, id));
                     ids.push(id);
                 }
-                None => results.extend(self.judge(index, around, encoded)),
+                None => results.extend(self.judge(index, beside, encoded)),
             }
         }
         let all = ids.len() == rows.len();
@@ -82,14 +81,14 @@ impl Memory {
         if let Some(judged) = &known.judged {
             return judged.clone();
         }
-        let judged = row::judge(index, &known.around, &known.encoded);
+        let judged = row::judge(index, &known.beside, &known.encoded);
         let judged = self.shared(judged);
         self.rows.get_mut(at)?.as_mut()?.judged = Some(judged.clone());
         judged
     }
 
-    fn judge(&mut self, index: &Index, around: &Surroundings, encoded: &[u8]) -> Installed {
-        let judged = row::judge(index, around, encoded);
+    fn judge(&mut self, index: &Index, beside: &Beside, encoded: &[u8]) -> Installed {
+        let judged = row::judge(index, beside, encoded);
         self.shared(judged)
     }
 
@@ -102,12 +101,12 @@ impl Memory {
         })
     }
 
-    fn keep(&mut self, key: Key, encoded: &[u8], around: &Arc<Surroundings>) -> Option<RowId> {
+    fn keep(&mut self, key: Key, encoded: &[u8], beside: &Arc<Beside>) -> Option<RowId> {
         if self.ids.len() >= MAX_REMEMBERED {
             return None;
         }
-        let around = Arc::clone(around);
-        let known = Some(Known { key, encoded: encoded.into(), around, judged: None });
+        let beside = Arc::clone(beside);
+        let known = Some(Known { key, encoded: encoded.into(), beside, judged: None });
         let id = match self.free.pop() {
             Some(id) => {
                 *self.rows.get_mut(usize::try_from(id).ok()?)? = known;
@@ -163,8 +162,8 @@ fn is_touched(old: &Index, new: &Index, difference: &Difference, known: &Known) 
     match difference {
         Difference::Everything => true,
         Difference::Products(products) => Names::read(&known.encoded).is_none_or(|names| {
-            old.may_mean(&names, &known.around.distribution, &products.gone)
-                || new.may_mean(&names, &known.around.distribution, &products.come)
+            old.may_mean(&names, &known.beside, &products.gone)
+                || new.may_mean(&names, &known.beside, &products.come)
         }),
     }
 }

@@ -28,7 +28,6 @@ mod row;
 #[cfg(test)]
 mod scale_tests;
 mod summary;
-mod surroundings;
 #[cfg(test)]
 mod testing;
 mod verdict;

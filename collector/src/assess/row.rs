@@ -15,7 +15,6 @@ use super::map_rules;
 use super::mapped;
 use super::package::{self, Distribution, Fit};
 use super::requirement;
-use super::surroundings::Surroundings;
 use super::verdict::{Outcome, Reason};
 
 /// Rows of this source are remains of something that is no longer installed.
@@ -46,6 +45,15 @@ pub(super) struct RowResult {
     pub(super) name: Box<str>,
     /// Version with architecture, as it is shown beside the findings.
     pub(super) installed: Box<str>,
+}
+
+/// What of the host, beside the row itself, decides what follows from a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Beside {
+    /// Whose records speak of its packages.
+    pub(super) distribution: Distribution,
+    /// Facts that rules of the map ask for.
+    pub(super) facts: Qualifiers,
 }
 
 /// The part of a row that decides whether anybody looks at it.
@@ -89,12 +97,12 @@ impl Names {
 }
 
 /// Judges a row; `None` for a row that is not of something installed.
-pub(super) fn judge(index: &Index, around: &Surroundings, encoded: &[u8]) -> Option<RowResult> {
+pub(super) fn judge(index: &Index, beside: &Beside, encoded: &[u8]) -> Option<RowResult> {
     let names = Names::read(encoded)?;
     if names.source == LEFTOVER {
         return None;
     }
-    let looked_at = index.packages_for(names.package(), &names.source, &around.distribution).next().is_some()
+    let looked_at = index.packages_for(names.package(), &names.source, &beside.distribution).next().is_some()
         || !index.rules_for(&names.name).is_empty()
         || !index.candidates_for(&names.name).is_empty()
         || !index.requirements_for(&names.name, names.source_package.as_deref(), &names.source).is_empty()
@@ -109,7 +117,7 @@ pub(super) fn judge(index: &Index, around: &Surroundings, encoded: &[u8]) -> Opt
         });
     }
     let row = SoftwareRow::decode(encoded).ok()?;
-    let (matched, outcomes) = outcomes(index, around, &row, None, &mut Trace::off());
+    let (matched, outcomes) = outcomes(index, beside, &row, None, &mut Trace::off());
     Some(RowResult {
         matched,
         outcomes,
@@ -140,13 +148,13 @@ pub(super) struct Explained {
 /// Explains a row for one subject; `None` when the row has nothing to do with it.
 pub(super) fn explain(
     index: &Index,
-    around: &Surroundings,
+    beside: &Beside,
     encoded: &[u8],
     subject: SubjectId,
 ) -> Option<Explained> {
     let row = SoftwareRow::decode(encoded).ok().filter(|it| it.source != LEFTOVER)?;
     let mut trace = Trace::on();
-    let (_, outcomes) = outcomes(index, around, &row, Some(subject), &mut trace);
+    let (_, outcomes) = outcomes(index, beside, &row, Some(subject), &mut trace);
     let outcome = outcomes.into_iter().find(|it| it.0 == subject)?.1;
     let SoftwareRow { name, source, publisher, .. } = &row;
     let publisher = publisher.as_ref().map(|it| format!(", publisher {}", shown(it, 80))).unwrap_or_default();
@@ -160,12 +168,12 @@ pub(super) fn explain(
 /// The outcomes of a row, ascending by subject and each subject once. With `only`, the trace is about that one.
 fn outcomes(
     index: &Index,
-    around: &Surroundings,
+    beside: &Beside,
     row: &SoftwareRow,
     only: Option<SubjectId>,
     trace: &mut Trace,
 ) -> (Match, Vec<(SubjectId, Outcome)>) {
-    let Surroundings { distribution, facts } = around;
+    let Beside { distribution, facts } = beside;
     let mut found = Vec::new();
     let mut matched = Match::NoFeed;
     let wanted = |subject: SubjectId| only.is_none_or(|it| it == subject);

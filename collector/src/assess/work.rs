@@ -24,8 +24,7 @@ use super::memory::{Memory, RowId};
 use super::microsoft;
 use super::package::Distribution;
 use super::qualifiers::Qualifiers;
-use super::row::{self, Match};
-use super::surroundings::Surroundings;
+use super::row::{self, Beside, Match};
 use super::verdict::Outcome;
 
 /// Images and sections that are remembered beyond those in use.
@@ -197,11 +196,11 @@ impl Work {
             Some(ids) => (Some(self.memory.again(&index, &ids)), Some(ids)),
             None => {
                 let rows = facts.software.digest.and_then(|it| sections.rows(SectionKind::Software, &it));
-                let looked = rows.map(|it| self.memory.look(&index, &image.around, &it));
+                let looked = rows.map(|it| self.memory.look(&index, &image.beside, &it));
                 looked.map_or((None, None), |(results, ids)| (Some(results), ids))
             }
         };
-        let (firmware, of_firmware) = self.memory.look(&index, &image.around, &image.firmware);
+        let (firmware, of_firmware) = self.memory.look(&index, &image.beside, &image.firmware);
         let rows = judge::Rows { software: results.as_deref(), firmware: &firmware };
         let judged = Arc::new(judge::judge(&index, &image, rows, &of_windows));
         let is_without = results.is_none();
@@ -256,14 +255,14 @@ impl Work {
         let not_in_effect =
             self.not_in_effect.entry(live.digest).or_insert_with(|| Arc::new(sections.not_in_effect(live)));
         let not_in_effect = Arc::clone(not_in_effect);
-        let around = Surroundings {
+        let beside = Beside {
             distribution: Distribution::of(known.as_deref()),
             facts: sections.qualifiers(&self.index, facts),
         };
         Image {
             software: software.digest,
             coverage: software.coverage,
-            around: Arc::new(around),
+            beside: Arc::new(beside),
             platform: known.filter(|_| looks),
             platform_coverage: platform.coverage,
             updates,
@@ -288,7 +287,7 @@ impl Work {
         };
         let index = &self.index;
         let spoken_of = self.spoken_of.entry(Arc::clone(&list)).or_insert_with(|| {
-            let nobody = Surroundings::default();
+            let nobody = Beside::default();
             let is_spoken_of = |row: &&Vec<u8>| {
                 row::judge(index, &nobody, row).is_some_and(|it| it.matched != Match::NoFeed)
             };
