@@ -16,7 +16,7 @@ use super::microsoft;
 use super::package::{self, Distribution, Fit};
 use super::page::{self, Weather};
 use super::requirement::judge_platform;
-use super::row;
+use super::row::{self, Beside};
 use super::verdict::{Outcome, Reason};
 
 impl Board {
@@ -68,8 +68,8 @@ impl Board {
                 if matches!(identity, Some(Identity::Package(_))) {
                     chain.push(section_step(&facts.platform, "platform"));
                 }
-                let distribution = Distribution::of(platform.as_ref());
-                self.on_rows(index, facts, &distribution, number, &mut trace)
+                let beside = Beside { distribution: Distribution::of(platform.as_ref()) };
+                self.on_rows(index, facts, &beside, number, &mut trace)
             }
         };
         chain.extend(trace.take());
@@ -114,7 +114,7 @@ impl Board {
         &self,
         index: &Index,
         facts: &AssetFacts,
-        distribution: &Distribution,
+        beside: &Beside,
         number: SubjectId,
         trace: &mut Trace,
     ) -> Option<Outcome> {
@@ -124,7 +124,7 @@ impl Board {
         let not_in_effect = self.sections.not_in_effect(&facts.live);
         let mut outcome: Option<Outcome> = None;
         for row::Explained { name, outcome: on_disk, steps } in
-            rows.iter().filter_map(|it| row::explain(index, distribution, it, number))
+            rows.iter().filter_map(|it| row::explain(index, beside, it, number))
         {
             let found = not_in_effect.over(&name, on_disk);
             outcome = Some(outcome.map_or(found, |it| it.worse(found)));

@@ -1,8 +1,8 @@
 //! Rows that were judged before, so that equal rows are judged once, and again only when knowledge about them
 //! changes.
 //!
-//! A row is kept as it was encoded: what changes is judged again from here, and the store is not read. Rows of
-//! hosts with different distributions are different rows, since a record may speak of one and not of the other.
+//! A row is kept as it was encoded: what changes is judged again from here, and the store is not read. The same
+//! row on hosts that differ in what decides beside it (their distribution) is a different row here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,15 +11,14 @@ use holdpoint_common::section::Digest;
 
 use super::change::Difference;
 use super::index::Index;
-use super::package::Distribution;
-use super::row::{self, Match, Names, RowResult};
+use super::row::{self, Beside, Match, Names, RowResult};
 
 /// Most distinct rows that are remembered; what is beyond is judged and forgotten.
 const MAX_REMEMBERED: usize = 400_000;
 
 /// Number of a remembered row.
 pub(super) type RowId = u32;
-/// By the first half of the row's SHA-256: nobody can make two rows that meet there. With the host's distribution.
+/// By the first half of the row's SHA-256: nobody can make two rows that meet there. With the number of what stands beside it.
 type Key = ([u8; 16], u32);
 
 /// See the module.
@@ -28,7 +27,7 @@ pub(super) struct Memory {
     ids: HashMap<Key, RowId>,
     rows: Vec<Option<Known>>,
     free: Vec<RowId>,
-    distributions: HashMap<Arc<Distribution>, u32>,
+    besides: HashMap<Arc<Beside>, u32>,
     /// Most rows concern nobody; they share one result.
     unnoticed: Option<Arc<RowResult>>,
 }
@@ -37,7 +36,7 @@ pub(super) struct Memory {
 struct Known {
     key: Key,
     encoded: Box<[u8]>,
-    distribution: Arc<Distribution>,
+    beside: Arc<Beside>,
     /// `None` when it has to be judged again.
     judged: Option<Installed>,
 }
@@ -50,26 +49,21 @@ pub(super) type Looked = (Vec<Arc<RowResult>>, Option<Box<[RowId]>>);
 
 impl Memory {
     /// Judges the rows of a section.
-    pub(super) fn look(
-        &mut self,
-        index: &Index,
-        distribution: &Arc<Distribution>,
-        rows: &[Vec<u8>],
-    ) -> Looked {
-        let next = u32::try_from(self.distributions.len()).unwrap_or(u32::MAX);
-        let of = *self.distributions.entry(Arc::clone(distribution)).or_insert(next);
+    pub(super) fn look(&mut self, index: &Index, beside: &Arc<Beside>, rows: &[Vec<u8>]) -> Looked {
+        let next = u32::try_from(self.besides.len()).unwrap_or(u32::MAX);
+        let of = *self.besides.entry(Arc::clone(beside)).or_insert(next);
         let (mut results, mut ids) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for encoded in rows {
             let mut digest = [0; 16];
             digest.copy_from_slice(&Digest::of(encoded).as_bytes()[..16]);
             let key = (digest, of);
-            let id = self.ids.get(&key).copied().or_else(|| self.keep(key, encoded, distribution));
+            let id = self.ids.get(&key).copied().or_else(|| self.keep(key, encoded, beside));
             match id {
                 Some(id) => {
                     results.extend(self.result(index, id));
                     ids.push(id);
                 }
-                None => results.extend(self.judge(index, distribution, encoded)),
+                None => results.extend(self.judge(index, beside, encoded)),
             }
         }
         let all = ids.len() == rows.len();
@@ -87,14 +81,14 @@ impl Memory {
         if let Some(judged) = &known.judged {
             return judged.clone();
         }
-        let judged = row::judge(index, &known.distribution, &known.encoded);
+        let judged = row::judge(index, &known.beside, &known.encoded);
         let judged = self.shared(judged);
         self.rows.get_mut(at)?.as_mut()?.judged = Some(judged.clone());
         judged
     }
 
-    fn judge(&mut self, index: &Index, distribution: &Distribution, encoded: &[u8]) -> Installed {
-        let judged = row::judge(index, distribution, encoded);
+    fn judge(&mut self, index: &Index, beside: &Beside, encoded: &[u8]) -> Installed {
+        let judged = row::judge(index, beside, encoded);
         self.shared(judged)
     }
 
@@ -107,12 +101,12 @@ impl Memory {
         })
     }
 
-    fn keep(&mut self, key: Key, encoded: &[u8], distribution: &Arc<Distribution>) -> Option<RowId> {
+    fn keep(&mut self, key: Key, encoded: &[u8], beside: &Arc<Beside>) -> Option<RowId> {
         if self.ids.len() >= MAX_REMEMBERED {
             return None;
         }
-        let distribution = Arc::clone(distribution);
-        let known = Some(Known { key, encoded: encoded.into(), distribution, judged: None });
+        let beside = Arc::clone(beside);
+        let known = Some(Known { key, encoded: encoded.into(), beside, judged: None });
         let id = match self.free.pop() {
             Some(id) => {
                 *self.rows.get_mut(usize::try_from(id).ok()?)? = known;
@@ -168,8 +162,8 @@ fn is_touched(old: &Index, new: &Index, difference: &Difference, known: &Known) 
     match difference {
         Difference::Everything => true,
         Difference::Products(products) => Names::read(&known.encoded).is_none_or(|names| {
-            old.may_mean(&names, &known.distribution, &products.gone)
-                || new.may_mean(&names, &known.distribution, &products.come)
+            old.may_mean(&names, &known.beside, &products.gone)
+                || new.may_mean(&names, &known.beside, &products.come)
         }),
     }
 }

@@ -46,6 +46,13 @@ pub(super) struct RowResult {
     pub(super) installed: Box<str>,
 }
 
+/// What of the host, beside the row itself, decides what follows from a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Beside {
+    /// Whose records speak of its packages.
+    pub(super) distribution: Distribution,
+}
+
 /// The part of a row that decides whether anybody looks at it.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Names {
@@ -70,12 +77,12 @@ impl Names {
 }
 
 /// Judges a row; `None` for a row that is not of something installed.
-pub(super) fn judge(index: &Index, distribution: &Distribution, encoded: &[u8]) -> Option<RowResult> {
+pub(super) fn judge(index: &Index, beside: &Beside, encoded: &[u8]) -> Option<RowResult> {
     let names = Names::read(encoded)?;
     if names.source == LEFTOVER {
         return None;
     }
-    let looked_at = index.packages_for(names.package(), &names.source, distribution).next().is_some()
+    let looked_at = index.packages_for(names.package(), &names.source, &beside.distribution).next().is_some()
         || !index.rules_for(&names.name).is_empty()
         || !index.candidates_for(&names.name).is_empty()
         || !index.requirements_for(&names.name, names.source_package.as_deref(), &names.source).is_empty();
@@ -89,7 +96,7 @@ pub(super) fn judge(index: &Index, distribution: &Distribution, encoded: &[u8]) 
         });
     }
     let row = SoftwareRow::decode(encoded).ok()?;
-    let (matched, outcomes) = outcomes(index, distribution, &row, None, &mut Trace::off());
+    let (matched, outcomes) = outcomes(index, beside, &row, None, &mut Trace::off());
     Some(RowResult {
         matched,
         outcomes,
@@ -120,13 +127,13 @@ pub(super) struct Explained {
 /// Explains a row for one subject; `None` when the row has nothing to do with it.
 pub(super) fn explain(
     index: &Index,
-    distribution: &Distribution,
+    beside: &Beside,
     encoded: &[u8],
     subject: SubjectId,
 ) -> Option<Explained> {
     let row = SoftwareRow::decode(encoded).ok().filter(|it| it.source != LEFTOVER)?;
     let mut trace = Trace::on();
-    let (_, outcomes) = outcomes(index, distribution, &row, Some(subject), &mut trace);
+    let (_, outcomes) = outcomes(index, beside, &row, Some(subject), &mut trace);
     let outcome = outcomes.into_iter().find(|it| it.0 == subject)?.1;
     let SoftwareRow { name, source, publisher, .. } = &row;
     let publisher = publisher.as_ref().map(|it| format!(", publisher {}", shown(it, 80))).unwrap_or_default();
@@ -140,7 +147,7 @@ pub(super) fn explain(
 /// The outcomes of a row, ascending by subject and each subject once. With `only`, the trace is about that one.
 fn outcomes(
     index: &Index,
-    distribution: &Distribution,
+    beside: &Beside,
     row: &SoftwareRow,
     only: Option<SubjectId>,
     trace: &mut Trace,
@@ -199,6 +206,7 @@ fn outcomes(
         undecided(index, product, Reason::IdentityUnconfirmed, text, "", only, &mut found, trace);
     }
     let package = package::source_name(&row.name, row.source_package.as_deref());
+    let Beside { distribution } = beside;
     for (product, fit) in index.packages_for(package, &row.source, distribution) {
         matched = matched.min(if fit == Fit::Yes { Match::Confirmed } else { Match::Candidate });
         bind_package(index, product, fit, distribution, row, only, &mut found, trace);

@@ -22,6 +22,7 @@ use super::judge::{self, Image, Judged};
 use super::memory::{Memory, RowId};
 use super::microsoft;
 use super::package::Distribution;
+use super::row::Beside;
 use super::verdict::Outcome;
 
 /// Images and sections that are remembered beyond those in use.
@@ -158,7 +159,7 @@ impl Work {
             Some(ids) => (Some(self.memory.again(&index, &ids)), Some(ids)),
             None => {
                 let rows = facts.software.digest.and_then(|it| sections.rows(SectionKind::Software, &it));
-                let looked = rows.map(|it| self.memory.look(&index, &image.distribution, &it));
+                let looked = rows.map(|it| self.memory.look(&index, &image.beside, &it));
                 looked.map_or((None, None), |(results, ids)| (Some(results), ids))
             }
         };
@@ -214,7 +215,7 @@ impl Work {
         Image {
             software: software.digest,
             coverage: software.coverage,
-            distribution: Arc::new(Distribution::of(known.as_deref())),
+            beside: Arc::new(Beside { distribution: Distribution::of(known.as_deref()) }),
             platform: known.filter(|_| looks),
             platform_coverage: platform.coverage,
             updates,
