@@ -17,6 +17,7 @@ mod ingest;
 mod looks_only;
 mod old_kernel;
 mod one_shot;
+mod patched;
 mod roots;
 mod tidy;
 mod tour;

@@ -315,13 +315,13 @@ impl Board {
         asset: Option<&str>,
         now_ms: i64,
     ) -> Result<RwLockReadGuard<'_, State>, BoardError> {
-        self.let_rules_expire(now_ms);
         let told = self.state.read().unwrap_or_else(PoisonError::into_inner).told().revision;
         let is_arranged = |state: &State| {
             let expires = state.index.good_until_ms;
             state.index.knowledge.revision >= told && expires.is_none_or(|it| now_ms < it)
         };
         for _ in 0..MAX_TRIES {
+            self.let_rules_expire(now_ms);
             let arranged = is_arranged(&self.state.read().unwrap_or_else(PoisonError::into_inner));
             if !arranged {
                 self.arrange(&mut lock(&self.work));
@@ -346,17 +346,24 @@ impl Board {
 
     /// Has everything arranged again when a rule has expired, unless that is to happen anyway.
     fn let_rules_expire(&self, now_ms: i64) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.index.good_until_ms.is_none_or(|it| now_ms < it) {
+        let expired = |state: &State| state.index.good_until_ms.is_some_and(|it| now_ms >= it);
+        if !expired(&self.state.read().unwrap_or_else(PoisonError::into_inner)) {
             return;
         }
-        let knowledge = Arc::clone(state.told());
-        state.next = Some((knowledge, now_ms));
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if expired(&state) {
+            let knowledge = Arc::clone(state.told());
+            state.next = Some((knowledge, now_ms));
+        }
     }
 
     /// Judges one asset that waits; says no when none does.
     fn judge_next(&self) -> bool {
         let mut work = lock(&self.work);
+        // Whoever only asks takes nothing from others who ask.
+        if self.state.read().unwrap_or_else(PoisonError::into_inner).pending.is_empty() {
+            return false;
+        }
         let next = self.state.write().unwrap_or_else(PoisonError::into_inner).pending.pop_first();
         let Some(id) = next else { return false };
         self.judge_asset(&mut work, &id);

@@ -9,9 +9,14 @@ use std::collections::BTreeMap;
 use holdpoint_common::row::LiveRow;
 use prost::Message;
 
+use crate::knowledge::text::shown;
+
 use super::explain::Step;
 use super::verdict::Outcome;
 
+/// Packages of distributions that hold the kernel itself, where the name says no release.
+const KERNELS: [&str; 6] =
+    ["kernel", "kernel-core", "kernel-default", "kernel-uek", "linux-lts", "linux-virt"];
 /// Most packages that are remembered of one asset.
 const MAX_PACKAGES: usize = 4_096;
 
@@ -32,6 +37,11 @@ impl NotInEffect {
     pub(super) fn read(rows: &[Vec<u8>]) -> Self {
         let mut found: BTreeMap<Box<str>, Waits> = BTreeMap::new();
         for row in rows.iter().filter_map(|it| LiveRow::decode(it.as_slice()).ok()) {
+            if let (LiveRow { installed: Some(installed), .. }, "kernel", "older") =
+                (&row, row.kind.as_str(), row.state.as_str())
+            {
+                found.extend(kernels(installed).map(|name| (name, Waits::for_kernel(&row))));
+            }
             let (LiveRow { package: Some(package), .. }, Some(waits)) = (&row, waits(&row)) else { continue };
             if found.len() == MAX_PACKAGES {
                 break;
@@ -53,6 +63,25 @@ impl NotInEffect {
     /// Why a package is not in effect.
     pub(super) fn step(&self, package: &str) -> Option<Step> {
         self.0.get(package).map(|it| Step::new("live", it.because.to_string()))
+    }
+}
+
+/// Packages that bring the kernel of a release: "6.1.0-21-amd64", with its build after a blank where that differs.
+fn kernels(installed: &str) -> impl Iterator<Item = Box<str>> {
+    let release = installed.split(' ').next().unwrap_or("");
+    let named = ["linux-image", "linux-image-unsigned"].map(|it| format!("{it}-{release}").into());
+    named.into_iter().chain(KERNELS.into_iter().map(Into::into))
+}
+
+impl Waits {
+    fn for_kernel(row: &LiveRow) -> Self {
+        let part = |it: &Option<String>| shown(it.as_deref().unwrap_or("not known"), 120);
+        let text = format!(
+            "the kernel {} runs, and {} waits for a restart",
+            part(&row.running),
+            part(&row.installed)
+        );
+        Self { outcome: Outcome::RESTART_PENDING, because: text.into() }
     }
 }
 
@@ -102,12 +131,21 @@ mod tests {
             row("mapped-file", "deleted", "libssl3"),
             row("restart-mark", "pending", "libc6"),
             row("kernel", "current", "linux-image"),
+            LiveRow {
+                kind: "kernel".into(),
+                state: "older".into(),
+                running: Some("6.1.0-18-amd64".into()),
+                installed: Some("6.1.0-21-amd64".into()),
+                ..LiveRow::default()
+            },
         ]);
         let live = NotInEffect::read(rows.as_slice());
         assert_eq!(live.over("libssl3", Outcome::FIXED), Outcome::OLD_CODE);
         assert_eq!(live.over("libssl3", Outcome::NOT_AFFECTED), Outcome::OLD_CODE);
         assert_eq!(live.over("libc6", Outcome::FIXED), Outcome::RESTART_PENDING);
         assert_eq!(live.over("linux-image", Outcome::FIXED), Outcome::FIXED);
+        assert_eq!(live.over("linux-image-6.1.0-21-amd64", Outcome::FIXED), Outcome::RESTART_PENDING);
+        assert_eq!(live.over("linux-image-6.1.0-18-amd64", Outcome::AFFECTED), Outcome::AFFECTED);
         let doubt = Outcome::unknown(Reason::VersionMissing);
         assert_eq!(live.over("libssl3", doubt), doubt);
         assert_eq!(live.over("libssl3", Outcome::AFFECTED), Outcome::AFFECTED);

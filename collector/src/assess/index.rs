@@ -167,15 +167,21 @@ impl Index {
                 of: Of::Requirement(number),
             })
             .collect();
-        let mut products: HashMap<(ProductName, &Identity), u32> = HashMap::new();
-        for (advisory, held) in numbered(&knowledge.advisories) {
-            let label = held.label();
+        let mut products: HashMap<(&str, &str, &Identity), u32> = HashMap::new();
+        // In the order of their texts as far as advisories go: sorting what is nearly sorted is quick.
+        let mut labelled: Vec<(String, u32, &HeldAdvisory)> = numbered(&knowledge.advisories)
+            .map(|(advisory, held)| (held.label() + "/", advisory, held))
+            .collect();
+        labelled.sort_unstable_by(|one, two| (&one.0, one.1).cmp(&(&two.0, two.1)));
+        for (label, advisory, held) in labelled {
+            let from = subjects.len();
             let mut here: HashMap<u32, usize> = HashMap::new();
             let mut product_of = Vec::with_capacity(held.advisory.entries.len());
             for (position, entry) in numbered(&held.advisory.entries) {
-                let name = ProductName { vendor: entry.vendor.clone(), product: entry.product.clone() };
                 let next = u32::try_from(products.len()).unwrap_or(u32::MAX);
-                let product = *products.entry((name.clone(), &entry.identity)).or_insert_with(|| {
+                let key = (entry.vendor.as_str(), entry.product.as_str(), &entry.identity);
+                let product = *products.entry(key).or_insert_with(|| {
+                    let name = ProductName { vendor: entry.vendor.clone(), product: entry.product.clone() };
                     let (identity, places) = (entry.identity.clone(), Vec::new());
                     self.products.push(Product {
                         name,
@@ -204,11 +210,15 @@ impl Index {
                     else {
                         continue;
                     };
-                    let text = format!("{label}/{}/{}", said.id, named.id.replace('/', "-"));
+                    let text = format!("{label}{}/{}", said.id, named.id.replace('/', "-"));
                     let of = Of::Entry { advisory, vulnerability, entry, product };
                     subjects.push(Subject { text: text.into(), of });
                 }
             }
+            subjects[from..].sort_by(|one, two| one.text.cmp(&two.text));
+        }
+        for product in &mut self.products {
+            product.places.sort_unstable_by_key(|it| it.advisory);
         }
         subjects.sort_by(|one, two| one.text.cmp(&two.text));
         self.requirement_subjects = vec![0; knowledge.requirements.len()];
@@ -220,8 +230,10 @@ impl Index {
                     }
                 }
                 Of::Entry { advisory, vulnerability, entry, product } => {
-                    let place = at_mut(&mut self.products, product)
-                        .and_then(|it| it.places.iter_mut().rfind(|it| it.advisory == advisory));
+                    let place = at_mut(&mut self.products, product).and_then(|it| {
+                        let position = it.places.binary_search_by_key(&advisory, |it| it.advisory).ok()?;
+                        it.places.get_mut(position)
+                    });
                     if let Some(place) = place {
                         place.subjects.push((vulnerability, entry, number));
                     }

@@ -26,7 +26,7 @@ const MAX_NAMED: usize = 8;
 pub(super) struct Image {
     pub(super) software: Option<Digest>,
     pub(super) coverage: Coverage,
-    /// What its rows depend on beside themselves.
+    /// What decides beside each row.
     pub(super) beside: Arc<Beside>,
     /// `None` unless a requirement looks at the platform, or records of Windows at a Windows.
     pub(super) platform: Option<Arc<PlatformFacts>>,
@@ -116,10 +116,14 @@ pub(super) fn judge(
             results.push(result);
         }
     }
-    let applies = |subject: SubjectId| match index.subject(subject).map(|it| it.of) {
-        Some(Of::Requirement(number)) => applies(index, number, image.role.as_deref()),
-        Some(Of::Entry { .. }) => true,
-        None => false,
+    let without_requirements = index.requirement_subjects.is_empty();
+    let applies = |subject: SubjectId| {
+        without_requirements
+            || match index.subject(subject).map(|it| it.of) {
+                Some(Of::Requirement(number)) => applies(index, number, image.role.as_deref()),
+                Some(Of::Entry { .. }) => true,
+                None => false,
+            }
     };
     let mut hits: Vec<(SubjectId, Outcome, usize)> = results
         .iter()
@@ -133,14 +137,22 @@ pub(super) fn judge(
         })
         .filter(|it| applies(it.0))
         .collect();
-    hits.sort_unstable_by_key(|it| (it.0, it.2));
+    // Every row's outcomes are ascending: a sort that keeps order merges them.
+    hits.sort_by_key(|it| it.0);
 
     let mut shown = Shown::default();
+    // Most findings rest on one row: its value is looked for once.
+    let mut of_row: Vec<Option<u32>> = vec![None; results.len()];
     let mut findings = Vec::new();
     for group in hits.chunk_by(|one, two| one.0 == two.0) {
-        let Some(&(subject, first, _)) = group.first() else { continue };
+        let Some(&(subject, first, at)) = group.first() else { continue };
         let outcome = group.iter().fold(first, |worst, it| worst.worse(it.1));
-        let installed = shown.add(&instances(group.iter().filter_map(|it| results.get(it.2).copied())));
+        let installed = match (group, of_row.get_mut(at)) {
+            ([_], Some(known)) => {
+                *known.get_or_insert_with(|| shown.add(&instances(results.get(at).copied().into_iter())))
+            }
+            (_, _) => shown.add(&instances(group.iter().filter_map(|it| results.get(it.2).copied()))),
+        };
         let outcome = released(index, subject, covered(outcome, coverage), image.platform_coverage);
         findings.push(Compact { subject, installed, outcome });
     }

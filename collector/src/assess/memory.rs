@@ -1,8 +1,8 @@
 //! Rows that were judged before, so that equal rows are judged once, and again only when knowledge about them
 //! changes.
 //!
-//! A row is kept as it was encoded: what changes is judged again from here, and the store is not read. Rows of
-//! hosts with different surroundings are different rows, since a record may speak of one and not of the other.
+//! A row is kept as it was encoded: what changes is judged again from here, and the store is not read. The same
+//! row on hosts that differ in what decides beside it (their distribution, facts) is a different row here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const MAX_REMEMBERED: usize = 400_000;
 
 /// Number of a remembered row.
 pub(super) type RowId = u32;
-/// By the first half of the row's SHA-256: nobody can make two rows that meet there. With what is beside it.
+/// By the first half of the row's SHA-256: nobody can make two rows that meet there. With the number of what stands beside it.
 type Key = ([u8; 16], u32);
 
 /// See the module.

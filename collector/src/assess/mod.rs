@@ -9,9 +9,15 @@ mod asset;
 pub mod board;
 mod chain;
 mod change;
+#[cfg(test)]
+mod change_tests;
 mod compare;
 mod explain;
+#[cfg(test)]
+mod explain_tests;
 mod firmware;
+#[cfg(test)]
+mod honest_tests;
 mod in_effect;
 mod index;
 mod judge;

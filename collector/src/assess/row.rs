@@ -1,7 +1,7 @@
 //! One software row: what knowledge looks at it, and what follows for each subject.
 //!
-//! Depends on the row, the host's distribution and the index alone, so equal rows are judged once for all
-//! hosts of one distribution.
+//! Depends on the row, what stands beside it and the index alone, so equal rows are judged once for all
+//! hosts that agree in that.
 
 use holdpoint_common::proto::v1::SoftwareRow;
 use prost::Message;
@@ -14,6 +14,7 @@ use super::index::{Index, Of, Place, SubjectId};
 use super::map_rules;
 use super::mapped;
 use super::package::{self, Distribution, Fit};
+use super::qualifiers::Qualifiers;
 use super::requirement;
 use super::verdict::{Outcome, Reason};
 

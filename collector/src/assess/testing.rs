@@ -11,7 +11,9 @@ use holdpoint_common::section::{Digest, Rows};
 use super::RowSource;
 use crate::knowledge::library::take;
 use crate::knowledge::map::{self, InstalledName, ProductName};
-use crate::knowledge::{Knowledge, Source, read};
+use crate::knowledge::{
+    Advisory, Entry, HeldAdvisory, Kind, Knowledge, Revision, Source, Stated, Vulnerability, read,
+};
 
 /// Sections as a store would keep them.
 #[derive(Debug, Default)]
@@ -74,6 +76,36 @@ pub(super) fn with_live(mut record: AssetRecord, shelf: &Shelf, rows: &[LiveRow]
     let shown = Some(state(SectionStatus::Complete, digest, rows.len()));
     record.sections.push(HeldRecord { kind: SectionKind::Live.into(), shown, attempt: None });
     record
+}
+
+/// An advisory with one vulnerability that states the same of every entry.
+pub(super) fn advisory(kind: Kind, id: &str, entries: Vec<Entry>, stated: Stated) -> HeldAdvisory {
+    let vulnerability = Vulnerability {
+        id: format!("CVE-{id}"),
+        severity: None,
+        vector: None,
+        statements: (0_u32..).take(entries.len()).map(|it| (it, stated)).collect(),
+        remediations: Vec::new(),
+        fixes: Vec::new(),
+    };
+    let advisory = Advisory {
+        kind,
+        revision: Revision { id: id.into(), version: "1".into(), released_ms: Some(1_000) },
+        title: String::new(),
+        publisher: String::new(),
+        status: "final".into(),
+        withdrawn: false,
+        original: None,
+        entries,
+        vulnerabilities: vec![vulnerability],
+    };
+    let source = Source {
+        digest: Digest::of(id.as_bytes()),
+        file: id.into(),
+        imported_ms: 1_000,
+        imported_by: "tester".into(),
+    };
+    HeldAdvisory { advisory: Arc::new(advisory), source: Arc::new(source), superseded: false }
 }
 
 /// Knowledge from files, the last one of a kind being the newest.

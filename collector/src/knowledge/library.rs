@@ -4,7 +4,7 @@
 //! together with its audit entry, then published. Preparing and publishing must not interleave:
 //! the caller holds [`Library::turn`] meanwhile.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use holdpoint_common::chain::Chain;
@@ -52,6 +52,7 @@ pub struct Prepared {
     pub changes: Vec<String>,
     /// Of an advisory: how many of its lines can never be decided, or deserve a person's look.
     pub faults: u32,
+    /// Records of documents that are new or changed.
     documents: Vec<DocumentRecord>,
 }
 
@@ -62,11 +63,14 @@ pub struct Library {
     turn: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct State {
     knowledge: Arc<Knowledge>,
-    documents: Arc<Vec<DocumentRecord>>,
+    documents: Documents,
 }
+
+/// Every document, by its digest.
+type Documents = HashMap<Vec<u8>, DocumentRecord>;
 
 impl Library {
     /// Reads every document and rule. A document that cannot be read any more is kept, logged, and
@@ -77,6 +81,7 @@ impl Library {
         documents.sort_by_key(|it| it.imported_ms);
         let mut knowledge =
             Knowledge { revision: 1, rules: store.map_rules()?.into(), ..Knowledge::default() };
+        let mut seen = Seen::default();
         let (replaced, current): (Vec<_>, Vec<_>) = documents.iter().partition(|it| it.replaced);
         for record in replaced.into_iter().chain(current) {
             let Some(kind) = Kind::named(&record.kind) else { continue };
@@ -84,14 +89,15 @@ impl Library {
                 continue;
             }
             match reread(store, record, &knowledge) {
-                Ok(content) => take(&mut knowledge, content, source_of(record)),
+                Ok(content) => seen.take(&mut knowledge, content, source_of(record)),
                 Err(why) => {
                     warn!(file = record.file, why, "a held document cannot be read again");
                     knowledge.unreadable.push((kind, record.file.clone(), why));
                 }
             }
         }
-        let state = State { knowledge: Arc::new(knowledge), documents: Arc::new(documents) };
+        let documents = documents.into_iter().map(|it| (it.digest.clone(), it)).collect();
+        let state = State { knowledge: Arc::new(knowledge), documents };
         Ok(Self { state: RwLock::new(state), turn: tokio::sync::Mutex::default() })
     }
 
@@ -113,9 +119,9 @@ impl Library {
         by: &str,
         now_ms: i64,
     ) -> Result<Prepared, ImportError> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner).clone();
         let digest = Digest::of(&bytes);
-        let (content, skipped) = import::read(file, &bytes, &state.knowledge)?;
+        // Reading takes long, and whoever prepares has the turn: nothing changes meanwhile.
+        let (content, skipped) = import::read(file, &bytes, &self.current())?;
         let (kind, items) = (content.kind(), content.items());
         let faults = match &content {
             Content::Advisory(advisory) => u32::try_from(lint(advisory).len()).unwrap_or(u32::MAX),
@@ -128,7 +134,7 @@ impl Library {
             | Content::Hardening(_)
             | Content::Map(_) => 0,
         };
-        let mut documents = (*state.documents).clone();
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut record = DocumentRecord {
             digest: digest.to_vec(),
             file: file.to_owned(),
@@ -148,7 +154,7 @@ impl Library {
         let mut knowledge = (*state.knowledge).clone();
         knowledge.revision += 1;
 
-        if let Some(held) = documents.iter_mut().find(|it| it.digest == record.digest) {
+        if let Some(held) = state.documents.get(&record.digest) {
             let unchanged = |txn, knowledge, skipped, documents| Prepared {
                 txn,
                 knowledge,
@@ -163,26 +169,26 @@ impl Library {
             };
             if held.replaced && kind.is_advisory() {
                 let note = vec!["a newer revision is held; this one is kept and not judged".to_owned()];
-                return Ok(unchanged(Txn::admin(), Arc::clone(&state.knowledge), note, documents));
+                return Ok(unchanged(Txn::admin(), Arc::clone(&state.knowledge), note, Vec::new()));
             }
             // Somebody has carried the same file in again: it is as current as if it were new.
+            let mut held = held.clone();
             held.imported_ms = now_ms;
             by.clone_into(&mut held.imported_by);
             file.clone_into(&mut held.file);
             held.replaced = false;
             let txn = Txn::admin().update_document(held.clone());
-            let source = source_of(held);
-            take(&mut knowledge, content, source);
-            return Ok(unchanged(txn, Arc::new(knowledge), skipped, documents));
+            take(&mut knowledge, content, source_of(&held));
+            return Ok(unchanged(txn, Arc::new(knowledge), skipped, vec![held]));
         }
-        if documents.len() >= MAX_DOCUMENTS {
+        if state.documents.len() >= MAX_DOCUMENTS {
             return Err(ImportError::TooMany { max: MAX_DOCUMENTS });
         }
         let mut txn = Txn::admin();
-        let replaced = replaced_by(&state.knowledge, &content, file, &mut documents)?;
-        let changes = changes(&state.knowledge, &content, &replaced);
-        for held in replaced {
-            txn = txn.update_document(held);
+        let mut documents = replaced_by(&state.knowledge, &content, file, &state.documents)?;
+        let changes = changes(&state.knowledge, &content, &documents);
+        for held in &documents {
+            txn = txn.update_document(held.clone());
         }
         txn = txn.put_document(record.clone(), bytes);
         take(&mut knowledge, content, source_of(&record));
@@ -206,7 +212,8 @@ impl Library {
     pub fn publish(&self, prepared: Prepared) -> Arc<Knowledge> {
         let Prepared { knowledge, documents, .. } = prepared;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State { knowledge: Arc::clone(&knowledge), documents: Arc::new(documents) };
+        state.knowledge = Arc::clone(&knowledge);
+        state.documents.extend(documents.into_iter().map(|it| (it.digest.clone(), it)));
         knowledge
     }
 
@@ -238,6 +245,30 @@ fn source_of(record: &DocumentRecord) -> Arc<Source> {
         imported_ms: record.imported_ms,
         imported_by: record.imported_by.clone(),
     })
+}
+
+/// What was taken already, so that thousands of files that have nothing to do with each other are not compared.
+#[derive(Debug, Default)]
+struct Seen {
+    families: HashSet<String>,
+    digests: HashSet<Digest>,
+}
+
+impl Seen {
+    fn take(&mut self, knowledge: &mut Knowledge, content: Content, source: Arc<Source>) {
+        if let Content::Advisory(advisory) = content {
+            let is_new = self.families.insert(advisory.revision.family().to_owned())
+                & self.digests.insert(source.digest);
+            if is_new {
+                let advisory = Arc::new(*advisory);
+                knowledge.advisories.push(HeldAdvisory { advisory, source, superseded: false });
+            } else {
+                take(knowledge, Content::Advisory(advisory), source);
+            }
+        } else {
+            take(knowledge, content, source);
+        }
+    }
 }
 
 /// Adds what a file says. The newest word on an identifier wins.
@@ -294,7 +325,7 @@ fn replaced_by(
     knowledge: &Knowledge,
     content: &Content,
     file: &str,
-    documents: &mut [DocumentRecord],
+    documents: &Documents,
 ) -> Result<Vec<DocumentRecord>, ImportError> {
     let digests: Vec<Digest> = match content {
         Content::Advisory(new) => {
@@ -352,12 +383,10 @@ fn replaced_by(
         Content::Hardening(_) => of_file(&knowledge.hardening, file),
         Content::Map(_) => of_file(&knowledge.maps, file),
     };
-    let mut changed = Vec::new();
-    for record in documents.iter_mut().filter(|it| !it.replaced) {
-        if digests.iter().any(|it| it.as_bytes() == record.digest.as_slice()) {
-            record.replaced = true;
-            changed.push(record.clone());
-        }
-    }
-    Ok(changed)
+    let mut digests = digests;
+    digests.sort_unstable();
+    digests.dedup();
+    let held = digests.iter().filter_map(|it| documents.get(it.as_bytes().as_slice()));
+    let replaced = held.filter(|it| !it.replaced);
+    Ok(replaced.map(|it| DocumentRecord { replaced: true, ..it.clone() }).collect())
 }
