@@ -53,20 +53,28 @@ pub(super) fn faults(advisory: &Advisory, vulnerability: &Vulnerability) -> Vec<
     found
 }
 
+/// What goes on with a version behind its numbers: `V4.7 SP6 HF1`. Such a version is not read at all here.
+const QUALIFIERS: [&str; 10] = ["sp", "upd", "hf", "hotfix", "patch", "build", "cu", "tcu", "service", "rev"];
+
 /// The only version that a text names behind "to", "version" or a `v`; two of them are for a person to tell apart.
 fn fixed_version(text: &str) -> Option<&str> {
     let mut found: Option<&str> = None;
     let words: Vec<&str> = text.split_whitespace().collect();
-    for pair in words.windows(2) {
-        let [before, word] = pair else { continue };
+    for (at, word) in words.iter().enumerate().skip(1) {
         let version = word.trim_matches(|it: char| !it.is_ascii_alphanumeric());
-        let lead = before.to_ascii_lowercase();
+        let lead = words[at - 1].to_ascii_lowercase();
         let introduced = matches!(lead.as_str(), "to" | "version" | "release" | "firmware")
             || version.starts_with(['v', 'V']);
         let digits = version.trim_start_matches(['v', 'V']);
         let is_version = digits.contains('.')
             && digits.split('.').all(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()));
-        if introduced && is_version && found.replace(version).is_some_and(|it| it != version) {
+        if !introduced || !is_version {
+            continue;
+        }
+        let next = words.get(at + 1).map(|it| it.to_ascii_lowercase()).unwrap_or_default();
+        let goes_on =
+            !word.ends_with(['.', ',', ';', ')']) && QUALIFIERS.iter().any(|it| next.starts_with(it));
+        if goes_on || found.replace(version).is_some_and(|it| it != version) {
             return None;
         }
     }
@@ -99,5 +107,7 @@ mod tests {
         assert_eq!(fixed_version("Update to V2.0.1 or V3.1.2"), None);
         assert_eq!(fixed_version("See page 4.1 of the manual"), None);
         assert_eq!(fixed_version("Contact support"), None);
+        assert_eq!(fixed_version("Update to V4.7 SP6 HF1"), None, "the numbers are half of it");
+        assert_eq!(fixed_version("Update to V9.0 Upd1 or newer"), None);
     }
 }

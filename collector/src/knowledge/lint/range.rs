@@ -86,9 +86,11 @@ fn is_empty(lower: &Constraint, upper: &Constraint) -> bool {
     }
 }
 
-/// A numeric part behind a dot with a leading zero: `5.028`.
-pub(super) fn is_zero_padded(version: &str) -> bool {
-    let digits = |it: &str| it.len() > 1 && it.starts_with('0') && it.bytes().all(|it| it.is_ascii_digit());
+/// A numeric part behind a dot with a leading zero: `5.028`. Zeros alone are nothing, however many they are.
+fn is_zero_padded(version: &str) -> bool {
+    let digits = |it: &str| {
+        it.starts_with('0') && it.bytes().all(|it| it.is_ascii_digit()) && it.bytes().any(|it| it != b'0')
+    };
     version.split('.').skip(1).any(digits)
 }
 

@@ -45,7 +45,15 @@ fn of_range(text: &str) -> Vec<FaultKind> {
 
 #[test]
 fn a_line_that_can_be_decided_has_no_fault() {
-    for text in ["< V4.1.3", "vers:all/*", ">= 1.0 | <= 1.32", "<= 5.8", "All versions < V7.5 SP2", "= 1.2"] {
+    for text in [
+        "< V4.1.3",
+        "vers:all/*",
+        ">= 1.0 | <= 1.32",
+        "<= 5.8",
+        "< 6.00.204",
+        "All versions < V7.5 SP2",
+        "= 1.2",
+    ] {
         assert_eq!(of_range(text), [], "{text}");
     }
 }
