@@ -19,12 +19,13 @@ const ROWS: [&str; 13] = [
     "Coverage",
 ];
 
-const SCHEMAS: [&str; 8] = [
+const SCHEMAS: [&str; 9] = [
     "holdpoint/v1/rows.proto",
     "holdpoint/v1/enrollment.proto",
     "holdpoint/v1/agent_link.proto",
     "holdpoint/v1/one_shot.proto",
     "holdpoint/v1/inventory.proto",
+    "holdpoint/v1/triage.proto",
     "holdpoint/v1/knowledge.proto",
     "holdpoint/v1/admin.proto",
     "holdpoint/store/v1/records.proto",

@@ -113,6 +113,12 @@ pub struct AssetFacts {
     pub live: Held,
     /// The section on what servicing installed.
     pub updates: Held,
+    /// The section on services, which triage asks.
+    pub services: Held,
+    /// The section on listeners, which triage asks.
+    pub listeners: Held,
+    /// The section on hardening facts, by which controls are tested.
+    pub hardening: Held,
 }
 
 impl AssetFacts {
@@ -129,6 +135,9 @@ impl AssetFacts {
             platform: Held::of(record, SectionKind::Platform),
             live: Held::of(record, SectionKind::Live),
             updates: Held::of(record, SectionKind::Updates),
+            services: Held::of(record, SectionKind::Services),
+            listeners: Held::of(record, SectionKind::Listeners),
+            hardening: Held::of(record, SectionKind::Hardening),
         })
     }
 

@@ -18,10 +18,14 @@ mod memory;
 mod microsoft;
 mod package;
 mod page;
+mod rank;
+#[cfg(test)]
+mod rank_tests;
 mod requirement;
 mod row;
 #[cfg(test)]
 mod scale_tests;
+mod standing;
 mod summary;
 #[cfg(test)]
 mod testing;
@@ -34,6 +38,8 @@ mod work;
 pub use asset::{AssetFacts, Coverage, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};
 pub use explain::{Explanation, Step};
-pub use page::{DEFAULT_LIMIT, Filter, FindingView, MAX_LIMIT, Page};
+pub use page::{Cursor, DEFAULT_LIMIT, Filter, FindingView, InvalidCursor, MAX_LIMIT, Page};
+pub use rank::{outcomes, rank_of};
+pub use standing::{Listed, TriageView};
 pub use summary::Summary;
 pub use verdict::{Outcome, REASONS, Reason, UnknownVerdict, VERDICTS, Verdict};

@@ -10,9 +10,10 @@ use super::epss::Scores;
 use super::hardening::RuleFile;
 use super::kev::Catalog;
 use super::map_file::MapFile;
-use super::placement::Placement;
+use super::placement::{self, InvalidPlacement, Placement};
 use super::requirement::{self, InvalidRequirements, Requirement};
-use super::statement::{Mapping, Statements};
+use super::statement::{self, InvalidMapping, InvalidStatements, Mapping, Statements};
+use super::{mapping, vpc};
 
 /// Largest file, in bytes.
 pub const MAX_FILE: usize = 32 * 1024 * 1024;
@@ -63,11 +64,10 @@ impl Content {
             Self::Kev(catalog) => catalog.listed.len(),
             Self::Epss(scores) => scores.by_cve.len(),
             Self::Requirements(listed) => listed.len(),
-            Self::Statements(_)
-            | Self::Mapping(_)
-            | Self::Placement(_)
-            | Self::Hardening(_)
-            | Self::Map(_) => 0,
+            Self::Statements(list) => list.stated.len(),
+            Self::Mapping(mapping) => mapping.states.len(),
+            Self::Placement(placement) => placement.assets.len() + placement.conduits.len(),
+            Self::Hardening(_) | Self::Map(_) => 0,
         };
         u32::try_from(items).unwrap_or(u32::MAX)
     }
@@ -168,6 +168,15 @@ pub enum ImportError {
     /// A list of requirements with a fault.
     #[error(transparent)]
     Requirements(#[from] InvalidRequirements),
+    /// A file of placement with a fault.
+    #[error(transparent)]
+    Placement(#[from] InvalidPlacement),
+    /// A list of a supplier with a fault.
+    #[error(transparent)]
+    Statements(#[from] InvalidStatements),
+    /// A mapping with a fault.
+    #[error(transparent)]
+    Mapping(#[from] InvalidMapping),
     /// A newer revision is held, or this one cannot be placed.
     #[error("{0}")]
     Revision(String),
@@ -181,7 +190,7 @@ pub enum ImportError {
 
 /// Reads a file; `file` is its name and only helps to word a refusal. `held` is what is known already: a list of
 /// a supplier is read by a mapping that was brought before. The lines say what was left out.
-pub fn read(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
+pub fn read(file: &str, bytes: &[u8], held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
     if bytes.len() > MAX_FILE {
         return Err(ImportError::TooLarge);
     }
@@ -203,6 +212,9 @@ pub fn read(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec
         let is_list = [".csv", ".toml"].iter().any(|it| lower.ends_with(it));
         return Err(if is_list { InvalidRequirements::NotText.into() } else { unknown() });
     };
+    if let Some(read) = of_the_site(bytes, text, held) {
+        return read;
+    }
     let (listed, skipped) = match requirement::looks_like_toml(text) {
         Some(true) => requirement::read_toml(text)?,
         Some(false) => requirement::read_csv(bytes)?,
@@ -214,4 +226,26 @@ pub fn read(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec
         None => return Err(unknown()),
     };
     Ok((Content::Requirements(listed), skipped))
+}
+
+/// Placement, statements of suppliers and how these are read.
+fn of_the_site(
+    bytes: &[u8],
+    text: &str,
+    held: &Knowledge,
+) -> Option<Result<(Content, Vec<String>), ImportError>> {
+    if mapping::looks_like(text) {
+        let read = Mapping::read(text).map(|it| (Content::Mapping(Box::new(it)), Vec::new()));
+        return Some(read.map_err(ImportError::from));
+    }
+    if text.trim_start().starts_with('<') {
+        let read = vpc::recognise(text)?;
+        return Some(read.map(|it| (Content::Statements(Box::new(it.0)), it.1)).map_err(ImportError::from));
+    }
+    // A mapping is a person's word on these very columns, so it goes before what they look like.
+    if let Some(read) = statement::recognise(bytes, text, held) {
+        return Some(read.map(|it| (Content::Statements(Box::new(it.0)), it.1)).map_err(ImportError::from));
+    }
+    let read = placement::recognise(bytes, text)?;
+    Some(read.map(|it| (Content::Placement(Box::new(it.0)), it.1)).map_err(ImportError::from))
 }

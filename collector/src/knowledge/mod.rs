@@ -18,15 +18,18 @@ pub mod kev;
 pub(crate) mod library;
 pub mod map;
 pub mod map_file;
+pub mod mapping;
 pub mod microsoft;
 pub mod osv;
 pub mod pattern;
 pub mod placement;
 pub mod requirement;
+pub mod sheet;
 pub mod statement;
 pub(crate) mod supersede;
 pub mod text;
 pub mod tracking;
+pub mod vpc;
 
 use std::sync::Arc;
 
