@@ -17,5 +17,6 @@ pub mod pki;
 pub mod query;
 pub mod server;
 pub mod store;
+pub mod triage;
 pub mod verbs;
 pub mod zone;

@@ -19,7 +19,7 @@ const ROWS: [&str; 13] = [
     "Coverage",
 ];
 
-const SCHEMAS: [&str; 11] = [
+const SCHEMAS: [&str; 12] = [
     "holdpoint/v1/rows.proto",
     "holdpoint/v1/enrollment.proto",
     "holdpoint/v1/agent_link.proto",
@@ -27,6 +27,7 @@ const SCHEMAS: [&str; 11] = [
     "holdpoint/v1/inventory.proto",
     "holdpoint/v1/hardening.proto",
     "holdpoint/v1/lint.proto",
+    "holdpoint/v1/triage.proto",
     "holdpoint/v1/knowledge.proto",
     "holdpoint/v1/map.proto",
     "holdpoint/v1/admin.proto",

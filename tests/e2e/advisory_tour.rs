@@ -1,4 +1,4 @@
-//! The tour's seventh step: an advisory of the real set meets a host that was carried in, from the first likeness
+//! The tour's eighth step: an advisory of the real set meets a host that was carried in, from the first likeness
 //! to an explanation, a triage decision and a disposition.
 
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 const ADVISORY: &str = "icsa-20-163-02.json";
 const PLACEMENT: &str = "\
 asset,zone,level,role,safety_impact,mission_impact
-hmi-07,line-1,2,hmi,marginal,mef_failure
+hmi-07,line-1,2,hmi,marginal,mef-failure
 ";
 
 fn real(file: &str) -> Option<PathBuf> {

@@ -26,6 +26,8 @@ use holdpoint_cli::archive::{self, MAX_MEMBER};
 use holdpoint_collector::hardening as rules;
 use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
+use holdpoint_collector::triage::control;
+use holdpoint_collector::triage::vector::Vector;
 use holdpoint_common::identity::{Identity, Name};
 use holdpoint_common::one_shot::{self, OneShot};
 use holdpoint_common::proto::v1::report_part::Part;
@@ -94,6 +96,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("requirements", requirements),
     ("identity_rules", identity_rules),
     ("hardening", hardening),
+    ("placement", placement),
+    ("mapping", mapping),
+    ("statements", statements),
+    ("vpc", vpc),
+    ("vector", vector),
+    ("control", controls),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -867,5 +875,79 @@ fn requirement(requirement: &Requirement) {
             let _ = pattern.matches(&requirement.product().replace('*', "aaaaaaaaaaaaaaab"));
         }
         Wanted::Kernel => {}
+    }
+}
+
+/// What is accepted names every asset once, and no column stays unread.
+fn placement(bytes: &[u8]) {
+    for name in ["input.csv", "input.toml"] {
+        if let Ok((Content::Placement(placed), _)) = knowledge::read(name, bytes, &Knowledge::default()) {
+            let ids: std::collections::BTreeSet<&str> =
+                placed.assets.iter().map(|it| it.asset.as_str()).collect();
+            assert_eq!(ids.len(), placed.assets.len(), "an asset stands in two places");
+        }
+    }
+    knowledge_file("input.csv", bytes);
+}
+
+/// A mapping never makes an approval out of silence.
+fn mapping(bytes: &[u8]) {
+    if let Ok((Content::Mapping(read), _)) = knowledge::read("input.toml", bytes, &Knowledge::default()) {
+        assert!(!read.state("").0.is_approval() && !read.state("\u{0}").0.is_approval());
+    }
+    knowledge_file("input.toml", bytes);
+}
+
+/// Lists with the shipped mapping held, and without.
+fn statements(bytes: &[u8]) {
+    static HELD: LazyLock<Knowledge> = LazyLock::new(|| {
+        let file = include_bytes!("../../deploy/mappings/rockwell.toml");
+        let Ok((Content::Mapping(read), _)) = knowledge::read("m.toml", file, &Knowledge::default()) else {
+            panic!("the shipped mapping is one");
+        };
+        let source = knowledge::Source {
+            digest: Digest::of(file),
+            file: "m.toml".into(),
+            imported_ms: 0,
+            imported_by: String::new(),
+        };
+        let mappings = vec![knowledge::Held { content: read.into(), source: source.into() }];
+        Knowledge { mappings, ..Knowledge::default() }
+    });
+    for held in [&*HELD, &Knowledge::default()] {
+        if let Ok((Content::Statements(list), _)) = knowledge::read("input.csv", bytes, held) {
+            for it in &list.stated {
+                assert!(!it.raw.is_empty() || !it.state.is_approval(), "silence was taken for approval");
+            }
+        }
+    }
+}
+
+fn vpc(bytes: &[u8]) {
+    if let Ok((Content::Statements(list), _)) = knowledge::read("input.xml", bytes, &Knowledge::default()) {
+        for it in &list.stated {
+            assert!(!it.raw.is_empty() || !it.state.is_approval(), "silence was taken for approval");
+        }
+    }
+    knowledge_file("input.xml", bytes);
+}
+
+/// Every input that a vector gives is some value.
+fn vector(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(vector) = Vector::read(text) {
+        for set in [vector.automatable(), vector.technical_impact()] {
+            assert!(set.positions().count() > 0, "an input without a value");
+        }
+        let _ = vector.exploitation();
+    }
+}
+
+/// A control that is read is written as one that reads the same.
+fn controls(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(read) = control::read(text) {
+        let typed = control::Typed(&read).to_string();
+        assert_eq!(control::read(&typed).as_ref(), Ok(&read), "{typed}");
     }
 }

@@ -110,6 +110,17 @@ pub enum Remote {
     /// Decide which installed product an advisory means.
     #[command(subcommand)]
     Map(command::map::Command),
+    /// List where assets stand, and what their exposure follows from.
+    Placement(command::placement::Options),
+    /// Show how soon a finding has to be dealt with, and keep that decision.
+    Triage(command::triage::Options),
+    /// Decide what is done about a finding: patch, mitigate, accept, defer or avoid.
+    Dispose(command::dispose::Options),
+    /// List what suppliers state about patches.
+    Statements(command::statements::Options),
+    /// Evaluate, test and authorise a patch for a zone.
+    #[command(subcommand)]
+    Patch(command::patch::Command),
     /// Show what knowledge is how old, and which of its lines cannot be decided.
     Feeds(command::feeds::Options),
     /// Show what two assets have not in common.

@@ -116,7 +116,11 @@ pub struct AssetFacts {
     pub updates: Held,
     /// The firmware section.
     pub firmware: Held,
-    /// The section of hardening facts.
+    /// The section on services, which triage asks.
+    pub services: Held,
+    /// The section on listeners, which triage asks.
+    pub listeners: Held,
+    /// The section of hardening facts: rules of the map ask for them, and controls are tested by them.
     pub hardening: Held,
 }
 
@@ -135,6 +139,8 @@ impl AssetFacts {
             live: Held::of(record, SectionKind::Live),
             updates: Held::of(record, SectionKind::Updates),
             firmware: Held::of(record, SectionKind::Firmware),
+            services: Held::of(record, SectionKind::Services),
+            listeners: Held::of(record, SectionKind::Listeners),
             hardening: Held::of(record, SectionKind::Hardening),
         })
     }

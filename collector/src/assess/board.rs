@@ -19,6 +19,7 @@ use tracing::warn;
 use crate::knowledge::map::{self, Candidate, InstalledName, Question};
 use crate::knowledge::text::shown;
 use crate::knowledge::{AllowedAges, Knowledge};
+use crate::triage::Ledger;
 
 use super::asset::{AssetFacts, Held, RowSource};
 use super::chain;
@@ -26,7 +27,9 @@ use super::explain::Explanation;
 use super::index::Index;
 use super::judge::Judged;
 use super::page::{self, Filter, Page, Weather};
+use super::rank::{Ranker, Ranks};
 use super::row;
+use super::standing::Clerk;
 use super::summary::{self, Summary};
 use super::work::{Sections, Work};
 
@@ -70,12 +73,29 @@ pub(super) struct State {
     /// Counts indexes; findings of an older one mean nothing.
     generation: u64,
     pub(super) assets: BTreeMap<Arc<str>, OnBoard>,
+    /// What triage knows of the index, and what people decided.
+    pub(super) ranker: Arc<Ranker>,
+    pub(super) ledger: Arc<Ledger>,
     pending: BTreeSet<Arc<str>>,
     /// What is known by now and not arranged yet, with the time at which it was told.
     next: Option<(Arc<Knowledge>, i64)>,
 }
 
 impl State {
+    /// Ranks the findings of one asset or of all.
+    fn rank(&mut self, asset: Option<&str>) {
+        let (index, ranker, ledger) =
+            (Arc::clone(&self.index), Arc::clone(&self.ranker), Arc::clone(&self.ledger));
+        match asset {
+            Some(asset) => {
+                if let Some(it) = self.assets.get_mut(asset) {
+                    it.rank(&index, &ranker, &ledger);
+                }
+            }
+            None => self.assets.values_mut().for_each(|it| it.rank(&index, &ranker, &ledger)),
+        }
+    }
+
     /// The newest knowledge that was told of.
     fn told(&self) -> &Arc<Knowledge> {
         self.next.as_ref().map_or(&self.index.knowledge, |it| &it.0)
@@ -87,12 +107,20 @@ impl State {
 pub(super) struct OnBoard {
     pub(super) facts: AssetFacts,
     judged: Option<(u64, Arc<Judged>)>,
+    /// Of the findings, in their order.
+    pub(super) ranks: Ranks,
 }
 
 impl OnBoard {
     /// The findings; nothing while the asset waits to be judged, which no question sees.
     pub(super) fn judged(&self) -> Option<&Judged> {
         self.judged.as_ref().map(|it| it.1.as_ref())
+    }
+
+    /// To be called whenever findings, knowledge, or decisions about the asset have changed.
+    fn rank(&mut self, index: &Index, ranker: &Ranker, ledger: &Ledger) {
+        let judged = self.judged.as_ref().map(|it| it.1.as_ref());
+        self.ranks = judged.map(|it| ranker.ranks(index, &self.facts, it, ledger)).unwrap_or_default();
     }
 }
 
@@ -186,7 +214,9 @@ impl Board {
             Some(known) if known.facts == facts => return,
             Some(known) => known.facts = facts,
             None => {
-                state.assets.insert(Arc::clone(&id), OnBoard { facts, judged: None });
+                state
+                    .assets
+                    .insert(Arc::clone(&id), OnBoard { facts, judged: None, ranks: Ranks::default() });
             }
         }
         state.pending.insert(id);
@@ -213,14 +243,39 @@ impl Board {
         let Some((knowledge, now_ms)) = next else { return };
         let index = Arc::new(Index::build(&knowledge, now_ms));
         work.advance(&index);
+        let ranker = Arc::new(Ranker::build(&index, &self.ages, now_ms));
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.index = index;
+        state.ranker = ranker;
         state.generation += 1;
         state.pending = state.assets.keys().cloned().collect();
         let is_last = |it: &(Arc<Knowledge>, i64)| Arc::ptr_eq(&it.0, &knowledge) && it.1 == now_ms;
         if state.next.as_ref().is_some_and(is_last) {
             state.next = None;
         }
+    }
+
+    /// Takes in what people decided; `asset` when it is about one only.
+    pub fn decided(&self, ledger: Arc<Ledger>, asset: Option<&str>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.ledger = ledger;
+        state.rank(asset);
+    }
+
+    /// What people decided.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).ledger)
+    }
+
+    /// Ranks everything again when a file that triage rests on has become too old.
+    fn let_triage_age(&self, now_ms: i64) {
+        let is_good = |it: &State| it.ranker.good_until_ms.is_none_or(|it| now_ms < it);
+        if is_good(&self.state.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.ranker = Arc::new(Ranker::build(&state.index, &self.ages, now_ms));
+        state.rank(None);
     }
 
     /// A page of findings.
@@ -232,7 +287,8 @@ impl Board {
             return Err(BoardError::UnknownAsset(shown(asset, 80)));
         }
         let weather = Weather::new(&state.index.knowledge, &self.ages, now_ms);
-        Ok(page::page(&state, filter, &weather, seen))
+        let clerk = Clerk::new(&self.sections, &state, &weather, now_ms);
+        Ok(page::page(&state, filter, &weather, seen, &clerk))
     }
 
     /// Counts over all findings.
@@ -250,17 +306,22 @@ impl Board {
         now_ms: i64,
         seen: LastSeen<'_>,
     ) -> Result<Explanation, BoardError> {
-        let (index, facts, judged, weather) = {
+        let (index, facts, judged, weather, told) = {
             let state = self.settled(Some(asset), now_ms)?;
             let on_board =
                 state.assets.get(asset).ok_or_else(|| BoardError::UnknownAsset(shown(asset, 80)))?;
             let judged = on_board.judged.as_ref().map(|it| Arc::clone(&it.1)).unwrap_or_default();
             let weather = Weather::new(&state.index.knowledge, &self.ages, now_ms);
-            (Arc::clone(&state.index), on_board.facts.clone(), judged, weather)
+            let number = chain::chosen(&state.index, &judged, subject)
+                .ok_or_else(|| BoardError::UnknownSubject(shown(subject, 80)))?;
+            let clerk = Clerk::new(&self.sections, &state, &weather, now_ms);
+            let steps = clerk.steps(on_board, number, seen(asset));
+            (Arc::clone(&state.index), on_board.facts.clone(), judged, weather, (number, steps))
         };
-        let number = chain::chosen(&index, &judged, subject)
-            .ok_or_else(|| BoardError::UnknownSubject(shown(subject, 80)))?;
-        Ok(self.chain(&index, &facts, &judged, number, &weather, seen))
+        let (number, steps) = told;
+        let mut explained = self.chain(&index, &facts, &judged, number, &weather, seen);
+        explained.chain.extend(steps);
+        Ok(explained)
     }
 
     /// Ranks what a person could confirm, best first, for all advisories or for one.
@@ -315,6 +376,7 @@ impl Board {
         asset: Option<&str>,
         now_ms: i64,
     ) -> Result<RwLockReadGuard<'_, State>, BoardError> {
+        self.let_triage_age(now_ms);
         let told = self.state.read().unwrap_or_else(PoisonError::into_inner).told().revision;
         let is_arranged = |state: &State| {
             let expires = state.index.good_until_ms;
@@ -389,6 +451,7 @@ impl Board {
         // Whoever changed the asset meanwhile has put it back on the list.
         if let Some(on_board) = state.assets.get_mut(id).filter(|it| it.facts == facts) {
             on_board.judged = Some((generation, judged));
+            state.rank(Some(id));
         }
     }
 

@@ -68,10 +68,7 @@ impl Board {
                 if matches!(identity, Some(Identity::Package(_))) {
                     chain.push(section_step(&facts.platform, "platform"));
                 }
-                let beside = Beside {
-                    distribution: Distribution::of(platform.as_ref()),
-                    facts: self.sections.qualifiers(index, facts),
-                };
+                let beside = self.sections.beside(index, facts, platform.as_ref());
                 self.on_rows(index, facts, &beside, number, &mut trace)
             }
         };

@@ -29,10 +29,14 @@ mod microsoft;
 mod package;
 mod page;
 mod qualifiers;
+mod rank;
+#[cfg(test)]
+mod rank_tests;
 mod requirement;
 mod row;
 #[cfg(test)]
 mod scale_tests;
+mod standing;
 mod summary;
 #[cfg(test)]
 mod testing;
@@ -46,6 +50,8 @@ pub use asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};
 pub use explain::{Explanation, Step};
 pub use matchability::{Class, Side, Standing};
-pub use page::{DEFAULT_LIMIT, Filter, FindingView, MAX_LIMIT, Page};
+pub use page::{Cursor, DEFAULT_LIMIT, Filter, FindingView, InvalidCursor, MAX_LIMIT, Page};
+pub use rank::{outcomes, rank_of};
+pub use standing::{Listed, TriageView};
 pub use summary::Summary;
 pub use verdict::{Outcome, REASONS, Reason, UnknownVerdict, VERDICTS, Verdict};

@@ -1,5 +1,8 @@
 //! Reading the board page by page, with the age of inventory and feeds laid over every finding.
 
+use std::collections::BinaryHeap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -11,8 +14,10 @@ use crate::zone::Grade;
 use super::asset::{AssetFacts, Coverage, Held};
 use super::board::{LastSeen, OnBoard, State};
 use super::explain::Step;
-use super::index::{Index, Of, SubjectId, at};
+use super::index::{Index, Of, at};
 use super::judge::{self, Compact, Judged};
+use super::rank::{self, CLASSES, Now};
+use super::standing::Clerk;
 use super::verdict::{Outcome, Reason, Verdict};
 
 /// Findings of a page when nothing is said.
@@ -35,8 +40,42 @@ pub struct Filter {
     pub stale: Option<Duration>,
     /// At most this many; 0 means [`DEFAULT_LIMIT`].
     pub limit: usize,
-    /// After this asset and subject.
-    pub after: Option<(String, String)>,
+    /// With this outcome of triage.
+    pub triage: Option<String>,
+    /// After this finding.
+    pub after: Option<Cursor>,
+}
+
+/// Where a page ends: rank, asset and subject of its last finding. It stays the same text for the same finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    rank: u8,
+    asset: String,
+    subject: String,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.rank, self.asset, self.subject)
+    }
+}
+
+/// The text is no cursor that a page gave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is not one that a page gave")]
+pub struct InvalidCursor;
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let mut parts = text.splitn(3, '/');
+        let (Some(rank), Some(asset), Some(subject)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(InvalidCursor);
+        };
+        let rank = rank.parse().ok().filter(|it| *it <= rank::CLOSED).ok_or(InvalidCursor)?;
+        Ok(Self { rank, asset: asset.to_owned(), subject: subject.to_owned() })
+    }
 }
 
 /// One finding as it is shown.
@@ -66,15 +105,25 @@ pub struct FindingView {
     pub feed_age: Duration,
     /// How far the rows that decide can be trusted; `None` when there are none.
     pub grade: Option<Grade>,
+    /// The derived status, one word with what belongs to it.
+    pub state: String,
+    /// What was decided, of an open finding.
+    pub disposition: Option<&'static str>,
+    /// The outcome of triage, of an open finding about a vulnerability.
+    pub triage: Option<&'static str>,
+    /// What triage does not know and could change its outcome.
+    pub triage_missing: Vec<&'static str>,
 }
 
 /// A part of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// The findings, by asset and subject.
+    /// The findings, worst triage first, then by asset and subject.
     pub findings: Vec<FindingView>,
     /// Where to go on; `None` when this was all.
-    pub next_after: Option<(String, String)>,
+    pub next_after: Option<Cursor>,
+    /// The rank of the last finding.
+    last_rank: Option<u8>,
     /// Whether anything in the whole answer is open.
     pub any_open: bool,
 }
@@ -106,7 +155,7 @@ impl Weather {
     }
 
     /// Whether an asset has been quiet for so long that its rows prove nothing any more.
-    fn is_outdated(&self, seen_ms: Option<i64>) -> bool {
+    pub(super) fn is_outdated(&self, seen_ms: Option<i64>) -> bool {
         seen_ms.is_none() || self.quiet(seen_ms) > self.inventory
     }
 
@@ -117,8 +166,12 @@ impl Weather {
     /// The outcome now. What is known of the host may be outdated altogether; old knowledge only takes
     /// the good news away, since what was affected still is.
     pub(super) fn over(&self, outcome: Outcome, kind: Kind, seen_ms: Option<i64>) -> Outcome {
-        let outcome =
-            if self.is_outdated(seen_ms) { outcome.doubt_all(Reason::InventoryStale) } else { outcome };
+        self.aged(outcome, kind, self.is_outdated(seen_ms))
+    }
+
+    /// The same where it is known whether the rows are outdated.
+    pub(super) fn aged(&self, outcome: Outcome, kind: Kind, outdated: bool) -> Outcome {
+        let outcome = if outdated { outcome.doubt_all(Reason::InventoryStale) } else { outcome };
         if self.feed(kind).stale { outcome.doubt_good(Reason::FeedStale) } else { outcome }
     }
 
@@ -168,69 +221,267 @@ pub(super) fn is_named(held: &HeldAdvisory, wanted: &str) -> bool {
     revision.id.eq_ignore_ascii_case(wanted) || revision.family().eq_ignore_ascii_case(wanted)
 }
 
-/// Reads a page off the board.
-pub(super) fn page(state: &State, filter: &Filter, weather: &Weather, seen: LastSeen<'_>) -> Page {
+/// An asset that a question is about, with what its verdicts are now.
+struct Candidate<'a> {
+    on_board: &'a OnBoard,
+    judged: &'a Judged,
+    seen_ms: Option<i64>,
+    verdicts: &'a [Verdict; CLASSES],
+}
+
+/// What a question asks for, beside the assets.
+struct Wanted<'a> {
+    filter: &'a Filter,
+    /// The rank of the triage that is asked for.
+    rank: Option<u8>,
+}
+
+impl Wanted<'_> {
+    /// How many findings of a candidate have a rank now.
+    fn count(&self, candidate: &Candidate<'_>, rank: u8) -> u32 {
+        let counts = candidate.on_board.ranks.counts.iter().zip(candidate.verdicts);
+        let counted = counts.map(|(by_rank, verdict)| match verdict.is_open() {
+            _ if self.filter.verdict.is_some_and(|it| it != *verdict) => 0,
+            true if rank != rank::CLOSED => by_rank.get(usize::from(rank)).copied().unwrap_or(0),
+            false if rank == rank::CLOSED => by_rank.iter().sum(),
+            true | false => 0,
+        });
+        counted.sum()
+    }
+
+    /// The outcome and rank of a finding now; `None` when it is not asked for.
+    fn of(
+        &self,
+        index: &Index,
+        candidate: &Candidate<'_>,
+        position: usize,
+        finding: Compact,
+        weather: &Weather,
+    ) -> Option<(u8, Outcome)> {
+        let of = index.subject(finding.subject)?.of;
+        let heard_ms = decides(index, &candidate.on_board.facts, of).heard_ms(candidate.seen_ms);
+        let outcome = weather.over(finding.outcome, kind_of(index, of), heard_ms);
+        let verdict = outcome.verdict();
+        let rank = if verdict.is_open() { candidate.on_board.ranks.of(position) } else { rank::CLOSED };
+        let wanted =
+            self.filter.verdict.is_none_or(|it| it == verdict) && self.rank.is_none_or(|it| it == rank);
+        wanted.then_some((rank, outcome))
+    }
+}
+
+/// A finding on its way to a page. The order of its parts is the order of the answer.
+type Hit = (u8, usize, usize, Outcome);
+
+/// Reads a page off the board: worst triage first, then by asset and subject.
+pub(super) fn page(
+    state: &State,
+    filter: &Filter,
+    weather: &Weather,
+    seen: LastSeen<'_>,
+    clerk: &Clerk<'_>,
+) -> Page {
     let index = state.index.as_ref();
     let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit.min(MAX_LIMIT) };
-    let advisories: Option<Vec<bool>> = filter
-        .advisory
-        .as_deref()
-        .map(|wanted| index.knowledge.advisories.iter().map(|it| is_named(it, wanted)).collect());
-    let is_wanted = |subject: SubjectId| match (&advisories, index.subject(subject).map(|it| it.of)) {
-        (None, Some(_)) => true,
-        (Some(wanted), Some(Of::Entry { advisory, .. })) => at(wanted, advisory).copied().unwrap_or(false),
-        (Some(_), Some(Of::Requirement(_))) | (_, None) => false,
+    let now = Now::new(weather);
+    let candidates = candidates(state, filter, weather, &now, seen);
+    let wanted =
+        Wanted { filter, rank: filter.triage.as_deref().map(|it| rank::rank_of(it).unwrap_or(u8::MAX)) };
+    if filter.verdict == Some(Verdict::NoProduct) {
+        return absent_page(index, &candidates, filter, limit, weather, clerk);
+    }
+    let (hits, any_open) = match &filter.advisory {
+        Some(advisory) => named(index, &candidates, &wanted, advisory, limit + 1, weather),
+        None => (
+            ranked(index, &candidates, &wanted, limit + 1, weather),
+            candidates.iter().any(|candidate| {
+                let mut ranks = (0..rank::CLOSED).filter(|it| wanted.rank.is_none_or(|wanted| wanted == *it));
+                ranks.any(|it| wanted.count(candidate, it) > 0)
+            }),
+        ),
     };
-    let one = filter.asset.as_deref().map(|it| it.to_owned()..=it.to_owned());
-    let assets: Box<dyn Iterator<Item = &OnBoard>> = match &one {
-        Some(range) => Box::new(state.assets.get(range.start().as_str()).into_iter()),
+    let mut page = Page { any_open, ..Page::default() };
+    for &(rank, candidate, position, outcome) in &hits {
+        let Some((candidate, finding)) =
+            candidates.get(candidate).and_then(|it| Some((it, *it.judged.findings.get(position)?)))
+        else {
+            continue;
+        };
+        if page.findings.len() == limit {
+            page.next_after = page.findings.last().zip(page.last_rank).map(|(it, rank)| Cursor {
+                rank,
+                asset: it.asset.clone(),
+                subject: it.subject.clone(),
+            });
+            break;
+        }
+        let finding = Compact { outcome, ..finding };
+        page.findings.push(view(index, candidate, finding, Some(position), weather, clerk));
+        page.last_rank = Some(rank);
+    }
+    page
+}
+
+fn candidates<'a>(
+    state: &'a State,
+    filter: &Filter,
+    weather: &Weather,
+    now: &'a Now,
+    seen: LastSeen<'_>,
+) -> Vec<Candidate<'a>> {
+    let one = filter.asset.as_deref().map(|it| state.assets.get(it));
+    let assets: Box<dyn Iterator<Item = &OnBoard>> = match one {
+        Some(one) => Box::new(one.into_iter()),
         None => Box::new(state.assets.values()),
     };
-    let mut page = Page::default();
-    for on_board in assets {
+    let candidate = |on_board: &'a OnBoard| {
         let facts = &on_board.facts;
         if filter.role.is_some() && filter.role.as_deref() != facts.role.as_deref() {
-            continue;
+            return None;
         }
-        let Some(judged) = on_board.judged() else { continue };
-        let before = filter.after.as_ref().is_some_and(|it| *facts.id < *it.0.as_str());
-        if before && page.any_open {
-            continue;
-        }
+        let judged = on_board.judged()?;
         let seen_ms = seen(&facts.id);
         let heard_ms = facts.heard_ms(seen_ms);
         if filter.stale.is_some_and(|it| heard_ms.is_some() && weather.quiet(heard_ms) <= it) {
+            return None;
+        }
+        let outdated = |held: &Held| weather.is_outdated(held.heard_ms(seen_ms));
+        let verdicts = now.of(outdated(&facts.software), outdated(&facts.platform));
+        Some(Candidate { on_board, judged, seen_ms, verdicts })
+    };
+    assets.filter_map(candidate).collect()
+}
+
+/// Findings in their order, rank by rank: an asset without any of a rank is passed by.
+fn ranked(
+    index: &Index,
+    candidates: &[Candidate<'_>],
+    wanted: &Wanted<'_>,
+    limit: usize,
+    weather: &Weather,
+) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    let after = wanted.filter.after.as_ref();
+    for rank in after.map_or(0, |it| it.rank)..=rank::CLOSED {
+        if wanted.rank.is_some_and(|it| it != rank) {
             continue;
         }
-        let findings = if filter.verdict == Some(Verdict::NoProduct) {
-            Box::new(absent(index, on_board, judged)) as Box<dyn Iterator<Item = Compact>>
-        } else {
-            Box::new(judged.findings.iter().copied())
-        };
-        for finding in findings {
-            let Some(subject) = index.subject(finding.subject) else { continue };
-            let kind = kind_of(index, subject.of);
-            let heard_ms = decides(index, facts, subject.of).heard_ms(seen_ms);
-            let outcome = weather.over(finding.outcome, kind, heard_ms);
-            if filter.verdict.is_some_and(|it| it != outcome.verdict()) || !is_wanted(finding.subject) {
+        let after = after.filter(|it| it.rank == rank);
+        let from = after.map_or(0, |it| candidates.partition_point(|one| *one.on_board.facts.id < *it.asset));
+        for (number, candidate) in candidates.iter().enumerate().skip(from) {
+            if wanted.count(candidate, rank) == 0 {
                 continue;
             }
-            page.any_open |= outcome.verdict().is_open();
+            let begin = after.filter(|it| *candidate.on_board.facts.id == *it.asset).map_or(0, |it| {
+                let before =
+                    |one: &Compact| index.subject(one.subject).is_some_and(|one| *one.text <= *it.subject);
+                candidate.judged.findings.partition_point(before)
+            });
+            for (position, finding) in candidate.judged.findings.iter().enumerate().skip(begin) {
+                if rank != rank::CLOSED && candidate.on_board.ranks.of(position) != rank {
+                    continue;
+                }
+                match wanted.of(index, candidate, position, *finding, weather) {
+                    Some((of, outcome)) if of == rank => hits.push((rank, number, position, outcome)),
+                    Some(_) | None => continue,
+                }
+                if hits.len() == limit {
+                    return hits;
+                }
+            }
+        }
+    }
+    hits
+}
+
+/// Findings of an advisory in their order, and whether any of all of them is open.
+fn named(
+    index: &Index,
+    candidates: &[Candidate<'_>],
+    wanted: &Wanted<'_>,
+    advisory: &str,
+    limit: usize,
+    weather: &Weather,
+) -> (Vec<Hit>, bool) {
+    let meant: Vec<bool> = index.knowledge.advisories.iter().map(|it| is_named(it, advisory)).collect();
+    let labels = index.knowledge.advisories.iter().zip(&meant).filter(|it| *it.1).map(|it| it.0.label());
+    let mut ranges: Vec<_> = labels.map(|it| index.subjects_from(&format!("{it}/"))).collect();
+    ranges.sort_unstable_by_key(|it| (it.start, it.end));
+    ranges.dedup();
+    let (mut heap, mut any_open) = (BinaryHeap::new(), false);
+    for (number, candidate) in candidates.iter().enumerate() {
+        for range in &ranges {
+            let from = candidate.judged.findings.partition_point(|it| it.subject < range.start);
+            let here = candidate.judged.findings.iter().enumerate().skip(from);
+            for (position, finding) in here.take_while(|it| it.1.subject < range.end) {
+                let Some(subject) = index.subject(finding.subject) else { continue };
+                let of_it = match subject.of {
+                    Of::Entry { advisory, .. } => at(&meant, advisory).copied().unwrap_or(false),
+                    Of::Requirement(_) => false,
+                };
+                let found = wanted.of(index, candidate, position, *finding, weather);
+                let Some((rank, outcome)) = found.filter(|_| of_it) else { continue };
+                any_open |= outcome.verdict().is_open();
+                let comes = wanted.filter.after.as_ref().is_none_or(|it| {
+                    (rank, &*candidate.on_board.facts.id, &*subject.text)
+                        > (it.rank, &*it.asset, &*it.subject)
+                });
+                if comes {
+                    heap.push((rank, number, position, outcome));
+                    if heap.len() > limit {
+                        heap.pop();
+                    }
+                }
+            }
+        }
+    }
+    (heap.into_sorted_vec(), any_open)
+}
+
+/// What was looked for and is not there. Nothing of it is open.
+fn absent_page(
+    index: &Index,
+    candidates: &[Candidate<'_>],
+    filter: &Filter,
+    limit: usize,
+    weather: &Weather,
+    clerk: &Clerk<'_>,
+) -> Page {
+    let mut page = Page::default();
+    if filter.triage.is_some() {
+        return page;
+    }
+    let is_meant = |of: Of| match (&filter.advisory, of) {
+        (None, _) => true,
+        (Some(wanted), Of::Entry { advisory, .. }) => {
+            index.advisory(advisory).is_some_and(|it| is_named(it, wanted))
+        }
+        (Some(_), Of::Requirement(_)) => false,
+    };
+    for candidate in candidates {
+        let facts = &candidate.on_board.facts;
+        if filter.after.as_ref().is_some_and(|it| *facts.id < *it.asset) {
+            continue;
+        }
+        for finding in absent(index, candidate.on_board, candidate.judged) {
+            let Some(subject) = index.subject(finding.subject) else { continue };
+            let heard_ms = decides(index, facts, subject.of).heard_ms(candidate.seen_ms);
+            let outcome = weather.over(finding.outcome, kind_of(index, subject.of), heard_ms);
             let comes = filter
                 .after
                 .as_ref()
-                .is_none_or(|(asset, after)| (&*facts.id, &*subject.text) > (asset.as_str(), after.as_str()));
-            if !comes {
+                .is_none_or(|it| (&*facts.id, &*subject.text) > (it.asset.as_str(), it.subject.as_str()));
+            if outcome.verdict() != Verdict::NoProduct || !comes || !is_meant(subject.of) {
                 continue;
             }
-            if page.findings.len() < limit {
-                page.findings.push(view(index, on_board, judged, Compact { outcome, ..finding }, weather));
-            } else if page.next_after.is_none() {
-                page.next_after = page.findings.last().map(|it| (it.asset.clone(), it.subject.clone()));
-            }
-            if page.next_after.is_some() && (page.any_open || filter.verdict.is_some()) {
+            if page.findings.len() == limit {
+                page.next_after = page.findings.last().map(|it| Cursor {
+                    rank: rank::CLOSED,
+                    asset: it.asset.clone(),
+                    subject: it.subject.clone(),
+                });
                 return page;
             }
+            page.findings.push(view(index, candidate, finding, None, weather, clerk));
         }
     }
     page
@@ -282,15 +533,19 @@ fn absent<'a>(
 
 fn view(
     index: &Index,
-    on_board: &OnBoard,
-    judged: &Judged,
+    candidate: &Candidate<'_>,
     finding: Compact,
+    position: Option<usize>,
     weather: &Weather,
+    clerk: &Clerk<'_>,
 ) -> FindingView {
+    let Candidate { on_board, judged, seen_ms, .. } = *candidate;
     let facts = &on_board.facts;
     let subject = index.subject(finding.subject);
     let of = subject.map_or(Of::Requirement(u32::MAX), |it| it.of);
     let kind = kind_of(index, of);
+    let (triage, triage_missing) = clerk.triage(on_board, finding, position);
+    let (state, disposition) = clerk.decided(on_board, finding, seen_ms);
     let mut view = FindingView {
         asset: facts.id.to_string(),
         subject: subject.map(|it| it.text.to_string()).unwrap_or_default(),
@@ -304,6 +559,10 @@ fn view(
         as_of_ms: decides(index, facts, of).received_ms,
         feed_age: weather.feed(kind).age,
         grade: decides(index, facts, of).grade,
+        state,
+        disposition,
+        triage,
+        triage_missing,
     };
     match of {
         Of::Requirement(number) => {

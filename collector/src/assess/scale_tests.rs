@@ -147,7 +147,7 @@ fn a_zone_of_ten_thousand_assets_is_judged_in_seconds_and_read_at_once() {
         Filter { role: Some("nobody".into()), ..Filter::default() },
         Filter {
             verdict: Some(Verdict::Affected),
-            after: Some(("hmi-08000".into(), String::new())),
+            after: Some("2/hmi-08000/".parse().unwrap()),
             ..Filter::default()
         },
     ];

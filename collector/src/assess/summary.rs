@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::knowledge::{FeedState, Identity, Kind};
 
+use super::asset::Held;
 use super::board::{LastSeen, State};
 use super::matchability::{Class, product_classes};
 use super::page::{self, Weather};
+use super::rank::{self, Now};
 use super::row::Match;
 use super::verdict::{Reason, Verdict};
 
@@ -23,6 +25,8 @@ pub struct Summary {
     pub feeds: [FeedState; Kind::ALL.len()],
     /// Assets that are judged.
     pub assets: u32,
+    /// Open findings by outcome of triage; `none` where no triage is made.
+    pub by_triage: BTreeMap<&'static str, u64>,
 }
 
 pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> Summary {
@@ -30,10 +34,18 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
     let (mut by_verdict, mut by_reason) = (BTreeMap::new(), BTreeMap::new());
     let mut installed = [0_u64; 5];
     let mut without_rows = 0_u64;
+    let (now, mut by_triage) = (Now::new(weather), BTreeMap::new());
     for on_board in state.assets.values() {
         let facts = &on_board.facts;
         let Some(judged) = on_board.judged() else { continue };
         let seen_ms = seen(&facts.id);
+        let outdated = |held: &Held| weather.is_outdated(held.heard_ms(seen_ms));
+        let verdicts = now.of(outdated(&facts.software), outdated(&facts.platform));
+        for (counts, _) in on_board.ranks.counts.iter().zip(verdicts).filter(|it| it.1.is_open()) {
+            for (rank, count) in (0_u8..).zip(counts).filter(|it| *it.1 > 0) {
+                *by_triage.entry(rank::word(rank).unwrap_or("none")).or_insert(0) += u64::from(*count);
+            }
+        }
         without_rows += u64::from(facts.software.digest.is_none());
         for (sum, count) in installed.iter_mut().zip(judged.matched) {
             *sum += u64::from(count);
@@ -78,5 +90,6 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         matchability,
         feeds: *weather.feeds(),
         assets: u32::try_from(state.assets.len()).unwrap_or(u32::MAX),
+        by_triage,
     }
 }

@@ -62,8 +62,18 @@ impl Sections {
         rows.map(|it| firmware::as_software(&it)).unwrap_or_default()
     }
 
+    /// What of the host decides beside each row.
+    pub(super) fn beside(
+        &self,
+        index: &Index,
+        facts: &AssetFacts,
+        platform: Option<&PlatformFacts>,
+    ) -> Beside {
+        Beside { distribution: Distribution::of(platform), facts: self.qualifiers(index, facts) }
+    }
+
     /// What is known of the facts that rules of the map ask for.
-    pub(super) fn qualifiers(&self, index: &Index, facts: &AssetFacts) -> Qualifiers {
+    fn qualifiers(&self, index: &Index, facts: &AssetFacts) -> Qualifiers {
         let mut known = Qualifiers::default();
         if index.facts.is_empty() {
             return known;
@@ -255,10 +265,7 @@ impl Work {
         let not_in_effect =
             self.not_in_effect.entry(live.digest).or_insert_with(|| Arc::new(sections.not_in_effect(live)));
         let not_in_effect = Arc::clone(not_in_effect);
-        let beside = Beside {
-            distribution: Distribution::of(known.as_deref()),
-            facts: sections.qualifiers(&self.index, facts),
-        };
+        let beside = sections.beside(&self.index, facts, known.as_deref());
         Image {
             software: software.digest,
             coverage: software.coverage,

@@ -19,9 +19,10 @@ use super::kev::{self, Catalog, InvalidKev};
 use super::map_file::{self, InvalidMap, MapFile};
 use super::microsoft::{self, InvalidMicrosoft};
 use super::osv::{self, InvalidOsv};
-use super::placement::Placement;
+use super::placement::{self, InvalidPlacement, Placement};
 use super::requirement::{self, InvalidRequirements, Requirement};
-use super::statement::{Mapping, Statements};
+use super::statement::{self, InvalidMapping, InvalidStatements, Mapping, Statements};
+use super::{mapping, vpc};
 
 /// Largest file, in bytes.
 pub const MAX_FILE: usize = 32 * 1024 * 1024;
@@ -75,8 +76,10 @@ impl Content {
             Self::Kev(catalog) => catalog.listed.len(),
             Self::Epss(scores) => scores.by_cve.len(),
             Self::Requirements(listed) => listed.len(),
+            Self::Statements(list) => list.stated.len(),
+            Self::Mapping(mapping) => mapping.states.len(),
+            Self::Placement(placement) => placement.assets.len() + placement.conduits.len(),
             Self::Hardening(rules) => rules.items(),
-            Self::Statements(_) | Self::Mapping(_) | Self::Placement(_) => 0,
             Self::Map(file) => file.rules.len() + file.declared.len(),
         };
         u32::try_from(items).unwrap_or(u32::MAX)
@@ -214,6 +217,15 @@ pub enum ImportError {
     /// A file of identity rules with a fault.
     #[error(transparent)]
     Map(#[from] InvalidMap),
+    /// A file of placement with a fault.
+    #[error(transparent)]
+    Placement(#[from] InvalidPlacement),
+    /// A list of a supplier with a fault.
+    #[error(transparent)]
+    Statements(#[from] InvalidStatements),
+    /// A mapping with a fault.
+    #[error(transparent)]
+    Mapping(#[from] InvalidMapping),
     /// A newer revision is held, or this one cannot be placed.
     #[error("{0}")]
     Revision(String),
@@ -247,7 +259,7 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, ImportError> {
     if plain.len() > MAX_FILE { Err(ImportError::Expands) } else { Ok(plain) }
 }
 
-fn read_plain(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
+fn read_plain(file: &str, bytes: &[u8], held: &Knowledge) -> Result<(Content, Vec<String>), ImportError> {
     if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         return Err(ImportError::Utf16);
     }
@@ -276,6 +288,9 @@ fn read_plain(file: &str, bytes: &[u8], _held: &Knowledge) -> Result<(Content, V
     }
     if map_file::looks_like_map(text) {
         return Ok((Content::Map(Box::new(map_file::read(text)?)), Vec::new()));
+    }
+    if let Some(read) = of_the_site(bytes, text, held) {
+        return read;
     }
     let (listed, skipped) = match requirement::looks_like_toml(text) {
         Some(true) => requirement::read_toml(text)?,
@@ -330,4 +345,26 @@ fn read_json(bytes: &[u8]) -> Result<(Content, Vec<String>), ImportError> {
         return Ok(advisory(osv::read(bytes)?));
     }
     Err(ImportError::OtherJson)
+}
+
+/// Placement, statements of suppliers and how these are read.
+fn of_the_site(
+    bytes: &[u8],
+    text: &str,
+    held: &Knowledge,
+) -> Option<Result<(Content, Vec<String>), ImportError>> {
+    if mapping::looks_like(text) {
+        let read = Mapping::read(text).map(|it| (Content::Mapping(Box::new(it)), Vec::new()));
+        return Some(read.map_err(ImportError::from));
+    }
+    if text.trim_start().starts_with('<') {
+        let read = vpc::recognise(text)?;
+        return Some(read.map(|it| (Content::Statements(Box::new(it.0)), it.1)).map_err(ImportError::from));
+    }
+    // A mapping is a person's word on these very columns, so it goes before what they look like.
+    if let Some(read) = statement::recognise(bytes, text, held) {
+        return Some(read.map(|it| (Content::Statements(Box::new(it.0)), it.1)).map_err(ImportError::from));
+    }
+    let read = placement::recognise(bytes, text)?;
+    Some(read.map(|it| (Content::Placement(Box::new(it.0)), it.1)).map_err(ImportError::from))
 }

@@ -17,6 +17,7 @@ use crate::store::{Store, StoreError, Txn};
 use super::difference::difference;
 use super::import::{self, Content, ImportError, Kind};
 use super::lint::lint;
+use super::statement::Mapping;
 use super::supersede::{self, Standing};
 use super::{Held, HeldAdvisory, HeldRequirement, Knowledge, Source};
 
@@ -83,7 +84,10 @@ impl Library {
             Knowledge { revision: 1, rules: store.map_rules()?.into(), ..Knowledge::default() };
         let mut seen = Seen::default();
         let (replaced, current): (Vec<_>, Vec<_>) = documents.iter().partition(|it| it.replaced);
-        for record in replaced.into_iter().chain(current) {
+        // A list of a supplier is read by its mapping, which may have been brought in again after it.
+        let (mappings, current): (Vec<_>, Vec<_>) =
+            current.into_iter().partition(|it| Kind::named(&it.kind) == Some(Kind::Mapping));
+        for record in mappings.into_iter().chain(replaced).chain(current) {
             let Some(kind) = Kind::named(&record.kind) else { continue };
             if record.replaced && !kind.is_advisory() {
                 continue;
@@ -290,8 +294,20 @@ pub(crate) fn take(knowledge: &mut Knowledge, content: Content, source: Arc<Sour
         }
         Content::Kev(catalog) => knowledge.kev = Some(Held { content: catalog.into(), source }),
         Content::Epss(scores) => knowledge.epss = Some(Held { content: scores.into(), source }),
-        Content::Statements(it) => put(&mut knowledge.statements, *it, source),
-        Content::Mapping(it) => put(&mut knowledge.mappings, *it, source),
+        Content::Statements(it) => {
+            // A later list never edits an earlier one: all of them stay.
+            knowledge.statements.retain(|it| it.source.digest != source.digest);
+            knowledge.statements.push(Held { content: Arc::new(*it), source });
+        }
+        Content::Mapping(it) => {
+            for held in &mut knowledge.statements {
+                if let Some(again) = held.content.read_again(&it) {
+                    held.content = Arc::new(again);
+                }
+            }
+            knowledge.mappings.retain(|held| held.content.id != it.id);
+            put(&mut knowledge.mappings, *it, source);
+        }
         Content::Placement(it) => put(&mut knowledge.placements, *it, source),
         Content::Hardening(it) => put(&mut knowledge.hardening, *it, source),
         Content::Map(it) => put(&mut knowledge.maps, *it, source),
@@ -377,8 +393,11 @@ fn replaced_by(
             }
             held.map(|it| it.source.digest).collect()
         }
-        Content::Statements(_) => of_file(&knowledge.statements, file),
-        Content::Mapping(_) => of_file(&knowledge.mappings, file),
+        Content::Statements(_) => Vec::new(),
+        Content::Mapping(new) => {
+            let same = |it: &&Held<Mapping>| it.source.file == file || it.content.id == new.id;
+            knowledge.mappings.iter().filter(same).map(|it| it.source.digest).collect()
+        }
         Content::Placement(_) => of_file(&knowledge.placements, file),
         Content::Hardening(_) => of_file(&knowledge.hardening, file),
         Content::Map(_) => of_file(&knowledge.maps, file),

@@ -3,12 +3,16 @@
 //! Knows how requests become questions to the board and changes of the library. Refuses to know
 //! who may do what and how a change becomes durable: that is the [`Office`], which the zone fills.
 
+mod decisions;
 mod hardening;
 mod lint;
 mod map;
 mod messages;
 #[cfg(test)]
 mod tests;
+mod triage;
+#[cfg(test)]
+mod triage_tests;
 mod zone;
 
 use std::sync::Arc;
@@ -24,7 +28,7 @@ use holdpoint_common::version::Scheme;
 use tokio_stream::StreamExt;
 use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
 
-use crate::assess::{Board, BoardError, Filter, RowSource, Verdict};
+use crate::assess::{Board, BoardError, Cursor, Filter, RowSource, Verdict};
 use crate::intake::carried::{Carried, Kept, NotKept};
 use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
@@ -79,6 +83,9 @@ pub trait Office: Send + Sync + 'static {
 
     /// The collector's time, Unix milliseconds.
     fn now_ms(&self) -> i64;
+
+    /// What an asset's enrolment says of its role and level; `None` when there is no such asset.
+    fn enrolled(&self, asset: &str) -> Option<(Option<String>, Option<u32>)>;
 
     /// When an asset last called, Unix milliseconds.
     fn seen_ms(&self, asset: &str) -> Option<i64>;
@@ -320,18 +327,21 @@ impl<O: Office> Service for KnowledgeService<O> {
         request: Request<pb::StatusRequest>,
     ) -> Result<Response<pb::StatusResponse>, Status> {
         self.office.admit(request.extensions(), Needs::Viewer)?;
-        let pb::StatusRequest { asset, advisory, verdict, role, stale_s, limit, after } =
+        let pb::StatusRequest { asset, advisory, verdict, role, stale_s, limit, after, triage } =
             request.into_inner();
         let asset = asset.map(|it| self.office.asset_id(&it)).transpose()?;
         let verdict = verdict
             .map(|it| it.parse::<Verdict>())
             .transpose()
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let after = match after.split_once('/') {
-            Some((asset, subject)) => Some((asset.to_owned(), subject.to_owned())),
-            None if after.is_empty() => None,
-            None => return Err(Status::invalid_argument("the cursor is not one that a page gave")),
+        let after = match after.as_str() {
+            "" => None,
+            cursor => Some(cursor.parse::<Cursor>().map_err(|it| Status::invalid_argument(it.to_string()))?),
         };
+        if triage.as_deref().is_some_and(|it| crate::assess::rank_of(it).is_none()) {
+            let known = crate::assess::outcomes().join(", ");
+            return Err(Status::invalid_argument(format!("there is no such outcome of triage: use {known}")));
+        }
         let filter = Filter {
             asset,
             advisory,
@@ -339,12 +349,13 @@ impl<O: Office> Service for KnowledgeService<O> {
             role,
             stale: stale_s.map(Duration::from_secs),
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            triage,
             after,
         };
         let page = self.ask(move |board, now_ms, seen| board.page(&filter, now_ms, seen)).await?;
         Ok(Response::new(pb::StatusResponse {
             findings: page.findings.into_iter().map(finding_message).collect(),
-            next_after: page.next_after.map(|(asset, subject)| format!("{asset}/{subject}")),
+            next_after: page.next_after.map(|it| it.to_string()),
             any_open: page.any_open,
         }))
     }
@@ -362,6 +373,7 @@ impl<O: Office> Service for KnowledgeService<O> {
             matchability: summary.matchability.iter().map(|&(word, n)| count(word, n)).collect(),
             feeds: summary.feeds.iter().map(feed_message).collect(),
             assets: summary.assets,
+            by_triage: summary.by_triage.iter().map(|(word, &n)| count(word, n)).collect(),
         }))
     }
 
@@ -501,6 +513,88 @@ impl<O: Office> Service for KnowledgeService<O> {
     ) -> Result<Response<pb::MapStatusResponse>, Status> {
         self.office.admit(request.extensions(), Needs::Viewer)?;
         self.standings(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_placement(
+        &self,
+        request: Request<pb::ListPlacementRequest>,
+    ) -> Result<Response<pb::ListPlacementResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        self.placement().await.map(Response::new)
+    }
+
+    async fn show_triage(
+        &self,
+        request: Request<pb::TriageRequest>,
+    ) -> Result<Response<pb::TriageResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        self.triage(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn record_triage(
+        &self,
+        request: Request<pb::RecordTriageRequest>,
+    ) -> Result<Response<pb::RecordedTriage>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Engineer)?;
+        self.record(by, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn check_triage(
+        &self,
+        request: Request<pb::CheckTriageRequest>,
+    ) -> Result<Response<pb::CheckTriageResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        Ok(Response::new(triage::check(&self.board.ledger())))
+    }
+
+    async fn dispose(
+        &self,
+        request: Request<pb::DisposeRequest>,
+    ) -> Result<Response<pb::Disposition>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Engineer)?;
+        self.decide_disposition(by, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_dispositions(
+        &self,
+        request: Request<pb::ListDispositionsRequest>,
+    ) -> Result<Response<pb::ListDispositionsResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let pb::ListDispositionsRequest { asset, all } = request.into_inner();
+        let dispositions = self.dispositions(asset, all).await?;
+        Ok(Response::new(pb::ListDispositionsResponse { dispositions }))
+    }
+
+    async fn withdraw_disposition(
+        &self,
+        request: Request<pb::WithdrawDispositionRequest>,
+    ) -> Result<Response<pb::Disposition>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Engineer)?;
+        self.withdraw(by, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_statements(
+        &self,
+        request: Request<pb::ListStatementsRequest>,
+    ) -> Result<Response<pb::ListStatementsResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        self.statements(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_patches(
+        &self,
+        request: Request<pb::ListPatchesRequest>,
+    ) -> Result<Response<pb::ListPatchesResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        self.patches(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn decide_patch(
+        &self,
+        request: Request<pb::DecidePatchRequest>,
+    ) -> Result<Response<pb::PatchTrack>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Engineer)?;
+        self.decide_step(by, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use holdpoint_proto::store::{
-    AssetRecord, AuditEntry, AuditRecord, DocumentRecord, EventRecord, HeldRecord, MapRuleRecord,
-    OperatorRecord, SectionState, SeenRecord, TokenRecord,
+    AssetRecord, AuditEntry, AuditRecord, DecisionRecord, DocumentRecord, EventRecord, HeldRecord,
+    MapRuleRecord, OperatorRecord, SectionState, SeenRecord, TokenRecord,
 };
 use holdpoint_proto::v1::{SectionKind, SectionStatus, SoftwareRow};
 use proptest::prelude::*;
@@ -103,6 +103,7 @@ fn fill(store: &Store) {
                 .put_document(document, bytes)
                 .put_map_rule(MapRuleRecord { id: "m1".into(), ..Default::default() })
                 .put_setting("site", b"north".to_vec())
+                .put_decision(DecisionRecord { number: 1, by: "kim".into(), ..Default::default() })
                 .add_event(event("a", 1))
                 .append_audit(audit(1)),
         )
@@ -270,6 +271,8 @@ fn everything_is_there_after_reopening() {
         assert_eq!(store.document_bytes(&sha256(&bytes)).unwrap(), Some(bytes));
         assert_eq!((store.documents().unwrap().len(), store.map_rules().unwrap().len()), (1, 1));
         assert_eq!(store.setting("site").unwrap().unwrap(), b"north");
+        let decisions = store.decisions().unwrap();
+        assert_eq!((decisions.len(), decisions[0].by.as_str()), (1, "kim"));
         assert_eq!(store.events(Some("a"), None, 10).unwrap(), [(1, event("a", 1))]);
         assert_eq!(store.audit(1, 10).unwrap(), [audit(1)]);
         assert_eq!((store.next_audit(), store.last_audit().unwrap()), (2, Some(audit(1))));

@@ -30,11 +30,12 @@ pub(crate) enum Table {
     Seen,
     Token,
     Setting,
+    Decision,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Table; 16] = [
+    pub(crate) const ALL: [Table; 17] = [
         Table::Asset,
         Table::Section,
         Table::Chunk,
@@ -51,6 +52,7 @@ impl Table {
         Table::Seen,
         Table::Token,
         Table::Setting,
+        Table::Decision,
     ];
 
     /// The prefix of all its keys.
@@ -72,6 +74,7 @@ impl Table {
             Table::Seen => b'S',
             Table::Token => b'T',
             Table::Setting => b'X',
+            Table::Decision => b'Y',
         }]
     }
 
@@ -108,6 +111,7 @@ impl Table {
             Table::Seen => "last seen",
             Table::Token => "tokens",
             Table::Setting => "settings",
+            Table::Decision => "decisions",
         }
     }
 }
@@ -193,6 +197,11 @@ pub(crate) fn event_number(key: &[u8]) -> Option<u64> {
 
 pub(crate) fn audit(number: u64) -> Vec<u8> {
     Table::Audit.key(&number.to_be_bytes())
+}
+
+/// What people decided, by its number.
+pub(crate) fn decision(number: u64) -> Vec<u8> {
+    Table::Decision.key(&number.to_be_bytes())
 }
 
 /// The store's record about itself.

@@ -143,6 +143,7 @@ impl<'a> Planner<'a> {
             Op::PutMapRule(rule) => self.put(Table::MapRule.key(rule.id.as_bytes()), &rule.encode_to_vec()),
             Op::DeleteMapRule(id) => self.delete(Table::MapRule.key(id.as_bytes())),
             Op::PutSetting(name, bytes) => self.put(Table::Setting.key(name.as_bytes()), bytes),
+            Op::PutDecision(it) => self.put(keys::decision(it.number), &it.encode_to_vec()),
             Op::DeleteSetting(name) => self.delete(Table::Setting.key(name.as_bytes())),
         }
     }

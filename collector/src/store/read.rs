@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use holdpoint_proto::store::{
-    AssetRecord, AuditRecord, DocumentRecord, EventRecord, MapRuleRecord, OperatorRecord, SeenRecord,
-    TokenRecord,
+    AssetRecord, AuditRecord, DecisionRecord, DocumentRecord, EventRecord, MapRuleRecord, OperatorRecord,
+    SeenRecord, TokenRecord,
 };
 use prost::Message;
 
@@ -224,6 +224,11 @@ impl Store {
     /// Every rule of the product map.
     pub fn map_rules(&self) -> Result<Vec<MapRuleRecord>, StoreError> {
         self.all(Table::MapRule)
+    }
+
+    /// Everything that people decided, in order.
+    pub fn decisions(&self) -> Result<Vec<DecisionRecord>, StoreError> {
+        self.all(Table::Decision)
     }
 
     /// The bytes under a name; `None` when there are none.

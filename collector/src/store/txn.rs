@@ -3,7 +3,8 @@
 //! Knows the records and their limits. The checks that need no store run in the caller's task.
 
 use holdpoint_proto::store::{
-    AssetRecord, AuditRecord, DocumentRecord, EventRecord, MapRuleRecord, OperatorRecord, TokenRecord,
+    AssetRecord, AuditRecord, DecisionRecord, DocumentRecord, EventRecord, MapRuleRecord, OperatorRecord,
+    TokenRecord,
 };
 use holdpoint_proto::v1::SectionKind;
 
@@ -62,6 +63,7 @@ pub(super) enum Op {
     DeleteMapRule(String),
     PutSetting(String, Vec<u8>),
     DeleteSetting(String),
+    PutDecision(Box<DecisionRecord>),
 }
 
 /// What must still be as the caller read it.
@@ -189,6 +191,12 @@ impl Txn {
         self.with(Op::DeleteMapRule(id.to_owned()))
     }
 
+    /// Adds what a person decided. Nothing takes it away again.
+    #[must_use]
+    pub fn put_decision(self, decision: DecisionRecord) -> Self {
+        self.with(Op::PutDecision(Box::new(decision)))
+    }
+
     /// Keeps some bytes under a name.
     #[must_use]
     pub fn put_setting(self, name: &str, bytes: Vec<u8>) -> Self {
@@ -242,6 +250,11 @@ impl Txn {
                     }
                 }
                 Op::DeleteSetting(setting) => name("a setting's name", setting)?,
+                Op::PutDecision(decision) => {
+                    if decision.number == 0 {
+                        return Err(StoreError::Invalid { what: "a decision", why: "it has no number" });
+                    }
+                }
                 Op::AppendAudit(_) | Op::DeleteToken(_) => {}
             }
         }

@@ -381,6 +381,157 @@ pub struct BackupRecord {
     #[prost(string, tag = "4")]
     pub engine: ::prost::alloc::string::String,
 }
+/// What a person decided about findings and patches. Never edited: a later record follows an earlier one.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecisionRecord {
+    /// Counts from 1; the key.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+    /// SPIFFE identity, or "local".
+    #[prost(string, tag = "3")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(oneof = "decision_record::What", tags = "4, 5, 6, 7")]
+    pub what: ::core::option::Option<decision_record::What>,
+}
+/// Nested message and enum types in `DecisionRecord`.
+pub mod decision_record {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "4")]
+        Disposition(super::DispositionRecord),
+        #[prost(message, tag = "5")]
+        Triage(super::TriageRecord),
+        #[prost(message, tag = "6")]
+        OwnerStep(super::OwnerStepRecord),
+        /// Takes back the decision of that number.
+        #[prost(message, tag = "7")]
+        Withdrawal(super::WithdrawalRecord),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DispositionRecord {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// A subject, the beginning of one, or a vulnerability.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// "patch", "mitigate", "accept", "defer", "avoid".
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub owner: ::prost::alloc::string::String,
+    /// From this time on it counts no longer; absent for "patch" alone.
+    #[prost(int64, optional, tag = "5")]
+    pub until_ms: ::core::option::Option<i64>,
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub control: ::core::option::Option<ControlRecord>,
+}
+/// A hardening fact by which a machine sees whether a mitigation works.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlRecord {
+    #[prost(string, tag = "1")]
+    pub fact: ::prost::alloc::string::String,
+    /// What the fact is about, where there are several.
+    #[prost(string, optional, tag = "2")]
+    pub subject: ::core::option::Option<::prost::alloc::string::String>,
+    /// "=", "!=", ">=", "<=", "contains".
+    #[prost(string, tag = "3")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriageRecord {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// Encoded `TriageComputed`, as it was computed then.
+    #[prost(bytes = "vec", tag = "3")]
+    pub computed: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "4")]
+    pub r#override: ::core::option::Option<OverrideRecord>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TriageComputed {
+    #[prost(string, tag = "1")]
+    pub scheme: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub table_digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "4")]
+    pub inputs: ::prost::alloc::vec::Vec<TriageInput>,
+    #[prost(string, tag = "5")]
+    pub outcome: ::prost::alloc::string::String,
+    /// What is open could change the outcome.
+    #[prost(bool, tag = "6")]
+    pub undetermined: bool,
+    #[prost(string, repeated, tag = "7")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriageInput {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// One value, or every value that is possible.
+    #[prost(string, repeated, tag = "2")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What says so.
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+    /// When that was brought in or received, Unix milliseconds.
+    #[prost(int64, optional, tag = "4")]
+    pub as_of_ms: ::core::option::Option<i64>,
+    /// SHA-256 of the file or the section.
+    #[prost(bytes = "vec", tag = "5")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OverrideRecord {
+    #[prost(string, tag = "1")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OwnerStepRecord {
+    /// The patch as suppliers name it.
+    #[prost(string, tag = "1")]
+    pub patch: ::prost::alloc::string::String,
+    /// A zone or a class of assets.
+    #[prost(string, tag = "2")]
+    pub scope: ::prost::alloc::string::String,
+    /// "applicable", "not-applicable", "test", "authorize", "refuse", "acknowledge", "post".
+    #[prost(string, tag = "3")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// For "authorize" without the supplier's approval: who deviates, each with a role.
+    #[prost(message, repeated, tag = "5")]
+    pub deviation: ::prost::alloc::vec::Vec<DeviationRecord>,
+    /// For "acknowledge": the supplier's words.
+    #[prost(string, tag = "6")]
+    pub condition: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviationRecord {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub role: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithdrawalRecord {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
 /// How far evidence can be trusted, best first. Section states of stores that know no grades came over an agent's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

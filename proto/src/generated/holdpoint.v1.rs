@@ -3046,6 +3046,373 @@ pub struct FaultCount {
     pub count: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPlacementRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPlacementResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub assets: ::prost::alloc::vec::Vec<PlacedAsset>,
+    #[prost(message, repeated, tag = "2")]
+    pub conduits: ::prost::alloc::vec::Vec<Conduit>,
+}
+/// A person's words beside the machine's; neither replaces the other.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlacedAsset {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub zone: ::core::option::Option<::prost::alloc::string::String>,
+    /// Purdue level: "2", "3.5".
+    #[prost(string, optional, tag = "3")]
+    pub level: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub role: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub safety_impact: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "6")]
+    pub mission_impact: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub criticality: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "8")]
+    pub process_line: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "9")]
+    pub owner: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "10")]
+    pub partner: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "11")]
+    pub location: ::core::option::Option<::prost::alloc::string::String>,
+    /// A person's word; absent when only conduits speak.
+    #[prost(string, optional, tag = "12")]
+    pub exposure: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "13")]
+    pub exposure_reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// The file that says it; absent for an asset that nobody placed.
+    #[prost(string, optional, tag = "14")]
+    pub file: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(int64, optional, tag = "15")]
+    pub imported_ms: ::core::option::Option<i64>,
+    #[prost(string, optional, tag = "16")]
+    pub imported_by: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the collector has such an asset.
+    #[prost(bool, tag = "17")]
+    pub enrolled: bool,
+    #[prost(string, optional, tag = "18")]
+    pub own_role: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint32, optional, tag = "19")]
+    pub own_level: ::core::option::Option<u32>,
+    /// Where the two disagree, in words.
+    #[prost(string, repeated, tag = "20")]
+    pub conflicts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What exposure counts as: one word, or all that are possible.
+    #[prost(string, repeated, tag = "21")]
+    pub exposure_counts_as: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "22")]
+    pub exposure_source: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Conduit {
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub both_ways: bool,
+    #[prost(string, optional, tag = "4")]
+    pub protocols: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub device: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub file: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriageRequest {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// A subject or the beginning of one.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TriageResponse {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub verdict: ::prost::alloc::string::String,
+    /// One for each scheme, as it comes out now.
+    #[prost(message, repeated, tag = "4")]
+    pub decisions: ::prost::alloc::vec::Vec<TriageDecision>,
+    /// Decisions that were recorded, newest first.
+    #[prost(message, repeated, tag = "5")]
+    pub recorded: ::prost::alloc::vec::Vec<RecordedTriage>,
+    /// Probability of exploitation within 30 days, in words; shown, never decisive.
+    #[prost(string, optional, tag = "6")]
+    pub epss: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TriageDecision {
+    /// "ssvc-deployer", "now-next-never", "bod-26-04".
+    #[prost(string, tag = "1")]
+    pub scheme: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub table_digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "4")]
+    pub inputs: ::prost::alloc::vec::Vec<TriageValue>,
+    #[prost(string, tag = "5")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub undetermined: bool,
+    #[prost(string, repeated, tag = "7")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriageValue {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "4")]
+    pub as_of_ms: ::core::option::Option<i64>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordedTriage {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+    #[prost(string, tag = "5")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub decision: ::core::option::Option<TriageDecision>,
+    #[prost(string, optional, tag = "7")]
+    pub override_outcome: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "8")]
+    pub override_reason: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordTriageRequest {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// "ssvc-deployer" when empty.
+    #[prost(string, tag = "3")]
+    pub scheme: ::prost::alloc::string::String,
+    /// Both or neither.
+    #[prost(string, optional, tag = "4")]
+    pub override_outcome: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub override_reason: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckTriageRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckTriageResponse {
+    #[prost(uint32, tag = "1")]
+    pub checked: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub faults: ::prost::alloc::vec::Vec<TriageFault>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriageFault {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DisposeRequest {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// A subject, the beginning of one, or a vulnerability.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// "patch", "mitigate", "accept", "defer", "avoid".
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub owner: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "5")]
+    pub until_ms: ::core::option::Option<i64>,
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// "FACT=VALUE", "FACT!=VALUE", "FACT>=VALUE", "FACT<=VALUE" or "FACT~VALUE"; FACT may end with "\[SUBJECT\]".
+    #[prost(string, optional, tag = "7")]
+    pub control: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDispositionsRequest {
+    #[prost(string, optional, tag = "1")]
+    pub asset: ::core::option::Option<::prost::alloc::string::String>,
+    /// Also those that were taken back or have expired.
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDispositionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub dispositions: ::prost::alloc::vec::Vec<Disposition>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Disposition {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub owner: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "6")]
+    pub until_ms: ::core::option::Option<i64>,
+    #[prost(string, tag = "7")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "8")]
+    pub control: ::core::option::Option<::prost::alloc::string::String>,
+    /// "in force", "verified", "not tested: WHY", "control failed: WHY", "expired", "withdrawn".
+    #[prost(string, tag = "9")]
+    pub status: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(int64, tag = "11")]
+    pub at_ms: i64,
+    /// How many open findings it is about now.
+    #[prost(uint32, tag = "12")]
+    pub findings: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithdrawDispositionRequest {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListStatementsRequest {
+    #[prost(string, optional, tag = "1")]
+    pub product: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub patch: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListStatementsResponse {
+    /// Newest list first.
+    #[prost(message, repeated, tag = "1")]
+    pub statements: ::prost::alloc::vec::Vec<SupplierStatement>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SupplierStatement {
+    #[prost(string, tag = "1")]
+    pub vendor: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub product: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "3")]
+    pub versions: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub patch: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub state: ::prost::alloc::string::String,
+    /// The supplier's own word.
+    #[prost(string, optional, tag = "6")]
+    pub raw: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub conditions: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "8")]
+    pub date: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "9")]
+    pub superseded_by: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "10")]
+    pub note: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "11")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "12")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "13")]
+    pub imported_ms: i64,
+    #[prost(string, optional, tag = "14")]
+    pub mapping: ::core::option::Option<::prost::alloc::string::String>,
+    /// No later list says anything else of the same patch, product and versions.
+    #[prost(bool, tag = "15")]
+    pub current: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPatchesRequest {
+    #[prost(string, optional, tag = "1")]
+    pub patch: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPatchesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub patches: ::prost::alloc::vec::Vec<PatchTrack>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PatchTrack {
+    #[prost(string, tag = "1")]
+    pub patch: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub scope: ::prost::alloc::string::String,
+    /// "Unevaluated", "NotApplicable", "Applicable", "InInternalTest", "NotAuthorized", "Authorized", "Posted".
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub steps: ::prost::alloc::vec::Vec<OwnerStep>,
+    /// What suppliers state of the patch, each state once.
+    #[prost(string, repeated, tag = "5")]
+    pub supplier: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Conditions that nobody has acknowledged.
+    #[prost(string, repeated, tag = "6")]
+    pub unacknowledged: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OwnerStep {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(string, tag = "2")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub deviation: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub condition: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(int64, tag = "7")]
+    pub at_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecidePatchRequest {
+    #[prost(string, tag = "1")]
+    pub patch: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub scope: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// "NAME (ROLE)", two of them, each of another person and another role.
+    #[prost(string, repeated, tag = "5")]
+    pub deviation: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub condition: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListMapRequest {
     /// At most 1,000; 0 means 200.
     #[prost(uint32, tag = "1")]
@@ -3306,6 +3673,9 @@ pub struct StatusRequest {
     /// Cursor of the page before; empty for the first page.
     #[prost(string, tag = "7")]
     pub after: ::prost::alloc::string::String,
+    /// An outcome of the triage scheme: "immediate", "out-of-cycle", "scheduled", "defer".
+    #[prost(string, optional, tag = "8")]
+    pub triage: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatusResponse {
@@ -3355,6 +3725,9 @@ pub struct Finding {
     /// "A" to "E", of the rows that decide.
     #[prost(string, optional, tag = "16")]
     pub grade: ::core::option::Option<::prost::alloc::string::String>,
+    /// What triage does not know and could change its outcome.
+    #[prost(string, repeated, tag = "17")]
+    pub triage_missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SummarizeRequest {}
@@ -3370,6 +3743,9 @@ pub struct SummarizeResponse {
     pub feeds: ::prost::alloc::vec::Vec<Feed>,
     #[prost(uint32, tag = "5")]
     pub assets: u32,
+    /// Open findings by triage outcome; requirements have none and count as "none".
+    #[prost(message, repeated, tag = "6")]
+    pub by_triage: ::prost::alloc::vec::Vec<Count>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Count {
@@ -3429,7 +3805,8 @@ pub struct ExplainResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Step {
-    /// "row", "section", "requirement", "map", "range", "comparison", "siblings", "feed", "verdict".
+    /// "row", "section", "requirement", "map", "range", "comparison", "siblings", "feed", "verdict", "triage",
+    /// "disposition", "supplier", "owner".
     #[prost(string, tag = "1")]
     pub step: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -3999,6 +4376,234 @@ pub mod knowledge_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "MapStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// Triage, dispositions and tracks of patches. Role viewer to read, engineer to decide.
+        pub async fn list_placement(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPlacementRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPlacementResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListPlacement",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListPlacement"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn show_triage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TriageRequest>,
+        ) -> std::result::Result<tonic::Response<super::TriageResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ShowTriage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ShowTriage"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn record_triage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordTriageRequest>,
+        ) -> std::result::Result<tonic::Response<super::RecordedTriage>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/RecordTriage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "RecordTriage"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn check_triage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckTriageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckTriageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/CheckTriage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "CheckTriage"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn dispose(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DisposeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Disposition>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/Dispose",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "Dispose"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_dispositions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDispositionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDispositionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListDispositions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListDispositions"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn withdraw_disposition(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WithdrawDispositionRequest>,
+        ) -> std::result::Result<tonic::Response<super::Disposition>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/WithdrawDisposition",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("holdpoint.v1.Knowledge", "WithdrawDisposition"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_statements(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListStatementsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListStatementsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListStatements",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListStatements"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_patches(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPatchesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPatchesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListPatches",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListPatches"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn decide_patch(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecidePatchRequest>,
+        ) -> std::result::Result<tonic::Response<super::PatchTrack>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/DecidePatch",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "DecidePatch"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4111,6 +4716,62 @@ pub mod knowledge_server {
             tonic::Response<super::MapStatusResponse>,
             tonic::Status,
         >;
+        /// Triage, dispositions and tracks of patches. Role viewer to read, engineer to decide.
+        async fn list_placement(
+            &self,
+            request: tonic::Request<super::ListPlacementRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPlacementResponse>,
+            tonic::Status,
+        >;
+        async fn show_triage(
+            &self,
+            request: tonic::Request<super::TriageRequest>,
+        ) -> std::result::Result<tonic::Response<super::TriageResponse>, tonic::Status>;
+        async fn record_triage(
+            &self,
+            request: tonic::Request<super::RecordTriageRequest>,
+        ) -> std::result::Result<tonic::Response<super::RecordedTriage>, tonic::Status>;
+        async fn check_triage(
+            &self,
+            request: tonic::Request<super::CheckTriageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckTriageResponse>,
+            tonic::Status,
+        >;
+        async fn dispose(
+            &self,
+            request: tonic::Request<super::DisposeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Disposition>, tonic::Status>;
+        async fn list_dispositions(
+            &self,
+            request: tonic::Request<super::ListDispositionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDispositionsResponse>,
+            tonic::Status,
+        >;
+        async fn withdraw_disposition(
+            &self,
+            request: tonic::Request<super::WithdrawDispositionRequest>,
+        ) -> std::result::Result<tonic::Response<super::Disposition>, tonic::Status>;
+        async fn list_statements(
+            &self,
+            request: tonic::Request<super::ListStatementsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListStatementsResponse>,
+            tonic::Status,
+        >;
+        async fn list_patches(
+            &self,
+            request: tonic::Request<super::ListPatchesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPatchesResponse>,
+            tonic::Status,
+        >;
+        async fn decide_patch(
+            &self,
+            request: tonic::Request<super::DecidePatchRequest>,
+        ) -> std::result::Result<tonic::Response<super::PatchTrack>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct KnowledgeServer<T> {
@@ -4886,6 +5547,453 @@ pub mod knowledge_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = MapStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListPlacement" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPlacementSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListPlacementRequest>
+                    for ListPlacementSvc<T> {
+                        type Response = super::ListPlacementResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPlacementRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_placement(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPlacementSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ShowTriage" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowTriageSvc<T: Knowledge>(pub Arc<T>);
+                    impl<T: Knowledge> tonic::server::UnaryService<super::TriageRequest>
+                    for ShowTriageSvc<T> {
+                        type Response = super::TriageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TriageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::show_triage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowTriageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/RecordTriage" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordTriageSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::RecordTriageRequest>
+                    for RecordTriageSvc<T> {
+                        type Response = super::RecordedTriage;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordTriageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::record_triage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordTriageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/CheckTriage" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckTriageSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::CheckTriageRequest>
+                    for CheckTriageSvc<T> {
+                        type Response = super::CheckTriageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckTriageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::check_triage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckTriageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/Dispose" => {
+                    #[allow(non_camel_case_types)]
+                    struct DisposeSvc<T: Knowledge>(pub Arc<T>);
+                    impl<T: Knowledge> tonic::server::UnaryService<super::DisposeRequest>
+                    for DisposeSvc<T> {
+                        type Response = super::Disposition;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DisposeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::dispose(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DisposeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListDispositions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDispositionsSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListDispositionsRequest>
+                    for ListDispositionsSvc<T> {
+                        type Response = super::ListDispositionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDispositionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_dispositions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDispositionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/WithdrawDisposition" => {
+                    #[allow(non_camel_case_types)]
+                    struct WithdrawDispositionSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::WithdrawDispositionRequest>
+                    for WithdrawDispositionSvc<T> {
+                        type Response = super::Disposition;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WithdrawDispositionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::withdraw_disposition(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WithdrawDispositionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListStatements" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListStatementsSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListStatementsRequest>
+                    for ListStatementsSvc<T> {
+                        type Response = super::ListStatementsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListStatementsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_statements(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListStatementsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListPatches" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPatchesSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListPatchesRequest>
+                    for ListPatchesSvc<T> {
+                        type Response = super::ListPatchesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPatchesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_patches(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPatchesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/DecidePatch" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecidePatchSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::DecidePatchRequest>
+                    for DecidePatchSvc<T> {
+                        type Response = super::PatchTrack;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecidePatchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::decide_patch(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecidePatchSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -293,6 +293,49 @@ impl Knowledge for Fake {
     async fn map_status(&self, _: Request<MapStatusRequest>) -> Answer<MapStatusResponse> {
         not_here()
     }
+
+    async fn list_placement(&self, _: Request<ListPlacementRequest>) -> Answer<ListPlacementResponse> {
+        not_here()
+    }
+
+    async fn show_triage(&self, _: Request<TriageRequest>) -> Answer<TriageResponse> {
+        not_here()
+    }
+
+    async fn record_triage(&self, _: Request<RecordTriageRequest>) -> Answer<RecordedTriage> {
+        not_here()
+    }
+
+    async fn check_triage(&self, _: Request<CheckTriageRequest>) -> Answer<CheckTriageResponse> {
+        not_here()
+    }
+
+    async fn dispose(&self, _: Request<DisposeRequest>) -> Answer<Disposition> {
+        not_here()
+    }
+
+    async fn list_dispositions(
+        &self,
+        _: Request<ListDispositionsRequest>,
+    ) -> Answer<ListDispositionsResponse> {
+        not_here()
+    }
+
+    async fn withdraw_disposition(&self, _: Request<WithdrawDispositionRequest>) -> Answer<Disposition> {
+        not_here()
+    }
+
+    async fn list_statements(&self, _: Request<ListStatementsRequest>) -> Answer<ListStatementsResponse> {
+        not_here()
+    }
+
+    async fn list_patches(&self, _: Request<ListPatchesRequest>) -> Answer<ListPatchesResponse> {
+        not_here()
+    }
+
+    async fn decide_patch(&self, _: Request<DecidePatchRequest>) -> Answer<PatchTrack> {
+        not_here()
+    }
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ pub mod assets;
 pub mod audit;
 pub mod compare;
 pub mod completions;
+pub mod dispose;
 pub mod enroll;
 pub mod events;
 pub mod explain;
@@ -17,11 +18,15 @@ pub mod import;
 mod judge;
 pub mod man;
 pub mod map;
+pub mod patch;
+pub mod placement;
 pub mod quickstart;
 pub mod range;
 pub mod rescan;
 pub mod software;
+pub mod statements;
 pub mod status;
+pub mod triage;
 pub mod vercmp;
 
 use std::future::Future;
@@ -106,6 +111,11 @@ pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Resu
         Remote::Rescan(options) => return rescan::run(&options, connection, out).await,
         Remote::Map(command) => return map::run(command, connection, out, SystemClock.now_ms()).await,
         Remote::Feeds(options) => feeds::run(&options, connection, out).await?,
+        Remote::Placement(options) => placement::run(&options, connection, out).await?,
+        Remote::Triage(options) => return triage::run(options, connection, out).await,
+        Remote::Dispose(options) => dispose::run(options, connection, out, SystemClock.now_ms()).await?,
+        Remote::Statements(options) => out.print(&statements::ask(options, connection).await?)?,
+        Remote::Patch(command) => patch::run(command, connection, out).await?,
         Remote::Compare(options) => out.print(&compare::ask(&options, connection).await?)?,
         Remote::Audit(audit::Command::Verify) => return audit::run(connection, out).await,
     }

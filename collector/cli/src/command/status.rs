@@ -26,6 +26,9 @@ pub struct Options {
     /// Only this verdict.
     #[arg(long, value_parser = VERDICTS, ignore_case = true)]
     pub verdict: Option<String>,
+    /// Only this outcome of triage.
+    #[arg(long, value_name = "OUTCOME", value_parser = ["immediate", "out-of-cycle", "scheduled", "defer"])]
+    pub triage: Option<String>,
     /// Only assets of this role.
     #[arg(long)]
     pub role: Option<String>,
@@ -39,7 +42,7 @@ pub struct Options {
     #[arg(long, value_name = "CURSOR", value_parser = input::cursor)]
     pub after: Option<String>,
     /// Count instead of listing.
-    #[arg(long, conflicts_with_all = ["asset", "advisory", "verdict", "role", "stale", "limit", "after"])]
+    #[arg(long, conflicts_with_all = ["asset", "advisory", "verdict", "triage", "role", "stale", "limit", "after"])]
     pub summary: bool,
     /// Exit 1 when anything is affected, installed but not live, or unknown.
     #[arg(long)]
@@ -49,9 +52,11 @@ pub struct Options {
 const EXAMPLES: &str = "\
 Examples:
   holdpoint status --verdict AFFECTED
+  holdpoint status --triage out-of-cycle
   holdpoint status --role hmi --stale 7d -o csv
   holdpoint status --asset hmi-01 --check && echo 'nothing open'
 
+The worst triage comes first; a question mark says that it could be milder if more were known.
 UNKNOWN is a verdict with a reason: it is not an all-clear.";
 
 /// Findings, whether more follow, and whether anything of the whole answer is open.
@@ -111,6 +116,7 @@ fn request(options: &Options, limit: u32, after: Option<String>) -> StatusReques
         stale_s: options.stale.map(|it| it.as_secs()),
         limit,
         after: after.unwrap_or_default(),
+        triage: options.triage.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 use holdpoint_common::proto::v1 as pb;
 use serde::Serialize;
 
-use super::{age, number, short_time, some_text, time};
+use super::{age, joined, number, short_time, some_text, time};
 use crate::output::{Answer, Page, Table};
 
 /// The six words of a verdict.
@@ -34,6 +34,7 @@ pub struct Finding {
     pub(crate) triage: Option<String>,
     pub(crate) disposition: Option<String>,
     pub(crate) grade: Option<String>,
+    pub(crate) triage_missing: Vec<String>,
 }
 
 impl From<pb::Finding> for Finding {
@@ -55,6 +56,7 @@ impl From<pb::Finding> for Finding {
             triage,
             disposition,
             grade,
+            triage_missing,
         } = wire;
         Self {
             asset,
@@ -73,6 +75,7 @@ impl From<pb::Finding> for Finding {
             triage: some_text(triage),
             disposition: some_text(disposition),
             grade: some_text(grade),
+            triage_missing,
         }
     }
 }
@@ -81,6 +84,11 @@ impl Finding {
     /// See [`is_open`].
     pub fn is_open(&self) -> bool {
         is_open(&self.verdict)
+    }
+
+    /// The outcome of triage; what is not known could change one with a question mark.
+    fn marked(&self, triage: &str) -> String {
+        format!("{triage}{}", if self.triage_missing.is_empty() { "" } else { "?" })
     }
 }
 
@@ -115,7 +123,7 @@ impl Answer for Vec<Finding> {
                 it.installed.clone(),
                 it.required.clone(),
                 it.state.clone(),
-                it.triage.clone(),
+                it.triage.as_ref().map(|word| it.marked(word)),
                 it.disposition.clone(),
                 it.grade.clone(),
                 short_time(it.as_of.as_deref()),
@@ -143,6 +151,7 @@ impl Answer for Vec<Finding> {
             "triage",
             "disposition",
             "grade",
+            "triage_missing",
         ]);
         for it in self {
             table.row([
@@ -162,6 +171,7 @@ impl Answer for Vec<Finding> {
                 it.triage.clone(),
                 it.disposition.clone(),
                 it.grade.clone(),
+                joined(&it.triage_missing),
             ]);
         }
         table

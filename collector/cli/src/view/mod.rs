@@ -7,6 +7,7 @@
 pub mod asset;
 pub mod audit;
 pub mod comparison;
+pub mod disposition;
 pub mod enrolled;
 pub mod event;
 pub mod explanation;
@@ -17,12 +18,16 @@ pub mod import;
 pub mod lint;
 pub mod map;
 pub mod map_whole;
+pub mod patch;
+pub mod placement;
 pub mod rescan;
 #[cfg(test)]
 mod schema;
 pub mod section;
 pub mod software;
+pub mod statement;
 pub mod summary;
+pub mod triage;
 pub mod version;
 
 use holdpoint_common::proto::v1::SectionKind;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::asset::{Asset, Changed, Details};
 use super::audit::Audit;
 use super::comparison::Comparison;
+use super::disposition::Disposition;
 use super::event::Event;
 use super::explanation::Explanation;
 use super::feed::Feed;
@@ -23,9 +24,13 @@ use super::import::Import;
 use super::lint::Lint;
 use super::map::{Candidate, Rule};
 use super::map_whole::{Entry, Exported, Remark, Remarks, Standings};
+use super::patch::Track;
+use super::placement::{Conduit, Placed};
 use super::rescan::Rescan;
 use super::software::Software;
+use super::statement::Statement;
 use super::summary::Summary;
+use super::triage::{Checked, Recorded, Triage};
 use super::version::{AllJudged, Judged};
 
 const KEYWORDS: [&str; 13] = [
@@ -189,6 +194,7 @@ fn finding() -> pb::Finding {
         triage: some("act"),
         disposition: some("patch"),
         grade: some("C"),
+        triage_missing: vec!["safety_impact".into()],
     }
 }
 
@@ -238,6 +244,7 @@ fn lists_are_as_described() {
         matchability: count(),
         feeds: vec![feed],
         assets: 1,
+        by_triage: count(),
     };
     for it in both(summary) {
         check("status-summary.json", &Summary::from(it));
@@ -381,6 +388,150 @@ fn the_whole_map_is_as_described() {
     let answer = pb::MapStatusResponse { standings: vec![standing, bare], counts: vec![count], total: 2 };
     check("map-status.json", &Standings::from(answer));
     check("map-status.json", &Standings::from(pb::MapStatusResponse::default()));
+}
+
+#[test]
+fn placement_is_as_described() {
+    let placed = pb::PlacedAsset {
+        asset: "hmi-01".into(),
+        zone: some("line-1"),
+        level: some("2"),
+        role: some("hmi"),
+        safety_impact: some("critical"),
+        mission_impact: some("mef-failure"),
+        criticality: some("high"),
+        process_line: some("filling"),
+        owner: some("ada"),
+        partner: some("hmi-02"),
+        location: some("room 4"),
+        exposure: some("small"),
+        exposure_reason: some("cabinet"),
+        file: some("p.csv"),
+        imported_ms: Some(1),
+        imported_by: some("kim"),
+        enrolled: true,
+        own_role: some("hmi"),
+        own_level: Some(2),
+        conflicts: vec!["c".into()],
+        exposure_counts_as: vec!["small".into()],
+        exposure_source: "s".into(),
+    };
+    check("placement.json", &both(placed).map(Placed::from));
+    let conduit = pb::Conduit {
+        from: "a".into(),
+        to: "b".into(),
+        both_ways: true,
+        protocols: some("rdp"),
+        device: some("fw"),
+        file: "p.csv".into(),
+    };
+    check("placement-conduits.json", &both(conduit).map(Conduit::from));
+}
+
+#[test]
+fn triage_is_as_described() {
+    let input = pb::TriageValue {
+        name: "automatable".into(),
+        values: vec!["no".into()],
+        source: "s".into(),
+        as_of_ms: Some(1),
+        digest: vec![1],
+    };
+    let decision = pb::TriageDecision {
+        scheme: "ssvc-deployer".into(),
+        version: "1.0.0".into(),
+        table_digest: vec![1],
+        inputs: both(input).into(),
+        outcome: "defer".into(),
+        undetermined: true,
+        missing: vec!["exposure".into()],
+    };
+    let recorded = pb::RecordedTriage {
+        number: 1,
+        asset: "a".into(),
+        subject: "s".into(),
+        at_ms: 1,
+        by: "kim".into(),
+        decision: Some(decision.clone()),
+        override_outcome: some("immediate"),
+        override_reason: some("r"),
+    };
+    for it in both(recorded.clone()) {
+        check("triage-recorded.json", &Recorded::from(it));
+    }
+    let triage = pb::TriageResponse {
+        asset: "a".into(),
+        subject: "s".into(),
+        verdict: "AFFECTED".into(),
+        decisions: both(decision).into(),
+        recorded: vec![recorded],
+        epss: some("1 %"),
+    };
+    for it in both(triage) {
+        check("triage.json", &Triage::from(it));
+    }
+    let fault = pb::TriageFault { number: 1, asset: "a".into(), subject: "s".into(), text: "t".into() };
+    for it in both(pb::CheckTriageResponse { checked: 1, faults: vec![fault] }) {
+        check("triage-check.json", &Checked::from(it));
+    }
+}
+
+#[test]
+fn tracks_and_dispositions_are_as_described() {
+    let disposition = pb::Disposition {
+        number: 1,
+        asset: "a".into(),
+        subject: "s".into(),
+        kind: "mitigate".into(),
+        owner: "ada".into(),
+        until_ms: Some(1),
+        reason: "r".into(),
+        control: some("a=b"),
+        status: "verified".into(),
+        by: "kim".into(),
+        at_ms: 1,
+        findings: 2,
+    };
+    let bare = pb::Disposition { kind: "patch".into(), ..pb::Disposition::default() };
+    check("dispositions.json", &[disposition, bare].map(Disposition::from));
+    let statement = pb::SupplierStatement {
+        vendor: "v".into(),
+        product: "p".into(),
+        versions: some("1"),
+        patch: "KB1".into(),
+        state: "Approved".into(),
+        raw: some("ok"),
+        conditions: some("c"),
+        date: some("2026-01-01"),
+        superseded_by: some("KB2"),
+        note: some("n"),
+        file: "f".into(),
+        digest: vec![1],
+        imported_ms: 1,
+        mapping: some("m"),
+        current: true,
+    };
+    let bare = pb::SupplierStatement { state: "NoStatement".into(), ..pb::SupplierStatement::default() };
+    check("statements.json", &[statement, bare].map(Statement::from));
+    let step = pb::OwnerStep {
+        number: 1,
+        step: "authorize".into(),
+        reason: "r".into(),
+        deviation: vec!["Ada (safety officer)".into()],
+        condition: some("c"),
+        by: "kim".into(),
+        at_ms: 1,
+    };
+    let track = pb::PatchTrack {
+        patch: "KB1".into(),
+        scope: "line-1".into(),
+        state: "Authorized".into(),
+        steps: both(step).into(),
+        supplier: vec!["Approved".into()],
+        unacknowledged: vec!["c".into()],
+    };
+    let bare = pb::PatchTrack { state: "Unevaluated".into(), ..pb::PatchTrack::default() };
+    check("patch.json", &[track, bare].map(Track::from));
 }
 
 #[test]

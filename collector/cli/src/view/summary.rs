@@ -18,17 +18,19 @@ pub struct Summary {
     matchability: BTreeMap<String, u64>,
     feeds: Vec<Feed>,
     assets: u32,
+    by_triage: BTreeMap<String, u64>,
 }
 
 impl From<pb::SummarizeResponse> for Summary {
     fn from(wire: pb::SummarizeResponse) -> Self {
-        let pb::SummarizeResponse { by_verdict, by_reason, matchability, feeds, assets } = wire;
+        let pb::SummarizeResponse { by_verdict, by_reason, matchability, feeds, assets, by_triage } = wire;
         Self {
             by_verdict: counts(by_verdict),
             by_reason: counts(by_reason),
             matchability: counts(matchability),
             feeds: feeds.into_iter().map(Feed::from).collect(),
             assets,
+            by_triage: counts(by_triage),
         }
     }
 }
@@ -43,8 +45,13 @@ impl Summary {
         self.by_verdict.iter().any(|(verdict, &count)| count > 0 && is_open(verdict))
     }
 
-    fn groups(&self) -> [(&'static str, &BTreeMap<String, u64>); 3] {
-        [("verdict", &self.by_verdict), ("reason", &self.by_reason), ("matchability", &self.matchability)]
+    fn groups(&self) -> [(&'static str, &BTreeMap<String, u64>); 4] {
+        [
+            ("verdict", &self.by_verdict),
+            ("reason", &self.by_reason),
+            ("triage", &self.by_triage),
+            ("matchability", &self.matchability),
+        ]
     }
 }
 

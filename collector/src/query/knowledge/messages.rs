@@ -46,6 +46,10 @@ pub(super) fn finding_message(view: FindingView) -> pb::Finding {
         as_of_ms,
         feed_age,
         grade,
+        state,
+        disposition,
+        triage,
+        triage_missing,
     } = view;
     pb::Finding {
         asset,
@@ -56,15 +60,15 @@ pub(super) fn finding_message(view: FindingView) -> pb::Finding {
         product,
         verdict: outcome.verdict().as_str().to_owned(),
         reason: outcome.reason().map(|it| it.as_str().to_owned()),
-        // Windows, decisions and triage come with later parts of the product.
-        state: None,
+        state: Some(state).filter(|it| !it.is_empty()),
         installed,
         required,
         as_of_ms,
         feed_age_s: Some(feed_age.as_secs()),
-        triage: None,
-        disposition: None,
+        triage: triage.map(str::to_owned),
+        disposition: disposition.map(str::to_owned),
         grade: grade.map(|it| it.to_string()),
+        triage_missing: triage_missing.into_iter().map(str::to_owned).collect(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::intake::carried::{Carried, Kept, NotKept, OneShots};
 use crate::knowledge::{AllowedAges, Library, LibraryError};
 use crate::server::Peer;
 use crate::store::Txn;
+use crate::triage::Ledger;
 use crate::zone::{Role, Watcher, Zone};
 
 use super::{Deed, KnowledgeService, Needs, Office};
@@ -32,6 +33,7 @@ pub type OpenError = LibraryError;
 pub fn open(zone: &Arc<Zone>, ages: AllowedAges) -> Result<KnowledgeService<ZoneOffice>, OpenError> {
     let library = Arc::new(Library::open(zone.store())?);
     let board = Board::open(Arc::new(zone.store().clone()), ages);
+    board.decided(Arc::new(Ledger::of(zone.store().decisions()?)), None);
     board.knowledge_changed(&library.current(), zone.now_ms());
     // Watching comes first: a change between the two lines is told twice, never lost.
     zone.watch(Arc::new(Told(Arc::clone(&board))));
@@ -77,6 +79,10 @@ impl Office for ZoneOffice {
 
     fn rows(&self) -> Arc<dyn RowSource> {
         Arc::new(self.zone.store().clone())
+    }
+
+    fn enrolled(&self, asset: &str) -> Option<(Option<String>, Option<u32>)> {
+        self.zone.asset(asset).map(|it| (it.role.clone(), it.level))
     }
 
     fn asset_id(&self, id_or_name: &str) -> Result<String, Status> {

@@ -1,0 +1,255 @@
+//! How soon each finding has to be dealt with, as a byte beside it: what `status` sorts and counts by.
+//!
+//! What a vulnerability contributes is worked out once for each subject, what an asset contributes once for each asset;
+//! the two together are an entry of a table of all combinations, so that ranking a zone is a walk over bytes. Ranks do
+//! not depend on the verdict: whether a finding is open is only known when somebody asks, by the age of things.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::knowledge::{AllowedAges, Kind, Knowledge};
+use crate::triage::decide::Scheme;
+use crate::triage::inputs::{Of as Vulnerable, Sources};
+use crate::triage::ledger::Ledger;
+use crate::triage::table::{AUTOMATABLE, DEPLOYER, DEPLOYER_OUTCOMES, EXPLOITATION, ValueSet};
+use crate::triage::{Places, Tracks};
+
+use super::asset::AssetFacts;
+use super::index::{Index, Of, SubjectId, at};
+use super::judge::Judged;
+use super::page;
+use super::verdict::{Outcome, Verdict};
+
+/// Ranks, worst first: the four outcomes with open requirements before the mildest, and what is closed.
+pub(super) const RANKS: usize = 6;
+/// Open findings that no triage is made for: the site's own requirements.
+pub(super) const REQUIREMENT: u8 = 3;
+/// Findings that are not open.
+pub(super) const CLOSED: u8 = 5;
+/// By outcome of the deployer's table.
+const BY_OUTCOME: [u8; 4] = [4, 2, 1, 0];
+/// What is open could change the rank.
+const UNDETERMINED: u8 = 0x80;
+
+/// Kinds of feeds that findings come from.
+const KINDS: [Kind; 4] = [Kind::Csaf, Kind::Osv, Kind::Microsoft, Kind::Requirements];
+/// Verdicts that are kept.
+const KEPT: [Outcome; 5] = [
+    Outcome::AFFECTED,
+    Outcome::OLD_CODE,
+    Outcome::unknown(super::verdict::Reason::NoMapRule),
+    Outcome::FIXED,
+    Outcome::NOT_AFFECTED,
+];
+/// Verdict, kind, and whether the platform decides.
+pub(super) const CLASSES: usize = KEPT.len() * KINDS.len() * 2;
+
+/// Rank of every combination: exploitation in bits 0 to 2, exposure in 3 to 5, automatable in 6 and 7, human impact in
+/// 8 to 11.
+static RANK_OF: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let rank = |bits: u16| {
+        let part = |from: u32, count: u32| {
+            ValueSet::of_bits(u8::try_from((bits >> from) & ((1 << count) - 1)).unwrap_or(0))
+        };
+        let answer = DEPLOYER.answer(&[part(0, 3), part(3, 3), part(6, 2), part(8, 4)]);
+        let worst = BY_OUTCOME.get(usize::from(answer.worst)).copied().unwrap_or(0);
+        if answer.is_undetermined() { worst | UNDETERMINED } else { worst }
+    };
+    (0..1 << 12).map(rank).collect()
+});
+
+/// The word of a rank; `None` for what no triage is made for.
+pub(super) fn word(rank: u8) -> Option<&'static str> {
+    let outcome = BY_OUTCOME.iter().position(|it| *it == rank)?;
+    DEPLOYER_OUTCOMES.get(outcome).copied()
+}
+
+/// The rank of a word.
+pub fn rank_of(word: &str) -> Option<u8> {
+    let outcome = DEPLOYER_OUTCOMES.iter().position(|it| *it == word)?;
+    BY_OUTCOME.get(outcome).copied()
+}
+
+/// The class of a finding as it was judged.
+pub(super) fn class(outcome: Outcome, kind: Kind, on_platform: bool) -> usize {
+    let verdict = KEPT.iter().position(|it| it.verdict() == outcome.verdict()).unwrap_or(0);
+    let kind = KINDS.iter().position(|it| *it == kind).unwrap_or(0);
+    (verdict * KINDS.len() + kind) * 2 + usize::from(on_platform)
+}
+
+/// What a class stands for: an outcome with its verdict, the kind, and whether the platform decides.
+pub(super) fn classes() -> impl Iterator<Item = (Outcome, Kind, bool)> {
+    let kinds =
+        |outcome| KINDS.into_iter().flat_map(move |kind| [(outcome, kind, false), (outcome, kind, true)]);
+    KEPT.into_iter().flat_map(kinds)
+}
+
+/// Ranks of an asset's findings.
+#[derive(Debug, Default)]
+pub(super) struct Ranks {
+    /// In the order of the findings.
+    each: Box<[u8]>,
+    /// By class and rank.
+    pub(super) counts: Box<[[u32; RANKS]]>,
+}
+
+impl Ranks {
+    /// The rank of a finding by its position, were it open.
+    pub(super) fn of(&self, position: usize) -> u8 {
+        self.each.get(position).map_or(0, |it| it & !UNDETERMINED)
+    }
+
+    /// Whether what is open could change it.
+    pub(super) fn is_undetermined(&self, position: usize) -> bool {
+        self.each.get(position).is_some_and(|it| it & UNDETERMINED != 0)
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Ranker {
+    /// Where assets stand.
+    pub(super) places: Places,
+    /// What suppliers state.
+    pub(super) tracks: Tracks,
+    /// The catalogue is missing or too old.
+    pub(super) kev_stale: bool,
+    /// Exploitation and automatable of every subject; 0 for a requirement.
+    subjects: Vec<u16>,
+    /// From this time on something is too old that was not, Unix milliseconds.
+    pub(super) good_until_ms: Option<i64>,
+}
+
+impl Ranker {
+    pub(super) fn build(index: &Index, ages: &AllowedAges, now_ms: i64) -> Self {
+        let knowledge = &index.knowledge;
+        let (kev_stale, kev_until) = staleness(knowledge, Kind::Kev, ages, now_ms);
+        let (placement_stale, placement_until) = staleness(knowledge, Kind::Placement, ages, now_ms);
+        let sources = Sources { knowledge, kev_stale };
+        let mut last: Option<((u32, u32), u16)> = None;
+        let bits = |of: Of| match of {
+            Of::Requirement(_) => 0,
+            Of::Entry { advisory, vulnerability, .. } => {
+                let key = (advisory, vulnerability);
+                match last {
+                    Some((known, bits)) if known == key => bits,
+                    _ => {
+                        let bits = vulnerable(index, advisory, vulnerability).map_or_else(
+                            || bits(EXPLOITATION.any(), AUTOMATABLE.any()),
+                            |of| bits(sources.exploitation(of).set, sources.automatable(of).set),
+                        );
+                        last = Some((key, bits));
+                        bits
+                    }
+                }
+            }
+        };
+        Self {
+            subjects: index.subjects.iter().map(|it| it.of).map(bits).collect(),
+            places: Places::of(knowledge, placement_stale),
+            tracks: Tracks::of(knowledge),
+            kev_stale,
+            good_until_ms: [kev_until, placement_until].into_iter().flatten().min(),
+        }
+    }
+
+    /// Ranks the findings of an asset.
+    pub(super) fn ranks(&self, index: &Index, facts: &AssetFacts, judged: &Judged, ledger: &Ledger) -> Ranks {
+        let exposure = u16::from(self.places.exposure(&facts.id).set.bits());
+        let human = u16::from(self.places.impact(&facts.id).2.set.bits());
+        let asset = exposure << 3 | human << 8;
+        let overridden = overridden(ledger, &facts.id);
+        let mut counts = vec![[0; RANKS]; CLASSES].into_boxed_slice();
+        let each = judged.findings.iter().map(|finding| {
+            let Some(subject) = index.subject(finding.subject) else { return 0 };
+            // Hashing a text for every finding of a zone is left out where nobody has said anything.
+            let by_person =
+                if overridden.is_empty() { None } else { overridden.get(&*subject.text).copied() };
+            let rank = by_person.unwrap_or_else(|| match at(&self.subjects, finding.subject) {
+                Some(0) => REQUIREMENT,
+                Some(bits) => RANK_OF.get(usize::from(bits | asset)).copied().unwrap_or(0),
+                None => 0,
+            });
+            let on_platform =
+                std::ptr::eq(page::decides(index, facts, subject.of), &raw const facts.platform);
+            let class = class(finding.outcome, page::kind_of(index, subject.of), on_platform);
+            if let Some(count) =
+                counts.get_mut(class).and_then(|it| it.get_mut(usize::from(rank & !UNDETERMINED)))
+            {
+                *count += 1;
+            }
+            rank
+        });
+        Ranks { each: each.collect(), counts }
+    }
+}
+
+fn bits(exploitation: ValueSet, automatable: ValueSet) -> u16 {
+    u16::from(exploitation.bits()) | u16::from(automatable.bits()) << 6
+}
+
+/// A vulnerability as triage asks for it.
+pub(super) fn vulnerable(index: &Index, advisory: u32, vulnerability: u32) -> Option<Vulnerable<'_>> {
+    let said = index.vulnerability(advisory, vulnerability)?;
+    let source = &index.advisory(advisory)?.source;
+    Some(Vulnerable { vulnerability: &said.id, vector: said.vector.as_deref(), source })
+}
+
+/// Whether a kind is too old now, and until when it is not.
+fn staleness(knowledge: &Knowledge, kind: Kind, ages: &AllowedAges, now_ms: i64) -> (bool, Option<i64>) {
+    let feed = knowledge.feed(kind, ages, now_ms);
+    let allowed = i64::try_from(feed.allowed.as_millis()).unwrap_or(i64::MAX);
+    let until = feed.imported_ms.map(|it| it.saturating_add(allowed).saturating_add(1));
+    (feed.stale, until.filter(|_| !feed.stale))
+}
+
+/// What people said instead of the computed outcome, by subject. The newest record of a subject counts.
+fn overridden<'a>(ledger: &'a Ledger, asset: &str) -> HashMap<&'a str, u8> {
+    let mut newest: HashMap<&str, Option<u8>> = HashMap::new();
+    for (record, said) in ledger.triage(asset) {
+        if ledger.is_withdrawn(record.number) {
+            continue;
+        }
+        let rank = said.r#override.as_ref().and_then(|it| rank_of(&it.outcome));
+        // Of the other schemes nothing is sorted.
+        if rank.is_none() && said.r#override.is_some() {
+            continue;
+        }
+        newest.entry(said.subject.as_str()).or_insert(rank);
+    }
+    newest.into_iter().filter_map(|(subject, rank)| Some((subject, rank?))).collect()
+}
+
+/// What verdicts of an asset are now, class by class.
+pub(super) struct Now {
+    /// By whether the rows that decide are outdated, first those of software, then of the platform.
+    verdicts: [[Verdict; CLASSES]; 4],
+}
+
+impl Now {
+    pub(super) fn new(weather: &page::Weather) -> Self {
+        let mut verdicts = [[Verdict::Unknown; CLASSES]; 4];
+        for (case, verdicts) in verdicts.iter_mut().enumerate() {
+            for (slot, (outcome, kind, on_platform)) in verdicts.iter_mut().zip(classes()) {
+                let outdated = if on_platform { case & 2 != 0 } else { case & 1 != 0 };
+                *slot = weather.aged(outcome, kind, outdated).verdict();
+            }
+        }
+        Self { verdicts }
+    }
+
+    /// For an asset whose software and platform rows are outdated or not.
+    pub(super) fn of(&self, software: bool, platform: bool) -> &[Verdict; CLASSES] {
+        &self.verdicts[usize::from(software) | usize::from(platform) << 1]
+    }
+}
+
+/// The outcomes that `status` can be asked for.
+pub fn outcomes() -> &'static [&'static str] {
+    Scheme::Deployer.table().outcomes
+}
+
+/// Findings at a position of a board, for whoever explains one.
+pub(super) fn position(judged: &Judged, subject: SubjectId) -> Option<usize> {
+    judged.findings.binary_search_by_key(&subject, |it| it.subject).ok()
+}
