@@ -75,9 +75,12 @@ fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
     assert!(matches!(signed.proof, Proof::Signed { sequence: 1, .. }));
     assert_eq!(OneShot::read(&bytes("one_shot", "unsigned")).unwrap().sections.len(), 2);
     assert_eq!(devices(&bytes("dbus", "devices")).unwrap().0.len(), 2);
-    for (target, file, items) in
-        [("csaf", "valid.json", 3), ("requirements", "valid.csv", 3), ("requirements", "valid.toml", 2)]
-    {
+    for (target, file, items) in [
+        ("csaf", "valid.json", 3),
+        ("requirements", "valid.csv", 3),
+        ("requirements", "valid.toml", 2),
+        ("identity_rules", "valid.toml", 4),
+    ] {
         let (content, skipped) = read(file, &bytes(target, file), &Knowledge::default()).unwrap();
         assert_eq!((content.items(), skipped.len()), (items, 0), "{file}: {skipped:?}");
     }

@@ -160,7 +160,7 @@ fn outcomes(
         };
         found.push((subject, requirement::judge_version(requirement, version, trace)));
     }
-    let mut into = mapped::Into { only, found: &mut found, trace };
+    let mut into = mapped::Found { only, found: &mut found, trace };
     matched = matched.min(mapped::judge(index, row, facts, &mut into));
     found.sort_by_key(|it| it.0);
     found.dedup_by(|next, kept| {

@@ -143,7 +143,10 @@ async fn a_bad_file_is_an_answer_and_a_caller_without_the_role_is_refused() {
     let refused = service.list_feeds(from(&Peer::NoCertificate, pb::ListFeedsRequest {})).await.unwrap_err();
     assert_eq!(Reason::of(&refused), Some(Reason::NoCertificate));
     let feeds = service.list_feeds(from(&viewer, pb::ListFeedsRequest {})).await.unwrap().into_inner().feeds;
-    assert!(feeds.len() == 2 && feeds.iter().all(|it| it.stale), "what is empty is never fine");
+    assert!(
+        feeds.len() == crate::knowledge::Kind::ALL.len() && feeds.iter().all(|it| it.stale),
+        "what is empty is never fine"
+    );
     let bad = pb::StatusRequest { verdict: Some("fine".into()), ..Default::default() };
     assert_eq!(service.status(from(&viewer, bad)).await.unwrap_err().code(), Code::InvalidArgument);
 }
@@ -231,7 +234,7 @@ async fn the_map_is_imported_listed_reviewed_exported_and_taken_back_elsewhere()
     let review = async |file: Option<Vec<u8>>| {
         service.lint_map(from(&engineer, pb::LintMapRequest { file })).await.map(tonic::Response::into_inner)
     };
-    assert!(review(None).await.unwrap().lints.iter().all(|it| it.severity == "note"));
+    assert!(review(None).await.unwrap().lints.iter().all(|it| it.severity != "error"));
     let elsewhere = RULES.replace(b"studio\"\ndec", b"lost\"\ndec").replace(b"the studio", b"nobody");
     let reviewed = review(Some(elsewhere)).await.unwrap();
     assert!(
