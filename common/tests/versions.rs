@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 
 use holdpoint_common::version::range::{Containment, Range, among_siblings};
-use holdpoint_common::version::{Comparison, Scheme};
+use holdpoint_common::version::{Comparison, Padded, Scheme};
 use proptest::prelude::*;
 
 const DEB_UPSTREAM: &str = include_str!("vectors/deb_upstream.tsv");
@@ -392,6 +392,21 @@ proptest! {
                 prop_assert_eq!(ac.is_eq(), ab.is_eq() && bc.is_eq(), "{} {:?}", scheme, all);
             }
             all.rotate_left(1);
+        }
+    }
+
+    #[test]
+    fn what_a_rule_says_of_zeros_is_an_order_as_well(decimals: bool, a in version(), b in version(), c in version()) {
+        let padded = if decimals { Padded::Decimals } else { Padded::Integers };
+        let order = |a: &str, b: &str| Scheme::Natural.order_padded(padded, a, b);
+        let (ab, ba) = (order(&a, &b), order(&b, &a));
+        prop_assert_eq!(ab.is_err(), ba.is_err());
+        prop_assert_eq!(ab.clone().ok(), ba.ok().map(Ordering::reverse));
+        if let (Ok(ab), Ok(bc), Ok(ac)) = (ab, order(&b, &c), order(&a, &c))
+            && ab.is_le()
+            && bc.is_le()
+        {
+            prop_assert!(ac.is_le(), "{:?} {:?}", padded, [a, b, c]);
         }
     }
 

@@ -87,6 +87,7 @@ fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
         ("epss", "packed.csv.gz", 3),
         ("requirements", "valid.csv", 3),
         ("requirements", "valid.toml", 2),
+        ("identity_rules", "valid.toml", 4),
     ] {
         let (content, skipped) = read(file, &bytes(target, file), &Knowledge::default()).unwrap();
         assert_eq!((content.items(), skipped.len()), (items, 0), "{file}: {skipped:?}");

@@ -328,7 +328,10 @@ impl Board {
     pub fn suggest(&self, advisory: Option<&str>, now_ms: i64) -> Result<Vec<Candidate>, BoardError> {
         let (index, facts) = {
             let state = self.settled(None, now_ms)?;
-            (Arc::clone(&state.index), state.assets.values().map(|it| it.facts.software).collect::<Vec<_>>())
+            (
+                Arc::clone(&state.index),
+                state.assets.values().map(|it| (it.facts.software, it.facts.firmware)).collect::<Vec<_>>(),
+            )
         };
         let mut products = index.product_numbers();
         if let Some(wanted) = advisory {
@@ -348,15 +351,22 @@ impl Board {
         Ok(map::suggest(&Question { products, installed, decided }))
     }
 
-    /// Every distinct installed thing with the number of assets that have it.
-    fn installed_names(&self, software: &[Held]) -> BTreeMap<InstalledName, u32> {
+    /// Every distinct installed thing, firmware included, with the number of assets that have it.
+    fn installed_names(&self, held: &[(Held, Held)]) -> BTreeMap<InstalledName, u32> {
         let mut images: HashMap<_, u32> = HashMap::new();
-        for digest in software.iter().filter_map(|it| it.digest) {
-            *images.entry(digest).or_default() += 1;
+        for (software, firmware) in held {
+            let software = software.digest.map(|it| (true, it));
+            for image in software.into_iter().chain(firmware.digest.map(|it| (false, it))) {
+                *images.entry(image).or_default() += 1;
+            }
         }
         let mut names: BTreeMap<InstalledName, u32> = BTreeMap::new();
-        for (digest, assets) in images {
-            let Some(rows) = self.sections.rows(SectionKind::Software, &digest) else { continue };
+        for ((is_software, digest), assets) in images {
+            let rows = if is_software {
+                self.sections.rows(SectionKind::Software, &digest).unwrap_or_default()
+            } else {
+                Arc::new(self.sections.firmware(&digest))
+            };
             let rows = rows.iter().filter_map(|it| SoftwareRow::decode(it.as_slice()).ok());
             let distinct: HashSet<InstalledName> = rows
                 .filter(|it| it.source != row::LEFTOVER)

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use holdpoint_common::proto::v1::SoftwareRow;
 use holdpoint_common::version::range::Reading;
 
-use crate::knowledge::map_file::{Decision, DocumentRevision, MapRule, VersionFrom};
+use crate::knowledge::map_file::{Choice, Decision, DocumentRevision, MapRule, VersionFrom};
 use crate::knowledge::text::{leading_numbers, line, shown, tokens};
-use crate::knowledge::{Advisory, HeldAdvisory, Vulnerability};
+use crate::knowledge::{Advisory, Entry, HeldAdvisory, Vulnerability};
 
 use super::advisory::{self, Bound};
 use super::explain::{Step, Trace};
@@ -22,7 +22,7 @@ use super::row::Match;
 use super::verdict::{Outcome, Reason};
 
 /// Where a row's outcomes are collected, and for whom.
-pub(super) struct Into<'a> {
+pub(super) struct Found<'a> {
     /// Only this subject.
     pub(super) only: Option<SubjectId>,
     pub(super) found: &'a mut Vec<(SubjectId, Outcome)>,
@@ -69,7 +69,7 @@ enum Apart<'a> {
 }
 
 /// Judges what the map says of a row.
-pub(super) fn judge(index: &Index, row: &SoftwareRow, facts: &Qualifiers, into: &mut Into<'_>) -> Match {
+pub(super) fn judge(index: &Index, row: &SoftwareRow, facts: &Qualifiers, into: &mut Found<'_>) -> Match {
     let mut said = gather(index, row);
     let keys = map_rules::keys_of(row);
     for &product in index.candidates_for(&row.name).iter().chain(index.numbered_like(&keys)) {
@@ -158,7 +158,7 @@ struct Here<'a> {
 }
 
 impl Here<'_> {
-    fn judge(&self, said: &Said<'_>, into: &mut Into<'_>) -> Match {
+    fn judge(&self, said: &Said<'_>, into: &mut Found<'_>) -> Match {
         let apart = self.apart(&said.not);
         match (apart, said.same.as_slice()) {
             (Apart::By(id), [one, ..]) => {
@@ -200,7 +200,7 @@ impl Here<'_> {
     }
 
     /// Nothing decides.
-    fn open(&self, said: &Said<'_>, into: &mut Into<'_>) -> Match {
+    fn open(&self, said: &Said<'_>, into: &mut Found<'_>) -> Match {
         if let Some((id, why)) = said.over.first() {
             let text = format!("the rule that bound it {why}");
             self.undecided(Reason::NoMapRule, &text, id, into);
@@ -212,7 +212,11 @@ impl Here<'_> {
             self.undecided(Reason::IdentityUnconfirmed, text, "", into);
             return Match::Candidate;
         }
-        let starter = said.starters.iter().find(|it| !shows_other_line(it, &self.row.name));
+        let product = self.product().map_or("", |it| &it.product);
+        let starter = said
+            .starters
+            .iter()
+            .find(|it| !shows_other_line(it, &self.row.name) && !shows_other_series(product, &self.row.name));
         if let Some(rule) = starter {
             let text = format!(
                 "the starter rule `{}` says that it may be the product, and nobody has confirmed that it is: \
@@ -226,7 +230,7 @@ impl Here<'_> {
     }
 
     /// A confirmed pair: every statement about the product is judged.
-    fn bind(&self, same: &Same<'_>, into: &mut Into<'_>) {
+    fn bind(&self, same: &Same<'_>, into: &mut Found<'_>) {
         let mut version = self.row.version.clone();
         if let Some(rule) = same.details {
             version = match &rule.version_from {
@@ -298,13 +302,19 @@ impl Here<'_> {
                     continue;
                 }
             };
-            let meant = self.keep(&chosen, |entry| {
-                let named = |it: &crate::knowledge::map_file::Choice| {
-                    it.entries.contains(&entry.id) || it.ranges.contains(entry.versions.text().trim())
-                };
-                // An entry that no choice names is of nobody's line, so it counts as before.
-                named(choice) || !rule.choices.iter().any(named)
-            });
+            let named = |choice: &Choice, entry: &Entry| {
+                choice.entries.contains(&entry.id) || choice.ranges.contains(entry.versions.text().trim())
+            };
+            // A choice that names no entry any more was made for another revision.
+            if self.keep(&chosen, |it| named(choice, it)).is_empty() {
+                trace.add(|| {
+                    Step::new("fact", format!("{} chooses no entry of this revision", choice.fact.id))
+                });
+                continue;
+            }
+            // An entry that no choice names is of nobody's line, so it counts as before.
+            let meant = self
+                .keep(&chosen, |it| named(choice, it) || !rule.choices.iter().any(|other| named(other, it)));
             if stated(&meant) {
                 trace.add(|| {
                     let text = format!("{} is `{}`", choice.fact.id, shown(value, 60));
@@ -316,9 +326,14 @@ impl Here<'_> {
         chosen
     }
 
-    fn keep(&self, group: &[u32], wanted: impl Fn(&crate::knowledge::Entry) -> bool) -> Vec<u32> {
+    fn keep(&self, group: &[u32], wanted: impl Fn(&Entry) -> bool) -> Vec<u32> {
         let entry = |it: u32| super::index::at(&self.held.advisory.entries, it);
         group.iter().copied().filter(|&it| entry(it).is_some_and(&wanted)).collect()
+    }
+
+    /// One entry of the product, for its names.
+    fn product(&self) -> Option<&Entry> {
+        self.place.entries.first().and_then(|&it| super::index::at(&self.held.advisory.entries, it))
     }
 
     fn map_step(&self, same: &Same<'_>) -> Step {
@@ -336,7 +351,7 @@ impl Here<'_> {
     }
 
     /// A pair that decides nothing: every statement that could apply is unknown.
-    fn undecided(&self, reason: Reason, text: &str, evidence: &str, into: &mut Into<'_>) {
+    fn undecided(&self, reason: Reason, text: &str, evidence: &str, into: &mut Found<'_>) {
         // What was taken back and never confirmed to apply is nobody's work.
         if self.held.is_withdrawn() {
             return;
@@ -384,6 +399,12 @@ fn shows_other_line(rule: &MapRule, name: &str) -> bool {
     wanted.is_some_and(|wanted| {
         line(name).is_some_and(|it| !it.starts_with(&wanted) && !wanted.starts_with(&it))
     })
+}
+
+/// Whether two names state different series: "Series A" and "Series B".
+fn shows_other_series(product: &str, name: &str) -> bool {
+    let series = |it: &str| tokens(it).windows(2).find(|it| it[0] == "series").map(|it| it[1].clone());
+    matches!((series(product), series(name)), (Some(one), Some(two)) if one != two)
 }
 
 #[cfg(test)]

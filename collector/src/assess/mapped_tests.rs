@@ -248,6 +248,14 @@ fn firmware_is_installed_too_and_only_a_complete_section_gives_good_news() {
     let host = |complete| with_section(world.host(&[]), &world.shelf, SectionKind::Firmware, &rows, complete);
     assert_eq!(world.findings(&host(true))["E1"], "NOT_AFFECTED");
     assert_eq!(world.findings(&host(false))["E1"], "UNKNOWN(section-incomplete)");
+    let decided = world.board.suggest(None, NOW).unwrap();
+    assert!(decided.iter().all(|it| it.product.product != EN2T), "{decided:?}");
+
+    let world = modules(&same("other", "name = \"Other\"", "products = [\"Drive D7\"]", "", ""));
+    let host = with_section(world.host(&[]), &world.shelf, SectionKind::Firmware, &rows, true);
+    assert_eq!(world.findings(&host)["E1"], "UNKNOWN(identity-unconfirmed)");
+    let found = world.board.suggest(None, NOW).unwrap();
+    assert_eq!((found[0].installed.source.as_str(), found[0].product.product.as_str()), ("firmware", EN2T));
 }
 
 #[test]
@@ -415,7 +423,7 @@ fn a_review_against_the_zone_names_what_binds_nothing() {
         has("lost", "no advisory that is held") && has("lost", "nothing that is installed"),
         "{lints:#?}"
     );
-    assert!(has("en2t", "cannot read 1 installed versions"), "{lints:#?}");
+    assert!(has("en2t", "cannot compare 1 installed versions"), "{lints:#?}");
     let more = crate::knowledge::map_file::read(&same("more", "name = \"x\"", "products = [\"y\"]", "", ""))
         .unwrap();
     let (lints, looked_at) = world.board.review_map(Some(more), NOW).unwrap();

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use holdpoint_common::proto::v1::{SectionKind, SoftwareRow};
 use holdpoint_common::section::Digest;
-use holdpoint_common::version::Comparison;
+use holdpoint_common::version::range::{Containment, Range, Undecided};
 use prost::Message;
 
 use crate::knowledge::map::{self, InstalledName, ProductName};
 use crate::knowledge::map_file::{self, Decision, Lint, MAX_LINTS, MapFile, Severity};
 use crate::knowledge::text::shown;
-use crate::knowledge::{Held, Identity, Knowledge, Source};
+use crate::knowledge::{Held, Identity, Knowledge, Source, Versions};
 
 use super::board::{Board, BoardError, OnBoard, State};
 use super::index::{Index, Of};
@@ -25,6 +25,8 @@ use super::verdict::Reason;
 
 /// Most distinct rows that a review looks at.
 const MAX_ROWS: usize = 200_000;
+/// Most ranges that a version is held against in a review.
+const MAX_RANGES: usize = 50;
 /// The name of a file that is reviewed before it is imported.
 const NOT_IMPORTED: &str = "(not imported)";
 
@@ -254,9 +256,8 @@ impl Board {
         self.each_row(now_ms, &mut |row, _, _| {
             contradictions.extend(mapped::contradictions(&index, &row));
             for (number, version) in index.map_rules.versions_of(&row) {
-                seen.entry(number)
-                    .or_default()
-                    .add(index.map_rules.rules.get(number as usize), version.as_deref());
+                let Some(bound) = super::index::at(&index.map_rules.rules, number) else { continue };
+                seen.entry(number).or_default().add(&index, bound, version.as_deref());
             }
         })?;
         lints.extend(contradictions.into_iter().map(|(id, text)| Lint::new(Severity::Error, &id, text)));
@@ -273,8 +274,9 @@ impl Board {
                     lints.push(Lint::new(Severity::Warning, &bound.rule.id, text));
                 }
                 Some(Seen { unread: Some(version), count, .. }) => {
-                    let text =
-                        format!("its scheme cannot read {count} installed versions, such as {version:?}");
+                    let text = format!(
+                        "its scheme cannot compare {count} installed versions with any range, such as {version:?}"
+                    );
                     lints.push(Lint::new(Severity::Warning, &bound.rule.id, text));
                 }
                 Some(Seen { unread: None, .. }) => {}
@@ -354,20 +356,33 @@ impl Board {
 #[derive(Debug, Default)]
 struct Seen {
     count: u32,
-    /// A version that its scheme cannot read.
+    /// A version that no range of its products can be compared with.
     unread: Option<String>,
 }
 
 impl Seen {
-    fn add(&mut self, bound: Option<&BoundRule>, version: Option<&str>) {
-        let Some(reading) =
-            bound.filter(|it| it.rule.decision == Decision::Same).and_then(|it| it.rule.reading)
+    fn add(&mut self, index: &Index, bound: &BoundRule, version: Option<&str>) {
+        let (Decision::Same, Some(reading), Some(version)) =
+            (&bound.rule.decision, bound.rule.reading, version)
         else {
             return;
         };
-        if let Some(version) = version
-            && let Comparison::NotComparable(_) = reading.scheme.compare(version, version)
-        {
+        let entries = bound.products.iter().filter_map(|&it| index.product(it)).flat_map(|it| &it.places);
+        let entries = entries.filter_map(|place| {
+            let entries = &index.advisory(place.advisory)?.advisory.entries;
+            Some(place.entries.iter().filter_map(move |&it| super::index::at(entries, it)))
+        });
+        let ranges = entries.flatten().filter_map(|it| match &it.versions {
+            Versions::Range(text) | Versions::One(text) => Some(Range::parse(text)),
+            Versions::All | Versions::InName | Versions::Events(_) | Versions::Builds(_) => None,
+        });
+        let answers: Vec<Containment> = ranges
+            .filter(|it| *it != Range::All)
+            .take(MAX_RANGES)
+            .map(|it| it.contains(reading, version))
+            .collect();
+        let is_lost = |it: &Containment| matches!(it, Containment::Unknown(Undecided::NotComparable(_)));
+        if !answers.is_empty() && answers.iter().all(is_lost) {
             self.count += 1;
             self.unread = Some(shown(version, 60));
         }

@@ -198,7 +198,7 @@ fn outcomes(
         };
         found.push((subject, requirement::judge_version(requirement, version, trace)));
     }
-    let mut into = mapped::Into { only, found: &mut found, trace };
+    let mut into = mapped::Found { only, found: &mut found, trace };
     matched = matched.min(mapped::judge(index, row, facts, &mut into));
     let package = package::source_name(&row.name, row.source_package.as_deref());
     for (product, fit) in index.packages_for(package, &row.source, distribution) {

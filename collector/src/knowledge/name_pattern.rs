@@ -244,7 +244,7 @@ mod tests {
             ("Studio 5000 v{version} (x64)", "Studio 5000 v33.01 (x64)", Some("33.01")),
             ("Studio 5000 v{version}", "Studio 5000 vNext", None),
             ("Foo * Bar", "foo x y bar", Some("")),
-            ("Foo * Bar *", "foo x bar", None),
+            ("Foo * Bar *", "foo x bar", Some("")),
             ("Foo *", "foobar", None),
             ("Foo *", "foo", Some("")),
             ("Foo * b", "foo b", None),

@@ -108,7 +108,13 @@ const UNSEEN: [char; 6] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{f
 fn squeeze(text: &str) -> String {
     let seen = text.replace(UNSEEN, "").replace("&lt;", "<").replace("&gt;", ">");
     let squeezed = seen.split_whitespace().collect::<Vec<_>>().join(" ");
-    squeezed.replace("< =", "<=").replace("> =", ">=")
+    let mut text = squeezed.replace("< =", "<=").replace("> =", ">=");
+    for phrase in words::INCLUDING {
+        if let Some(at) = text.to_ascii_lowercase().find(phrase) {
+            text.replace_range(at..at + phrase.len(), "<=");
+        }
+    }
+    text
 }
 
 /// Whether there is a remark of words in parentheses.
@@ -259,11 +265,13 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
 fn is_bound(version: &str) -> bool {
     let known_signs = version.chars().all(|it| !it.is_control() && !"/\\<>=!|\"'".contains(it));
     let has_number = version.contains(|it: char| it.is_ascii_digit());
+    let lower = version.to_ascii_lowercase();
+    let is_sentence = lower.split(' ').any(|it| words::SENTENCE.contains(&it));
     // Only the vendors' grammar knows versions of several words.
     let readable = !version.contains(' ')
         || natural::shape(version) != Shape::Unreadable
         || natural::is_known_word(version.split(' ').next().unwrap_or(version));
-    known_signs && has_number && readable && !is_date(version)
+    known_signs && has_number && !is_sentence && readable && !is_date(version)
 }
 
 /// Whether this is a day as ISO 8601 writes it.
@@ -329,6 +337,7 @@ mod tests {
             ("&lt;=\u{a0}V4.1", LessOrEqual),
             ("all versions prior to V4.1", Less),
             ("Including and prior to V4.1", LessOrEqual),
+            ("All versions up to and including V4.1", LessOrEqual),
         ] {
             assert_eq!(read(text), [(operator, "V4.1".to_owned())], "{text}");
         }

@@ -32,11 +32,18 @@ pub(super) const PREAMBLES: [&str; 8] = [
     "all",
 ];
 
+/// Phrases for "up to this one" with an "and" that joins no constraints.
+pub(super) const INCLUDING: [&str; 3] =
+    ["prior to and including", "up to and including", "including and prior to"];
+
+/// Words of sentences, never of a version's name.
+pub(super) const SENTENCE: [&str; 16] = [
+    "up", "to", "from", "until", "till", "between", "through", "thru", "the", "of", "than", "all",
+    "versions", "are", "is", "affected",
+];
+
 /// Operators in words, in front of the bound; the longer of two with the same start comes first.
-pub(super) const PREFIXES: [(&str, Operator); 17] = [
-    ("including and prior to", Operator::LessOrEqual),
-    ("prior to and including", Operator::LessOrEqual),
-    ("up to and including", Operator::LessOrEqual),
+pub(super) const PREFIXES: [(&str, Operator); 14] = [
     ("less than or equal to", Operator::LessOrEqual),
     ("greater than or equal to", Operator::GreaterOrEqual),
     ("prior to", Operator::Less),
