@@ -1,5 +1,6 @@
 use super::super::cases::row;
 use super::*;
+use crate::knowledge::AllowedAges;
 use holdpoint_common::proto::store::{HeldRecord, SectionState};
 use holdpoint_common::proto::v1::SectionStatus;
 use holdpoint_common::section::Rows;

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod file;
 pub mod judge;
 mod lint;
+pub mod page;
 mod read;
 pub mod result;
 pub mod rule;
