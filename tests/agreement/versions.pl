@@ -3,9 +3,9 @@
 #
 #   versions.pl HOLDPOINT [PAIRS [SEED]]
 #
-# Debian: `dpkg --compare-versions` for every pair whose answer is wanted with certainty costs one process; the same
-# project's Dpkg::Version answers all pairs, and dpkg itself every twentieth. RPM: the vercmp of `rpm` in one process a
-# batch. Nothing is installed; a tool that is absent skips its half with a reason. Exit code 1 when an answer differs.
+# Debian: `dpkg --compare-versions` costs a process for each question, so it answers every twentieth pair; the same
+# project's Dpkg::Version answers all of them. RPM: the vercmp of `rpm`, a process for each 500 pairs. Nothing is
+# installed; a tool that is absent skips its half with a reason. Exit code 1 when an answer differs.
 use strict;
 use warnings;
 
