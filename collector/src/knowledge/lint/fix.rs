@@ -1,6 +1,6 @@
 //! What is written about fixes: texts that deny a fix, and fixes that lie inside the range that they end.
 
-use holdpoint_common::version::range::{Operator, Range};
+use holdpoint_common::version::range::{Constraint, Operator, Range};
 use holdpoint_common::version::{Comparison, Scheme};
 
 use super::super::{Advisory, Entry, Versions, Vulnerability};
@@ -27,24 +27,42 @@ const DENIALS: [&str; 16] = [
     "will not release",
 ];
 
-pub(super) fn faults(advisory: &Advisory, vulnerability: &Vulnerability) -> Vec<Fault> {
+/// The upper bounds of an advisory's entries, by position; `None` where there is not exactly one.
+pub(super) fn bounds(advisory: &Advisory) -> Vec<Option<Constraint>> {
+    let speaks_of_fixes = advisory.vulnerabilities.iter().any(|it| !it.fixes.is_empty());
+    if speaks_of_fixes { advisory.entries.iter().map(upper_bound).collect() } else { Vec::new() }
+}
+
+fn upper_bound(entry: &Entry) -> Option<Constraint> {
+    let (Versions::Range(text) | Versions::One(text)) = &entry.versions else { return None };
+    let Range::Constraints(constraints) = Range::parse(text) else { return None };
+    let mut uppers = constraints.list().iter().filter(|it| is_upper(it.operator));
+    let (upper, None) = (uppers.next()?, uppers.next()) else { return None };
+    Some(upper.clone())
+}
+
+pub(super) fn faults(
+    advisory: &Advisory,
+    bounds: &[Option<Constraint>],
+    vulnerability: &Vulnerability,
+) -> Vec<Fault> {
     let mut found = Vec::new();
     for fix in vulnerability.fixes.iter().filter(|it| it.category == "vendor_fix") {
         let lower = fix.text.to_lowercase();
-        let entries: Vec<&Entry> = fix
-            .entries
-            .iter()
-            .filter_map(|it| usize::try_from(*it).ok().and_then(|it| advisory.entries.get(it)))
-            .collect();
+        let entries = || {
+            let positions = fix.entries.iter().filter_map(|it| usize::try_from(*it).ok());
+            positions.filter_map(|at| Some((advisory.entries.get(at)?, bounds.get(at)?.as_ref())))
+        };
         let denial = DENIALS.iter().find(|it| lower.contains(*it));
-        if let (Some(denial), Some(first)) = (denial, entries.first()) {
+        if let (Some(denial), Some((first, _))) = (denial, entries().next()) {
             let text = format!("filed as a fix, and its text says `{denial}`: {}", fix.text);
             found.push(Fault::new(FaultKind::FixDenied, first, Some(&vulnerability.id), &text));
             continue;
         }
         let Some(version) = fixed_version(&fix.text) else { continue };
-        for entry in entries {
-            if let Some(bound) = bound_above(entry, version) {
+        for (entry, upper) in entries() {
+            if upper.is_some_and(|it| is_inside(version, it)) {
+                let bound = entry.versions.text();
                 let text = format!("the fix `{version}` is inside the range that it ends (`{bound}`)");
                 found.push(Fault::new(FaultKind::FixInsideRange, entry, Some(&vulnerability.id), &text));
             }
@@ -81,18 +99,13 @@ fn fixed_version(text: &str) -> Option<&str> {
     found
 }
 
-/// The range of an entry, when that version is inside by its upper bound.
-fn bound_above<'a>(entry: &'a Entry, version: &str) -> Option<&'a str> {
-    let (Versions::Range(text) | Versions::One(text)) = &entry.versions else { return None };
-    let Range::Constraints(constraints) = Range::parse(text) else { return None };
-    let mut uppers = constraints.list().iter().filter(|it| is_upper(it.operator));
-    let (upper, None) = (uppers.next()?, uppers.next()) else { return None };
-    let inside = match Scheme::Natural.compare(version, &upper.version) {
+/// Whether a version is still below an upper bound.
+fn is_inside(version: &str, upper: &Constraint) -> bool {
+    match Scheme::Natural.compare(version, &upper.version) {
         Comparison::Less => true,
         Comparison::Equal => upper.operator == Operator::LessOrEqual,
         Comparison::Greater | Comparison::NotComparable(_) => false,
-    };
-    inside.then_some(text)
+    }
 }
 
 #[cfg(test)]

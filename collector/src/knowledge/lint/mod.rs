@@ -170,12 +170,14 @@ pub fn lint(advisory: &Advisory) -> Vec<Fault> {
             break;
         }
     }
+    // Each range is read once, however many vulnerabilities and fixes speak of it.
+    let bounds = fix::bounds(advisory);
     for vulnerability in &advisory.vulnerabilities {
         if faults.len() >= MAX_FAULTS {
             break;
         }
         faults.extend(siblings::faults(advisory, vulnerability));
-        faults.extend(fix::faults(advisory, vulnerability));
+        faults.extend(fix::faults(advisory, &bounds, vulnerability));
     }
     faults.into_iter().take(MAX_FAULTS).collect()
 }
