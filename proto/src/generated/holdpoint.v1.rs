@@ -3419,7 +3419,8 @@ pub struct ExplainResponse {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Step {
-    /// "row", "section", "requirement", "map", "range", "comparison", "siblings", "feed", "verdict".
+    /// "row", "section", "requirement", "map", "range", "comparison", "siblings", "feed", "verdict", "triage",
+    /// "disposition", "supplier", "owner".
     #[prost(string, tag = "1")]
     pub step: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
