@@ -239,7 +239,8 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// How many findings of a candidate have a rank now.
     fn count(&self, candidate: &Candidate<'_>, rank: u8) -> u32 {
-        let counts = candidate.on_board.ranks.counts.iter().zip(candidate.verdicts);
+        let counts = candidate.on_board.ranks.counts.iter();
+        let counts = counts.filter_map(|(class, by_rank)| Some((by_rank, candidate.verdicts.get(*class)?)));
         let counted = counts.map(|(by_rank, verdict)| match verdict.is_open() {
             _ if self.filter.verdict.is_some_and(|it| it != *verdict) => 0,
             true if rank != rank::CLOSED => by_rank.get(usize::from(rank)).copied().unwrap_or(0),

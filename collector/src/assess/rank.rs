@@ -89,8 +89,8 @@ pub(super) fn classes() -> impl Iterator<Item = (Outcome, Kind, bool)> {
 pub(super) struct Ranks {
     /// In the order of the findings.
     each: Box<[u8]>,
-    /// By class and rank.
-    pub(super) counts: Box<[[u32; RANKS]]>,
+    /// By rank, for each class that occurs: few do on one host.
+    pub(super) counts: Box<[(usize, [u32; RANKS])]>,
 }
 
 impl Ranks {
@@ -159,7 +159,7 @@ impl Ranker {
         let human = u16::from(self.places.impact(&facts.id).2.set.bits());
         let asset = exposure << 3 | human << 8;
         let overridden = overridden(ledger, &facts.id);
-        let mut counts = vec![[0; RANKS]; CLASSES].into_boxed_slice();
+        let mut counts = [[0; RANKS]; CLASSES];
         let each = judged.findings.iter().map(|finding| {
             let Some(subject) = index.subject(finding.subject) else { return 0 };
             // Hashing a text for every finding of a zone is left out where nobody has said anything.
@@ -180,7 +180,9 @@ impl Ranker {
             }
             rank
         });
-        Ranks { each: each.collect(), counts }
+        let each = each.collect();
+        let occurring = counts.into_iter().enumerate().filter(|it| it.1 != [0; RANKS]);
+        Ranks { each, counts: occurring.collect() }
     }
 }
 

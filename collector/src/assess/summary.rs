@@ -41,7 +41,8 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         let seen_ms = seen(&facts.id);
         let outdated = |held: &Held| weather.is_outdated(held.heard_ms(seen_ms));
         let verdicts = now.of(outdated(&facts.software), outdated(&facts.platform));
-        for (counts, _) in on_board.ranks.counts.iter().zip(verdicts).filter(|it| it.1.is_open()) {
+        let is_open = |class: usize| verdicts.get(class).is_some_and(|it| it.is_open());
+        for (_, counts) in on_board.ranks.counts.iter().filter(|it| is_open(it.0)) {
             for (rank, count) in (0_u8..).zip(counts).filter(|it| *it.1 > 0) {
                 *by_triage.entry(rank::word(rank).unwrap_or("none")).or_insert(0) += u64::from(*count);
             }
