@@ -108,7 +108,7 @@ pub(super) struct OnBoard {
     pub(super) facts: AssetFacts,
     judged: Option<(u64, Arc<Judged>)>,
     /// Of the findings, in their order.
-    pub(super) ranks: Ranks,
+    pub(super) ranks: Arc<Ranks>,
 }
 
 impl OnBoard {
@@ -119,7 +119,7 @@ impl OnBoard {
 
     /// To be called whenever findings, knowledge, or decisions about the asset have changed.
     fn rank(&mut self, index: &Index, ranker: &Ranker, ledger: &Ledger) {
-        let judged = self.judged.as_ref().map(|it| it.1.as_ref());
+        let judged = self.judged.as_ref().map(|it| &it.1);
         self.ranks = judged.map(|it| ranker.ranks(index, &self.facts, it, ledger)).unwrap_or_default();
     }
 }
@@ -214,9 +214,7 @@ impl Board {
             Some(known) if known.facts == facts => return,
             Some(known) => known.facts = facts,
             None => {
-                state
-                    .assets
-                    .insert(Arc::clone(&id), OnBoard { facts, judged: None, ranks: Ranks::default() });
+                state.assets.insert(Arc::clone(&id), OnBoard { facts, judged: None, ranks: Arc::default() });
             }
         }
         state.pending.insert(id);

@@ -5,7 +5,7 @@
 //! not depend on the verdict: whether a finding is open is only known when somebody asks, by the age of things.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use crate::knowledge::{AllowedAges, Kind, Knowledge};
 use crate::triage::decide::Scheme;
@@ -30,6 +30,9 @@ pub(super) const CLOSED: u8 = 5;
 const BY_OUTCOME: [u8; 4] = [4, 2, 1, 0];
 /// What is open could change the rank.
 const UNDETERMINED: u8 = 0x80;
+
+/// From this number on, shared answers about findings that are gone are forgotten.
+const MAX_SHARED: usize = 20_000;
 
 /// Kinds of feeds that findings come from.
 const KINDS: [Kind; 4] = [Kind::Csaf, Kind::Osv, Kind::Microsoft, Kind::Requirements];
@@ -118,7 +121,12 @@ pub(super) struct Ranker {
     subjects: Vec<u16>,
     /// From this time on something is too old that was not, Unix milliseconds.
     pub(super) good_until_ms: Option<i64>,
+    /// Ranks of findings that many assets share, by the findings' address and what the asset contributes.
+    shared: Mutex<HashMap<(usize, u16), Shared>>,
 }
+
+/// The findings, which are not kept alive for this, and their ranks.
+type Shared = (Weak<Judged>, Arc<Ranks>);
 
 impl Ranker {
     pub(super) fn build(index: &Index, ages: &AllowedAges, now_ms: i64) -> Self {
@@ -150,15 +158,47 @@ impl Ranker {
             tracks: Tracks::of(knowledge),
             kev_stale,
             good_until_ms: [kev_until, placement_until].into_iter().flatten().min(),
+            shared: Mutex::default(),
         }
     }
 
-    /// Ranks the findings of an asset.
-    pub(super) fn ranks(&self, index: &Index, facts: &AssetFacts, judged: &Judged, ledger: &Ledger) -> Ranks {
+    /// Ranks the findings of an asset. Assets with equal findings that stand alike share one answer.
+    pub(super) fn ranks(
+        &self,
+        index: &Index,
+        facts: &AssetFacts,
+        judged: &Arc<Judged>,
+        ledger: &Ledger,
+    ) -> Arc<Ranks> {
         let exposure = u16::from(self.places.exposure(&facts.id).set.bits());
         let human = u16::from(self.places.impact(&facts.id).2.set.bits());
         let asset = exposure << 3 | human << 8;
         let overridden = overridden(ledger, &facts.id);
+        if !overridden.is_empty() {
+            return Arc::new(self.each(index, facts, judged, asset, &overridden));
+        }
+        let key = (Arc::as_ptr(judged).addr(), asset);
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        // An address is not given away while something weak points at it.
+        if let Some((_, ranks)) = shared.get(&key).filter(|it| it.0.as_ptr() == Arc::as_ptr(judged)) {
+            return Arc::clone(ranks);
+        }
+        let ranks = Arc::new(self.each(index, facts, judged, asset, &overridden));
+        if shared.len() >= MAX_SHARED {
+            shared.retain(|_, it| it.0.strong_count() > 0);
+        }
+        shared.insert(key, (Arc::downgrade(judged), Arc::clone(&ranks)));
+        ranks
+    }
+
+    fn each(
+        &self,
+        index: &Index,
+        facts: &AssetFacts,
+        judged: &Judged,
+        asset: u16,
+        overridden: &HashMap<&str, u8>,
+    ) -> Ranks {
         let mut counts = [[0; RANKS]; CLASSES];
         let each = judged.findings.iter().map(|finding| {
             let Some(subject) = index.subject(finding.subject) else { return 0 };
