@@ -3,7 +3,7 @@
 //! The scheme is the confirmed rule's; the range is the entry's text. Everything that cannot be
 //! read, or holds only under a condition, is unknown with its reason.
 
-use holdpoint_common::version::range::{Containment, Operator, Range, Reading, Undecided};
+use holdpoint_common::version::range::{Containment, Range, Reading, Undecided};
 
 use crate::knowledge::text::shown;
 use crate::knowledge::{Branch, Entry, Event, Versions};
@@ -73,18 +73,7 @@ pub(super) fn read_as(entry: &Entry) -> String {
         Range::BranchList { bounds, .. } => format!("bounds of {} branches", bounds.len()),
         Range::Unparsed { .. } => "not readable as a range".to_owned(),
         Range::Constraints(constraints) => {
-            let one = |it: &holdpoint_common::version::range::Constraint| {
-                let sign = match it.operator {
-                    Operator::Less => "<",
-                    Operator::LessOrEqual => "<=",
-                    Operator::Equal => "=",
-                    Operator::NotEqual => "!=",
-                    Operator::GreaterOrEqual => ">=",
-                    Operator::Greater => ">",
-                };
-                format!("{sign} {}", it.version)
-            };
-            constraints.list().iter().map(one).collect::<Vec<_>>().join(", ")
+            constraints.list().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         }
     }
 }

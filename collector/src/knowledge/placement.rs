@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::triage::table::{EXPOSURE, MISSION, Point, SAFETY, SAFETY_EARLIER};
 
-use super::sheet::{self, InvalidSheet, Skipped};
+use super::sheet::{self, InvalidSheet};
+use super::skipped::Skipped;
 use super::text::shown;
 
 /// Most assets or conduits of one file.
@@ -201,7 +202,7 @@ fn read_toml(text: &str) -> Read {
                 return Err(InvalidPlacement::UnknownColumn { column, known });
             }
             if let Some(key) = table.iter().find(|it| !it.1.is_str()).map(|it| it.0) {
-                taken.skipped.add(&format!("{} {}", shown(key, 20), number + 1), "it is not text");
+                taken.skipped.at(&format!("{} {}", shown(key, 20), number + 1), "it is not text");
                 continue;
             }
             taken.take(&format!("{key} {}", number + 1), known, &|wanted| {
@@ -231,20 +232,20 @@ impl Taken {
         }
         let long = known.iter().find(|it| field(it).is_some_and(|it| it.len() > MAX_VALUE));
         if let Some(long) = long {
-            self.skipped.add(place, &format!("`{long}` is longer than {MAX_VALUE} bytes"));
+            self.skipped.at(place, &format!("`{long}` is longer than {MAX_VALUE} bytes"));
         } else if known.contains(&"asset") {
             match placed(field) {
                 Ok(placed) if self.seen.insert(placed.asset.clone()) => self.found.assets.push(placed),
                 Ok(placed) => {
                     let why = format!("the asset `{}` was placed before", shown(&placed.asset, 80));
-                    self.skipped.add(place, &why);
+                    self.skipped.at(place, &why);
                 }
-                Err(why) => self.skipped.add(place, &why),
+                Err(why) => self.skipped.at(place, &why),
             }
         } else {
             match conduit(field) {
                 Ok(conduit) => self.found.conduits.push(conduit),
-                Err(why) => self.skipped.add(place, &why),
+                Err(why) => self.skipped.at(place, &why),
             }
         }
         Ok(())
@@ -254,7 +255,7 @@ impl Taken {
         if self.found.assets.is_empty() && self.found.conduits.is_empty() {
             return Err(InvalidPlacement::Empty(self.skipped.first().map(str::to_owned)));
         }
-        Ok((self.found, self.skipped.finish()))
+        Ok((self.found, self.skipped.into_lines()))
     }
 }
 

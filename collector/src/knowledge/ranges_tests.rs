@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use holdpoint_common::version::range::{Constraint, Operator, Range};
+use holdpoint_common::version::range::{Constraint, Range};
 
 use super::advisory::Versions;
 use super::import::{self, Content};
@@ -18,21 +18,9 @@ fn table_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/csaf/ranges.tsv")
 }
 
-fn one(it: &Constraint) -> String {
-    let sign = match it.operator {
-        Operator::Less => "<",
-        Operator::LessOrEqual => "<=",
-        Operator::Equal => "=",
-        Operator::NotEqual => "!=",
-        Operator::GreaterOrEqual => ">=",
-        Operator::Greater => ">",
-    };
-    format!("{sign} {}", it.version)
-}
-
 /// The class, and what was understood.
 fn read(text: &str) -> (&'static str, String) {
-    let list = |it: &[Constraint]| it.iter().map(one).collect::<Vec<_>>().join(", ");
+    let list = |it: &[Constraint]| it.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match Range::parse(text) {
         Range::All => ("all", String::new()),
         Range::Constraints(it) => ("constraints", list(it.list())),

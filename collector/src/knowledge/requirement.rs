@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdpoint_common::version::{Comparison, Scheme};
 
 use super::pattern::{InvalidPattern, Pattern};
+use super::skipped::Skipped;
 use super::text::shown;
 
 /// Most requirements of one file.
@@ -17,8 +18,6 @@ pub const MAX_REQUIREMENTS: usize = 20_000;
 pub const MAX_VALUE: usize = 1_000;
 /// Longest identifier, in bytes.
 pub const MAX_ID: usize = 100;
-/// Most lines that are listed as left out.
-pub const MAX_SKIPPED: usize = 100;
 /// The product whose build is the running kernel.
 pub const KERNEL: &str = "kernel";
 
@@ -188,7 +187,7 @@ pub fn read_csv(bytes: &[u8]) -> Result<Requirements, InvalidRequirements> {
             Ok(record) => record,
             Err(error) => {
                 let line = error.position().map_or_else(|| "?".to_owned(), |it| it.line().to_string());
-                taken.skip(&format!("line {line}"), &shown(&error.to_string(), 200));
+                taken.skipped.at(&format!("line {line}"), &shown(&error.to_string(), 200));
                 continue;
             }
         };
@@ -253,8 +252,7 @@ fn fields_of(table: toml::Table) -> Result<Fields, InvalidRequirement> {
 struct Taken {
     found: Vec<Requirement>,
     ids: BTreeSet<String>,
-    skipped: Vec<String>,
-    more: usize,
+    skipped: Skipped,
 }
 
 impl Taken {
@@ -268,30 +266,19 @@ impl Taken {
         }
         match fields.and_then(requirement) {
             Ok(requirement) if !self.ids.insert(requirement.id.clone()) => {
-                self.skip(place, &InvalidRequirement::DoubledId(requirement.id).to_string());
+                self.skipped.at(place, &InvalidRequirement::DoubledId(requirement.id).to_string());
             }
             Ok(requirement) => self.found.push(requirement),
-            Err(why) => self.skip(place, &why.to_string()),
+            Err(why) => self.skipped.at(place, &why.to_string()),
         }
         Ok(())
     }
 
-    fn skip(&mut self, place: &str, why: &str) {
-        if self.skipped.len() < MAX_SKIPPED {
-            self.skipped.push(format!("{place}: {why}"));
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn finish(mut self) -> Result<Requirements, InvalidRequirements> {
+    fn finish(self) -> Result<Requirements, InvalidRequirements> {
         if self.found.is_empty() {
-            return Err(InvalidRequirements::Empty(self.skipped.into_iter().next()));
+            return Err(InvalidRequirements::Empty(self.skipped.first().map(str::to_owned)));
         }
-        if self.more > 0 {
-            self.skipped.push(format!("{} more", self.more));
-        }
-        Ok((self.found, self.skipped))
+        Ok((self.found, self.skipped.into_lines()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! CSV files with a header, bounded: columns, lines and cells are counted before anything of them is believed.
 
+use super::skipped::Skipped;
 use super::text::shown;
 
 /// Most columns; every list that people keep by hand has fewer.
@@ -8,8 +9,6 @@ pub const MAX_COLUMNS: usize = 200;
 pub const MAX_LINES: usize = 200_000;
 /// Longest cell, in bytes.
 pub const MAX_CELL: usize = 4_000;
-/// Most lines that are listed as left out.
-pub const MAX_SKIPPED: usize = 100;
 /// Longest first line, in bytes: what is longer is no header.
 const MAX_HEADER: usize = 64 * 1024;
 
@@ -38,38 +37,7 @@ pub struct Sheet {
     /// Line numbers with their cells, as many as there are columns.
     pub lines: Vec<(u64, Vec<String>)>,
     /// Lines that were left out, each with its reason.
-    pub skipped: Skipped,
-}
-
-/// What was left out, the first of it in words.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Skipped {
-    listed: Vec<String>,
-    more: usize,
-}
-
-impl Skipped {
-    /// Adds one.
-    pub fn add(&mut self, place: &str, why: &str) {
-        if self.listed.len() < MAX_SKIPPED {
-            self.listed.push(format!("{place}: {why}"));
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// The first reason.
-    pub fn first(&self) -> Option<&str> {
-        self.listed.first().map(String::as_str)
-    }
-
-    /// As lines for people.
-    pub fn finish(mut self) -> Vec<String> {
-        if self.more > 0 {
-            self.listed.push(format!("{} more", self.more));
-        }
-        self.listed
-    }
+    pub(super) skipped: Skipped,
 }
 
 /// The headings of the first line that is no comment, without reading on; `None` when that is no header.
@@ -114,7 +82,7 @@ pub fn read(bytes: &[u8], delimiter: u8) -> Result<Sheet, InvalidSheet> {
             Ok(record) => record,
             Err(error) => {
                 let line = error.position().map_or_else(|| "?".to_owned(), |it| it.line().to_string());
-                sheet.skipped.add(&format!("line {line}"), &shown(&error.to_string(), 200));
+                sheet.skipped.at(&format!("line {line}"), &shown(&error.to_string(), 200));
                 continue;
             }
         };
@@ -123,11 +91,11 @@ pub fn read(bytes: &[u8], delimiter: u8) -> Result<Sheet, InvalidSheet> {
             return Err(InvalidSheet::TooManyLines);
         }
         if record.len() > sheet.columns.len() {
-            sheet.skipped.add(&format!("line {line}"), "the line has more fields than the header");
+            sheet.skipped.at(&format!("line {line}"), "the line has more fields than the header");
             continue;
         }
         if record.iter().any(|it| it.len() > MAX_CELL) {
-            sheet.skipped.add(&format!("line {line}"), &format!("a field is longer than {MAX_CELL} bytes"));
+            sheet.skipped.at(&format!("line {line}"), &format!("a field is longer than {MAX_CELL} bytes"));
             continue;
         }
         let mut cells: Vec<String> = record.iter().map(|it| armed(it).to_owned()).collect();
@@ -158,7 +126,7 @@ mod tests {
         assert_eq!(headings(&wide, b','), None);
         let late = format!("a,b\n{}\nc,d\n", "x,".repeat(1_000_000));
         let sheet = read(late.as_bytes(), b',').unwrap();
-        assert_eq!((sheet.lines.len(), sheet.skipped.finish().len()), (1, 1));
+        assert_eq!((sheet.lines.len(), sheet.skipped.into_lines().len()), (1, 1));
     }
 
     #[test]
@@ -166,7 +134,7 @@ mod tests {
         let long = "x".repeat(MAX_CELL + 1);
         let sheet = read(format!("a,b\n{long},1\n'=2,'x\n,\n").as_bytes(), b',').unwrap();
         assert_eq!(sheet.lines, [(3, vec!["=2".to_owned(), "'x".to_owned()])]);
-        assert_eq!(sheet.skipped.finish(), ["line 2: a field is longer than 4000 bytes"]);
+        assert_eq!(sheet.skipped.into_lines(), ["line 2: a field is longer than 4000 bytes"]);
         let sheet = read(b"a,b\n\xff,1\nc,d\n", b',').unwrap();
         assert_eq!(sheet.lines.len(), 1);
         assert_eq!(read(b"a,A\n", b','), Err(InvalidSheet::DoubledColumn("A".into())));

@@ -4,7 +4,7 @@
 const MAX_SKIPPED: usize = 100;
 
 /// Collects the lines; beyond the limit they are only counted.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Skipped {
     lines: Vec<String>,
     more: usize,
@@ -18,6 +18,16 @@ impl Skipped {
         } else {
             self.more += 1;
         }
+    }
+
+    /// Adds a line about a place of the file.
+    pub(super) fn at(&mut self, place: &str, why: &str) {
+        self.add(|| format!("{place}: {why}"));
+    }
+
+    /// The first line.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.lines.first().map(String::as_str)
     }
 
     /// The lines, with the number of those that are not shown.

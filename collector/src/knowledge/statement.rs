@@ -5,7 +5,8 @@
 //! Every word that the supplier wrote is kept beside what it was taken for. An empty word is no statement, and a
 //! word that the mapping does not know is undetermined: neither ever becomes an approval.
 
-use super::sheet::{self, InvalidSheet, Sheet, Skipped};
+use super::sheet::{self, InvalidSheet, Sheet};
+use super::skipped::Skipped;
 use super::text::shown;
 use super::{Held, Knowledge};
 
@@ -221,14 +222,14 @@ fn take(
         let cell = |at: usize| places[at].and_then(|it| cells.get(it)).filter(|it| !it.is_empty()).cloned();
         let place = format!("line {line}");
         let Some(patch) = cell(3) else {
-            skipped.add(&place, "it names no patch");
+            skipped.at(&place, "it names no patch");
             continue;
         };
         let raw = cell(4).unwrap_or_default();
         let (state, known) = state(&raw);
         if !known {
             let why = format!("`{}` is a word that is not known: taken as Undetermined", shown(&raw, 60));
-            skipped.add(&place, &why);
+            skipped.at(&place, &why);
         }
         stated.push(Statement {
             vendor: cell(0).unwrap_or_else(|| vendor.to_owned()),
@@ -251,7 +252,7 @@ pub(super) fn finish(mapping: Option<String>, stated: Vec<Statement>, skipped: S
     if stated.is_empty() {
         return Err(InvalidStatements::Empty(skipped.first().map(str::to_owned)));
     }
-    Ok((Statements { mapping, stated }, skipped.finish()))
+    Ok((Statements { mapping, stated }, skipped.into_lines()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
-use super::sheet::Skipped;
+use super::skipped::Skipped;
 use super::statement::{InvalidStatements, MAX_STATEMENTS, Read, Statement, SupplierState, finish};
 use super::text::shown;
 
@@ -188,14 +188,14 @@ fn closed(
         own.get(name).cloned().or_else(outer)
     };
     let Some(patch) = own.get("patch").or_else(|| own.get("title")).cloned() else {
-        skipped.add(&place, "it names no patch");
+        skipped.at(&place, "it names no patch");
         return Ok(());
     };
     let raw = own.get("state").cloned().unwrap_or_default();
     let state = state_of(&raw);
     if state == SupplierState::Undetermined {
         let why = format!("`{}` is a word that is not known: taken as Undetermined", shown(&raw, 60));
-        skipped.add(&place, &why);
+        skipped.at(&place, &why);
     }
     stated.push(Statement {
         vendor: around("vendor").unwrap_or_default(),

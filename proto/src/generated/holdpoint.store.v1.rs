@@ -270,7 +270,7 @@ pub struct DocumentRecord {
     pub digest: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "2")]
     pub file: ::prost::alloc::string::String,
-    /// "csaf", "requirements".
+    /// The kind of file: "csaf", "osv", "requirements", ...
     #[prost(string, tag = "3")]
     pub kind: ::prost::alloc::string::String,
     #[prost(int64, tag = "4")]

@@ -10,9 +10,9 @@ use holdpoint_common::proto::v1::{GetAssetResponse, SectionContent, SectionKind,
 use holdpoint_common::row::{FirmwareRow, SoftwareRow};
 use holdpoint_common::section::Digest;
 use prost::Message;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::VERSION;
+use super::{VERSION, without_null};
 use crate::failure::Failure;
 use crate::view::finding::Finding;
 use crate::view::rfc3339;
@@ -188,20 +188,6 @@ fn serial(content: &[u8]) -> String {
     let hex = Digest::of(content).to_string();
     let parts = [&hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32]];
     format!("urn:uuid:{}-{}-8{}-a{}-{}", parts[0], parts[1], parts[2], parts[3], parts[4])
-}
-
-/// Absent is absent: the schema has no null.
-fn without_null(fields: &mut Map<String, Value>) {
-    fields.retain(|_, it| !it.is_null());
-    for it in fields.values_mut() {
-        match it {
-            Value::Object(inner) => without_null(inner),
-            Value::Array(items) => {
-                items.iter_mut().filter_map(Value::as_object_mut).for_each(without_null);
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
 }
 
 #[cfg(test)]

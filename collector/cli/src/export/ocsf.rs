@@ -4,11 +4,11 @@
 //! Finding (class 2003), which is the site's own. The four words that OCSF has for a status are fewer than ours:
 //! ours stand in `unmapped`, with the reason of an UNKNOWN, which is status 0 and never resolved.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{PRODUCT, VERSION};
+use super::{PRODUCT, VERSION, without_null};
 use crate::view::finding::Finding;
 
 /// The version of the schema.
@@ -104,20 +104,6 @@ fn vulnerability(it: &Finding) -> Value {
         "title": it.vulnerability.as_deref().unwrap_or(advisory),
         "affected_packages": package,
     })
-}
-
-/// Absent is absent: OCSF has no null.
-fn without_null(fields: &mut Map<String, Value>) {
-    fields.retain(|_, it| !it.is_null());
-    for it in fields.values_mut() {
-        match it {
-            Value::Object(inner) => without_null(inner),
-            Value::Array(items) => {
-                items.iter_mut().filter_map(Value::as_object_mut).for_each(without_null);
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
 }
 
 fn millis(time: &str) -> Option<i64> {

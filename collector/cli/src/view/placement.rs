@@ -1,5 +1,6 @@
 //! Where assets stand: `placement`. Its CSV is what `import` reads.
 
+use holdpoint_collector::knowledge::placement::{ASSET_COLUMNS, CONDUIT_COLUMNS};
 use holdpoint_common::proto::v1 as pb;
 use serde::Serialize;
 
@@ -122,21 +123,7 @@ impl Answer for Vec<Placed> {
     }
 
     fn records(&self) -> Table {
-        let mut table = Table::new([
-            "asset",
-            "zone",
-            "level",
-            "role",
-            "safety_impact",
-            "mission_impact",
-            "criticality",
-            "process_line",
-            "owner",
-            "partner",
-            "location",
-            "exposure",
-            "exposure_reason",
-        ]);
+        let mut table = Table::new(ASSET_COLUMNS);
         for it in self.iter().filter(|it| it.file.is_some()) {
             table.row([
                 Some(it.asset.clone()),
@@ -183,7 +170,7 @@ impl Answer for Vec<Conduit> {
     }
 
     fn records(&self) -> Table {
-        let mut table = Table::new(["from", "to", "direction", "protocols", "device"]);
+        let mut table = Table::new(CONDUIT_COLUMNS);
         for it in self {
             table.row([
                 Some(it.from.clone()),

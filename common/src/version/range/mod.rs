@@ -13,6 +13,7 @@ mod read;
 mod words;
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use super::{Incomparable, Padded, Scheme, quote};
 
@@ -93,6 +94,25 @@ pub enum Operator {
     GreaterOrEqual,
     /// `>`
     Greater,
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::GreaterOrEqual => ">=",
+            Self::Greater => ">",
+        })
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.operator, self.version)
+    }
 }
 
 /// Whether a version is in a range.
