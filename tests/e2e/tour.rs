@@ -67,8 +67,8 @@ fn a_host_enrols_reports_is_judged_and_looks_again() {
     let rescanned = ask(&profile, &["rescan", id, "--wait", "30s"]);
     assert_eq!(rescanned[0]["answered"], true, "{rescanned}");
     assert!(
-        rescanned[0]["took_s"].as_f64().unwrap() < 30.0,
-        "a held check-in is answered at once, not after the pace of a minute: {rescanned}"
+        rescanned[0]["took_s"].as_f64().unwrap() < 5.0,
+        "a held check-in is answered at once: {rescanned}"
     );
     assert!(rescanned[0]["nonce"].is_string() && before.is_string());
 

@@ -449,8 +449,7 @@ fn five_thousand_rules_are_found_by_their_first_words() {
     let took = start.elapsed();
     println!("400 rows beside 5,000 rules in {took:?}");
     assert_eq!(found.len(), 1);
-    // A bound for what has no end; how long it takes is a matter of the benches.
-    assert!(took < Duration::from_mins(1), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     let bound = world.board.bound_products(NOW).unwrap();
     assert_eq!(bound.values().filter(|it| **it == 1).count(), 5_000);
 }
