@@ -97,6 +97,7 @@ impl Admin for AdminService {
                 action: "token-created",
                 subject,
                 text: format!("{text}, until {}", holdpoint_common::clock::readable(expires_ms)),
+                detail: None,
             })
             .await?;
         Ok(Response::new(CreateTokenResponse { token, expires_ms }))
@@ -135,6 +136,7 @@ impl Admin for AdminService {
             action: "operator-added",
             subject: operator.to_string(),
             text: format!("roles {}", roles.join(", ")),
+            detail: None,
         };
         let files = self
             .zone
@@ -164,6 +166,7 @@ impl Admin for AdminService {
                 action: "token-created",
                 subject: operator.to_string(),
                 text: format!("once, until {}", holdpoint_common::clock::readable(expires_ms)),
+                detail: None,
             })
             .await?;
         Ok(Response::new(AddOperatorResponse { token, expires_ms, files: None }))
@@ -181,6 +184,7 @@ impl Admin for AdminService {
             action,
             subject: subject.to_owned(),
             text: reason.clone(),
+            detail: None,
         };
         let certificates = match kind.as_str() {
             "agent" => {
@@ -228,6 +232,7 @@ impl Admin for AdminService {
             action: "ca-rotated",
             subject: founded.fingerprint.to_string(),
             text: format!("valid until {}", holdpoint_common::clock::readable(founded.not_after_ms)),
+            detail: None,
         };
         self.zone.commit(Txn::admin(), vec![act]).await?;
         let older = |it: &CertificateRecord| {
@@ -294,6 +299,7 @@ impl Admin for AdminService {
             action: "store-backed-up",
             subject: path.display().to_string(),
             text: format!("SHA-256 of the contents {}", HEXLOWER.encode(&summary.digest)),
+            detail: None,
         };
         self.zone.commit(Txn::admin(), vec![act]).await?;
         Ok(Response::new(StoreReport {
@@ -326,6 +332,7 @@ impl Admin for AdminService {
             action: "store-compacted",
             subject: "store".to_owned(),
             text: format!("{before} to {after} bytes"),
+            detail: None,
         };
         self.zone.commit(Txn::admin(), vec![act]).await?;
         Ok(Response::new(StoreReport { bytes: after, ..StoreReport::default() }))

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use holdpoint_common::atomic_file::{self, Readable};
+use holdpoint_common::proto::store::audit_entry::Detail;
 use holdpoint_common::proto::store::{AuditEntry, AuditRecord};
 use prost::Message;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -40,6 +41,8 @@ pub struct Act {
     pub subject: String,
     /// Details and the reason that was given.
     pub text: String,
+    /// What a state is folded from.
+    pub detail: Option<Detail>,
 }
 
 /// The key that signs the chain.
@@ -175,16 +178,18 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// Adds an entry to a transaction.
-    pub(crate) fn append(&mut self, txn: &mut Txn, act: Act, now_ms: i64) {
-        let Act { by, action, subject, text } = act;
+    pub(crate) fn append(&mut self, txn: &mut Txn, act: Act, now_ms: i64) -> u64 {
+        let Act { by, action, subject, text, detail } = act;
         let number = self.head.next;
-        let entry = AuditEntry { number, at_ms: now_ms, by, action: action.to_owned(), subject, text }
-            .encode_to_vec();
+        let entry =
+            AuditEntry { number, at_ms: now_ms, by, action: action.to_owned(), subject, text, detail }
+                .encode_to_vec();
         let chain = link(&self.head.chain, &entry);
         let signature = self.key.0.sign(&chain).as_ref().to_vec();
         self.head = Head { next: number + 1, chain };
         let record = AuditRecord { entry, chain: chain.to_vec(), signature };
         amend(txn, |it| it.append_audit(record));
+        number
     }
 
     /// The transaction is on disk.

@@ -178,8 +178,13 @@ async fn tell_of_loss(zone: &Arc<Zone>, lost: &LostData) -> Result<(), DaemonErr
         lost.expected
     );
     let event = zone::event(zone.now_ms(), "", "collector-lost-data", text.clone());
-    let act =
-        Act { by: zone::LOCAL.to_owned(), action: "collector-lost-data", subject: "store".to_owned(), text };
+    let act = Act {
+        by: zone::LOCAL.to_owned(),
+        action: "collector-lost-data",
+        subject: "store".to_owned(),
+        text,
+        detail: None,
+    };
     zone.commit(Txn::admin().add_event(event), vec![act]).await.map_err(DaemonError::Refused)?;
     Ok(zone.store().acknowledge_loss().await?)
 }

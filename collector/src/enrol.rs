@@ -149,7 +149,13 @@ impl EnrolService {
             format!("host name {}; the same machine is also {}", host.hostname, same.join(", "))
         };
         amend(&mut txn, |it| it.add_event(event(now, id.as_str(), "enrolled", text.clone())));
-        let act = Act { by: identity.to_string(), action: "agent-enrolled", subject: id.to_string(), text };
+        let act = Act {
+            by: identity.to_string(),
+            action: "agent-enrolled",
+            subject: id.to_string(),
+            text,
+            detail: None,
+        };
         self.zone.create_asset(record, txn, vec![act]).await?;
         Ok(self.answer(&identity.to_string(), &issued, Vec::new()))
     }
@@ -196,7 +202,13 @@ impl EnrolService {
                 }
                 host.introduce(record);
                 amend(txn, |it| it.add_event(event(now, &record.id, "enrolled-again", text.clone())));
-                let act = Act { by, action: "agent-enrolled-again", subject: record.id.clone(), text };
+                let act = Act {
+                    by,
+                    action: "agent-enrolled-again",
+                    subject: record.id.clone(),
+                    text,
+                    detail: None,
+                };
                 Ok(((), vec![act]))
             })
             .await?;
@@ -220,7 +232,8 @@ impl EnrolService {
                 let roles = record.roles.clone();
                 let text = format!("roles {}", roles.join(", "));
                 let by = identity.to_string();
-                let act = Act { by, action: "operator-enrolled", subject: record.name.clone(), text };
+                let act =
+                    Act { by, action: "operator-enrolled", subject: record.name.clone(), text, detail: None };
                 Ok((record, roles, vec![act]))
             })
             .await?;
@@ -279,7 +292,7 @@ impl EnrolService {
                 let text = describe(&certificate);
                 keep(&mut record.certificates, certificate, Some(used));
                 amend(txn, |it| it.add_event(event(now, &record.id, "certificate-issued", text.clone())));
-                let act = Act { by, action: "agent-renewed", subject: record.id.clone(), text };
+                let act = Act { by, action: "agent-renewed", subject: record.id.clone(), text, detail: None };
                 Ok(((), vec![act]))
             })
             .await?;
@@ -312,7 +325,8 @@ impl EnrolService {
                 // The new key is made on the operator's machine, as every key of a request.
                 record.key_on_collector = false;
                 let roles = record.roles.clone();
-                let act = Act { by, action: "operator-renewed", subject: record.name.clone(), text };
+                let act =
+                    Act { by, action: "operator-renewed", subject: record.name.clone(), text, detail: None };
                 Ok((record, roles, vec![act]))
             })
             .await?;

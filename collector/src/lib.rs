@@ -4,6 +4,7 @@ pub mod admin;
 pub mod args;
 pub mod assess;
 pub mod audit;
+pub mod change;
 pub mod config;
 pub mod daemon;
 pub mod enrol;

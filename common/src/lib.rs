@@ -9,6 +9,7 @@ pub mod chain;
 pub mod channel;
 pub mod clock;
 pub mod credentials;
+pub mod decision;
 pub mod enrolment;
 pub mod identity;
 pub mod one_shot;

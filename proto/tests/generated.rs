@@ -19,7 +19,7 @@ const ROWS: [&str; 13] = [
     "Coverage",
 ];
 
-const SCHEMAS: [&str; 12] = [
+const SCHEMAS: [&str; 14] = [
     "holdpoint/v1/rows.proto",
     "holdpoint/v1/enrollment.proto",
     "holdpoint/v1/agent_link.proto",
@@ -30,8 +30,10 @@ const SCHEMAS: [&str; 12] = [
     "holdpoint/v1/triage.proto",
     "holdpoint/v1/knowledge.proto",
     "holdpoint/v1/map.proto",
+    "holdpoint/v1/changes.proto",
     "holdpoint/v1/admin.proto",
     "holdpoint/store/v1/records.proto",
+    "holdpoint/store/v1/change.proto",
 ];
 
 #[test]

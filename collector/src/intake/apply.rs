@@ -1,12 +1,14 @@
 //! What a report does to an asset's record: a pure function of (record, report, now).
 
 use data_encoding::HEXLOWER;
-use holdpoint_common::proto::store::{AnswerRecord, AssetRecord, EventRecord};
+use holdpoint_common::proto::store::{
+    AnswerRecord, AssetRecord, ChallengeRecord, EventRecord, SnapshotRecord, SnapshotSection,
+};
 use holdpoint_common::proto::v1::{HeldSection, JournalEntry, Outcome, SectionStatus};
 use holdpoint_common::row::{REPORTED, SectionKind, section_name, status_name};
 
 use super::admit::{WENT_BACK, clear, newest, place, section_of};
-use super::parse::{Header, kind_name};
+use super::parse::{Header, Speaker, kind_name};
 use super::resolve::{Change, Resolved, Taken};
 use crate::zone::event;
 use crate::zone::items::{bounded, describe};
@@ -16,14 +18,24 @@ const MAX_ANSWERS: usize = 16;
 /// Rows that an event of the journal names on each side.
 const JOURNAL_EXAMPLES: usize = 3;
 
-/// Takes a report into the record; returns what is worth an event. The sections' rows are in
-/// the store or in the same transaction.
+/// What a report comes to beside the record.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// What is worth an event.
+    pub(super) events: Vec<EventRecord>,
+    /// What is kept because a change rests on it.
+    pub(super) snapshots: Vec<SnapshotRecord>,
+    /// Questions that it answers and that are not asked now, nor were answered before.
+    pub(super) old: Vec<Vec<u8>>,
+}
+
+/// Takes a report into the record. The sections' rows are in the store or in the same transaction.
 pub(super) fn apply(
     record: &mut AssetRecord,
     header: &Header,
     sections: &[Resolved],
     now_ms: i64,
-) -> Vec<EventRecord> {
+) -> Applied {
     let mut events = journal(record, header, now_ms);
     let first = record.sequence == 0 && record.sections.is_empty();
     for section in sections {
@@ -39,10 +51,11 @@ pub(super) fn apply(
         let kinds: Vec<_> = record.sections.iter().map(|it| kind_name(it.kind)).collect();
         events.push(event(now_ms, &record.id, "first-report", kinds.join(", ")));
     }
-    events.extend(answer(record, header, sections, now_ms));
+    let Applied { events: answered, snapshots, old } = answer(record, header, sections, now_ms);
+    events.extend(answered);
     record.sequence = header.speaker.sequence;
     clear(record, WENT_BACK);
-    events
+    Applied { events, snapshots, old }
 }
 
 fn take(
@@ -96,7 +109,7 @@ fn changed(kind: SectionKind, change: &Change) -> String {
 
 /// Settles the challenges that the report answers. Only those that are asked now can be
 /// answered, and only by a report that names every section and has none to send again.
-fn answer(record: &mut AssetRecord, header: &Header, sections: &[Resolved], now_ms: i64) -> Vec<EventRecord> {
+fn answer(record: &mut AssetRecord, header: &Header, sections: &[Resolved], now_ms: i64) -> Applied {
     let missing: Vec<_> = REPORTED
         .into_iter()
         .filter(|&kind| {
@@ -104,13 +117,14 @@ fn answer(record: &mut AssetRecord, header: &Header, sections: &[Resolved], now_
         })
         .map(section_name)
         .collect();
-    let mut events = Vec::new();
+    let (mut events, mut snapshots, mut old) = (Vec::new(), Vec::new(), Vec::new());
     for nonce in &header.nonces {
         let name = HEXLOWER.encode(&nonce[..nonce.len().min(4)]);
         let Some(at) = record.challenges.iter().position(|it| it.nonce == *nonce) else {
             if record.answers.iter().all(|it| it.nonce != *nonce) {
                 let text = format!("an answer to challenge {name}, which is not asked, was ignored");
                 events.push(event(now_ms, &record.id, "rescan-ignored", text));
+                old.push(nonce.clone());
             }
             continue;
         };
@@ -121,6 +135,9 @@ fn answer(record: &mut AssetRecord, header: &Header, sections: &[Resolved], now_
             continue;
         }
         let challenge = record.challenges.remove(at);
+        if challenge.purpose.is_some() {
+            snapshots.push(snapshot(record, header, sections, &challenge, now_ms));
+        }
         let taken = sections.iter().filter_map(|it| it.taken.as_ref());
         record.answers.push(AnswerRecord {
             nonce: challenge.nonce,
@@ -144,7 +161,35 @@ fn answer(record: &mut AssetRecord, header: &Header, sections: &[Resolved], now_
     }
     let extra = record.answers.len().saturating_sub(MAX_ANSWERS);
     record.answers.drain(..extra);
-    events
+    Applied { events, snapshots, old }
+}
+
+/// What this very report said of every section.
+fn snapshot(
+    record: &AssetRecord,
+    header: &Header,
+    sections: &[Resolved],
+    challenge: &ChallengeRecord,
+    now_ms: i64,
+) -> SnapshotRecord {
+    let Speaker { fingerprint, boot_id, agent_version, sequence, host_time_ms } = &header.speaker;
+    let taken = sections.iter().filter_map(|it| it.taken.as_ref());
+    SnapshotRecord {
+        nonce: challenge.nonce.clone(),
+        asset: record.id.clone(),
+        fingerprint: fingerprint.to_vec(),
+        sequence: *sequence,
+        boot_id: boot_id.clone(),
+        issued_ms: challenge.issued_ms,
+        received_ms: now_ms,
+        host_time_ms: host_time_ms.unwrap_or_default(),
+        agent_version: agent_version.clone(),
+        sections: taken
+            .map(|it| SnapshotSection { kind: it.kind.into(), state: Some(it.state.clone()) })
+            .collect(),
+        // The newest one speaks: an older one may only renew.
+        certificate: record.certificates.last().map(|it| it.fingerprint.clone()).unwrap_or_default(),
+    }
 }
 
 /// What the agent saw while it could not report, with its own times.
@@ -174,10 +219,9 @@ fn seen_away(record: &AssetRecord, entry: &JournalEntry, now_ms: i64) -> EventRe
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse::Speaker;
     use super::super::resolve::Facts;
     use super::*;
-    use holdpoint_common::proto::store::{ChallengeRecord, SectionState};
+    use holdpoint_common::proto::store::SectionState;
     use holdpoint_common::section::Digest;
 
     fn header(sequence: u64, nonces: &[u8]) -> Header {
@@ -210,7 +254,8 @@ mod tests {
     }
 
     fn asked(nonce: u8) -> AssetRecord {
-        let challenge = ChallengeRecord { nonce: vec![nonce; 16], issued_ms: 5, issued_by: "kim".into() };
+        let challenge =
+            ChallengeRecord { nonce: vec![nonce; 16], issued_ms: 5, issued_by: "kim".into(), purpose: None };
         AssetRecord { id: "hmi".into(), challenges: vec![challenge], ..AssetRecord::default() }
     }
 
@@ -227,7 +272,7 @@ mod tests {
         apply(&mut record, &header(2, &[7]), &sections, 9);
         assert!(record.answers.is_empty(), "a section must come again");
 
-        let events = apply(&mut record, &header(3, &[8]), &everything(), 9);
+        let events = apply(&mut record, &header(3, &[8]), &everything(), 9).events;
         assert!(record.answers.is_empty() && events.iter().any(|it| it.kind == "rescan-ignored"));
 
         apply(&mut record, &header(4, &[7]), &everything(), 9);
@@ -246,7 +291,8 @@ mod tests {
             &header(2, &[]),
             &[stored(SectionKind::Software, 2, SectionStatus::Partial)],
             2,
-        );
+        )
+        .events;
         assert_eq!(record.software_count, 9);
         assert_eq!(
             section_of(&record, SectionKind::Software).unwrap().shown.as_ref().unwrap().digest,
@@ -258,7 +304,8 @@ mod tests {
             &header(3, &[]),
             &[stored(SectionKind::Software, 9, SectionStatus::Complete)],
             3,
-        );
+        )
+        .events;
         assert!(events.iter().any(|it| it.kind == "section-complete"));
     }
 
@@ -269,7 +316,7 @@ mod tests {
         report.journal =
             vec![JournalEntry { host_time_ms: -5, kind: 3, added: 2, ..JournalEntry::default() }];
         report.journal_dropped = 4;
-        let events = apply(&mut record, &report, &[], 100);
+        let events = apply(&mut record, &report, &[], 100).events;
         assert!(events[0].text.starts_with("4 older"));
         assert_eq!((events[1].at_ms, events[1].host_time_ms), (100, Some(-5)));
     }

@@ -34,7 +34,7 @@ use crate::metrics::{Label, Metrics};
 use crate::server::Peer;
 use crate::store::{SectionKey, Txn};
 use crate::zone::pace::{self, MAX_HOLD, Pace};
-use crate::zone::{Call, Slot, Zone, amend, fingerprint_of, status_of};
+use crate::zone::{Call, Slot, Unanswered, Zone, amend, fingerprint_of, status_of};
 use admit::Order;
 use parse::{CheckIn, Header};
 use receive::{Doors, Incoming};
@@ -229,7 +229,7 @@ impl Intake {
         let number = slot.newer_check_in();
         let start = Instant::now();
         let now = self.zone.now_ms();
-        let interval = self.zone.interval(now);
+        let interval = self.zone.interval(&slot.record().id, now);
         let delay = Pace::delay(interval, &slot.record().id, now);
         let hold = delay.min(MAX_HOLD).min(Duration::from_secs(call.max_hold_s.into()));
         let mut shutdown = self.zone.shutdown();
@@ -292,6 +292,11 @@ impl Intake {
         let order = admit::order(record, &header.speaker);
         if order == Order::Next {
             return Ok(());
+        }
+        if !header.nonces.is_empty() {
+            let asked = |nonce: &Vec<u8>| record.challenges.iter().any(|it| it.nonce == *nonce);
+            let why = if header.nonces.iter().any(asked) { Unanswered::Order } else { Unanswered::Replay };
+            self.zone.tell_refused(&record.id, &header.nonces, why);
         }
         if order == Order::Back {
             let now = self.zone.now_ms();
@@ -357,31 +362,38 @@ impl Intake {
     ) -> Result<Vec<Resolved>, Status> {
         let now = self.zone.now_ms();
         let tolerance = self.zone.settings().clock_tolerance;
-        self.zone
+        let (sections, old) = self
+            .zone
             .change_asset_in(id, Txn::report(), |record, txn| {
                 if admit::order(record, &header.speaker) != Order::Next {
                     return Err(behind(record.sequence));
                 }
                 let mut events =
                     admit::take_word(record, &header.speaker, fingerprint_of(peer), tolerance, now);
-                events.extend(apply::apply(record, &header, &sections, now));
+                let applied = apply::apply(record, &header, &sections, now);
+                events.extend(applied.events);
                 let new: Vec<_> = sections
                     .iter_mut()
                     .filter_map(|it| it.taken.as_mut().and_then(|it| it.new.take()))
                     .collect();
                 amend(txn, |txn| {
                     let txn = new.into_iter().fold(txn, Txn::put_section);
+                    let txn = applied.snapshots.into_iter().fold(txn, Txn::put_snapshot);
                     events.into_iter().fold(txn, Txn::add_event)
                 });
-                Ok((sections, Vec::new()))
+                Ok(((sections, applied.old), Vec::new()))
             })
-            .await
+            .await?;
+        if !old.is_empty() {
+            self.zone.tell_refused(id, &old, Unanswered::OldQuestion);
+        }
+        Ok(sections)
     }
 
     fn acknowledge(&self, slot: &Slot, sections: &[Resolved]) -> ReportAck {
         let record = slot.record();
         let now = self.zone.now_ms();
-        let interval = self.zone.interval(now);
+        let interval = self.zone.interval(&record.id, now);
         let again = sections.iter().filter(|it| it.outcome == Outcome::WantFull);
         let wanted =
             again.map(|it| Wanted { kind: it.kind, base: Vec::new(), content_known: false }).collect();

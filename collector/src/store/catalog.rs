@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use holdpoint_proto::store::{AssetRecord, SectionRecord, StoreRecord};
+use holdpoint_proto::store::{AssetRecord, SectionRecord, SnapshotRecord, SnapshotSection, StoreRecord};
+use holdpoint_proto::v1::SectionStatus;
 
 use super::backend::Backend;
 use super::error::StoreError;
@@ -40,6 +41,7 @@ pub(super) struct Stored {
 #[derive(Debug, Default)]
 pub(super) struct Change {
     pub(super) assets: Vec<(Arc<str>, Option<Vec<Reference>>)>,
+    pub(super) snapshots: Vec<(Arc<[u8]>, Vec<Reference>)>,
     pub(super) added: Vec<(SectionKey, Stored)>,
     pub(super) removed: Vec<SectionKey>,
     pub(super) record: StoreRecord,
@@ -50,6 +52,8 @@ pub(super) struct Change {
 pub(super) struct Catalog {
     pub(super) record: StoreRecord,
     assets: BTreeMap<Arc<str>, Vec<Reference>>,
+    /// By the question that each answers.
+    snapshots: BTreeMap<Arc<[u8]>, Vec<Reference>>,
     sections: HashMap<SectionKey, Stored>,
     references: HashMap<SectionKey, u32>,
     holders: HashMap<SectionKey, BTreeSet<Arc<str>>>,
@@ -89,13 +93,21 @@ impl Catalog {
             }
             Ok(())
         })?;
+        each_checked(backend, &Table::Snapshot.prefix(), |key, content| {
+            match content.and_then(|content| value::decode::<SnapshotRecord>(key, &content)) {
+                Ok(it) => change.snapshots.push((it.nonce.as_slice().into(), snapshot_references(&it))),
+                Err(error @ StoreError::Corrupt { .. }) => damaged.push(error),
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        })?;
         catalog.apply(change);
         Ok((catalog, damaged))
     }
 
     /// Takes in what was written.
     pub(super) fn apply(&mut self, change: Change) {
-        let Change { assets, added, removed, record } = change;
+        let Change { assets, snapshots, added, removed, record } = change;
         self.record = record;
         for (key, stored) in added {
             if let Some(base) = stored.base {
@@ -119,6 +131,15 @@ impl Catalog {
                 }
             }
             self.assets.insert(id, new);
+        }
+        for (nonce, new) in snapshots {
+            for old in self.snapshots.remove(&nonce).unwrap_or_default() {
+                self.release(old.key);
+            }
+            for reference in &new {
+                *self.references.entry(reference.key).or_default() += 1;
+            }
+            self.snapshots.insert(nonce, new);
         }
         for key in removed {
             if let Some(base) = self.sections.remove(&key).and_then(|it| it.base) {
@@ -166,6 +187,11 @@ impl Catalog {
     /// What an asset refers to; `None` when there is no such asset.
     pub(super) fn asset(&self, id: &str) -> Option<&[Reference]> {
         self.assets.get(id).map(Vec::as_slice)
+    }
+
+    /// What a snapshot refers to; `None` when there is none for that question.
+    pub(super) fn snapshot(&self, nonce: &[u8]) -> Option<&[Reference]> {
+        self.snapshots.get(nonce).map(Vec::as_slice)
     }
 
     pub(super) fn assets(&self) -> impl Iterator<Item = (&Arc<str>, &[Reference])> {
@@ -246,6 +272,17 @@ pub(super) fn references(asset: &AssetRecord) -> Vec<Reference> {
         }
     }
     found
+}
+
+/// Everything that a snapshot refers to. Only what was read completely is sure to have been stored.
+pub(super) fn snapshot_references(snapshot: &SnapshotRecord) -> Vec<Reference> {
+    let complete = i32::from(SectionStatus::Complete);
+    let reference = |section: &SnapshotSection| {
+        let state = section.state.as_ref()?;
+        let key = SectionKey::of(section.kind, &state.digest)?;
+        Some(Reference { key, shown: false, needed: state.status == complete && state.rows > 0 })
+    };
+    snapshot.sections.iter().filter_map(reference).collect()
 }
 
 /// Calls `work` with every entry below a prefix; the first damaged value ends it.

@@ -31,11 +31,12 @@ pub(crate) enum Table {
     Token,
     Setting,
     Decision,
+    Snapshot,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Table; 17] = [
+    pub(crate) const ALL: [Table; 18] = [
         Table::Asset,
         Table::Section,
         Table::Chunk,
@@ -53,6 +54,7 @@ impl Table {
         Table::Token,
         Table::Setting,
         Table::Decision,
+        Table::Snapshot,
     ];
 
     /// The prefix of all its keys.
@@ -75,6 +77,7 @@ impl Table {
             Table::Token => b'T',
             Table::Setting => b'X',
             Table::Decision => b'Y',
+            Table::Snapshot => b'H',
         }]
     }
 

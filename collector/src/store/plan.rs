@@ -16,7 +16,7 @@ use holdpoint_proto::v1::{SectionKind, SoftwareRow};
 use prost::Message;
 
 use super::backend::{Backend, Batch};
-use super::catalog::{Catalog, Change, Reference, Stored, references};
+use super::catalog::{Catalog, Change, Reference, Stored, references, snapshot_references};
 use super::document;
 use super::error::StoreError;
 use super::keys::{self, SectionKey, Table};
@@ -47,6 +47,7 @@ struct Planner<'a> {
     batch: Batch,
     change: Change,
     assets: BTreeMap<Arc<str>, Option<Vec<Reference>>>,
+    snapshots: BTreeMap<Arc<[u8]>, Vec<Reference>>,
     offered: HashMap<SectionKey, &'a NewSection>,
     forgotten: Vec<String>,
 }
@@ -61,6 +62,7 @@ pub(super) fn plan(view: View<'_>, txn: &Txn, max_events: u64) -> Result<Plan, S
         batch: Batch::default(),
         change: Change { record, ..Change::default() },
         assets: BTreeMap::new(),
+        snapshots: BTreeMap::new(),
         offered: HashMap::new(),
         forgotten: Vec::new(),
     };
@@ -71,8 +73,9 @@ pub(super) fn plan(view: View<'_>, txn: &Txn, max_events: u64) -> Result<Plan, S
     planner.write_events(&events, max_events)?;
     planner.settle_sections()?;
 
-    let Planner { mut batch, mut change, assets, forgotten, .. } = planner;
+    let Planner { mut batch, mut change, assets, snapshots, forgotten, .. } = planner;
     change.assets = assets.into_iter().collect();
+    change.snapshots = snapshots.into_iter().collect();
     value::put_new(&mut batch, keys::store(), &change.record.encode_to_vec());
     Ok(Plan { batch, change, forgotten })
 }
@@ -143,6 +146,10 @@ impl<'a> Planner<'a> {
             Op::PutMapRule(rule) => self.put(Table::MapRule.key(rule.id.as_bytes()), &rule.encode_to_vec()),
             Op::DeleteMapRule(id) => self.delete(Table::MapRule.key(id.as_bytes())),
             Op::PutSetting(name, bytes) => self.put(Table::Setting.key(name.as_bytes()), bytes),
+            Op::PutSnapshot(it) => {
+                self.snapshots.insert(it.nonce.as_slice().into(), snapshot_references(it));
+                self.put(Table::Snapshot.key(&it.nonce), &it.encode_to_vec())
+            }
             Op::PutDecision(it) => self.put(keys::decision(it.number), &it.encode_to_vec()),
             Op::DeleteSetting(name) => self.delete(Table::Setting.key(name.as_bytes())),
         }
@@ -204,6 +211,14 @@ impl<'a> Planner<'a> {
                 *balance.entry(new.key).or_default() += 1;
             }
         }
+        for (nonce, new) in &self.snapshots {
+            for old in self.view.catalog.snapshot(nonce).unwrap_or_default() {
+                *balance.entry(old.key).or_default() -= 1;
+            }
+            for new in new {
+                *balance.entry(new.key).or_default() += 1;
+            }
+        }
         let referred = |key, balance: &HashMap<SectionKey, i64>| {
             i64::from(self.view.catalog.references(key)) + balance.get(&key).copied().unwrap_or(0) > 0
         };
@@ -224,7 +239,8 @@ impl<'a> Planner<'a> {
         }
         self.change.added = added;
 
-        for reference in self.assets.values().flatten().flatten().filter(|it| it.needed) {
+        let references = self.assets.values().flatten().chain(self.snapshots.values()).flatten();
+        for reference in references.filter(|it| it.needed) {
             if self.view.catalog.section(reference.key).is_none() && !written.contains(&reference.key) {
                 return Err(StoreError::UnknownSection { digest: HEXLOWER.encode(reference.key.digest()) });
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use holdpoint_proto::store::{
     AssetRecord, AuditRecord, DecisionRecord, DocumentRecord, EventRecord, MapRuleRecord, OperatorRecord,
-    SeenRecord, TokenRecord,
+    SeenRecord, SnapshotRecord, TokenRecord,
 };
 use prost::Message;
 
@@ -229,6 +229,11 @@ impl Store {
     /// Everything that people decided, in order.
     pub fn decisions(&self) -> Result<Vec<DecisionRecord>, StoreError> {
         self.all(Table::Decision)
+    }
+
+    /// What a report said in answer to a question; `None` when there is no such answer.
+    pub fn snapshot(&self, nonce: &[u8]) -> Result<Option<SnapshotRecord>, StoreError> {
+        self.record(&Table::Snapshot.key(nonce))
     }
 
     /// The bytes under a name; `None` when there are none.

@@ -64,6 +64,7 @@ pub(super) enum Op {
     PutSetting(String, Vec<u8>),
     DeleteSetting(String),
     PutDecision(Box<DecisionRecord>),
+    PutSnapshot(Box<SnapshotRecord>),
 }
 
 /// What must still be as the caller read it.
@@ -197,6 +198,12 @@ impl Txn {
         self.with(Op::PutDecision(Box::new(decision)))
     }
 
+    /// Keeps what a report said, with its rows, under the question that it answers. Nothing takes it away again.
+    #[must_use]
+    pub fn put_snapshot(self, snapshot: SnapshotRecord) -> Self {
+        self.with(Op::PutSnapshot(Box::new(snapshot)))
+    }
+
     /// Keeps some bytes under a name.
     #[must_use]
     pub fn put_setting(self, name: &str, bytes: Vec<u8>) -> Self {
@@ -253,6 +260,14 @@ impl Txn {
                 Op::PutDecision(decision) => {
                     if decision.number == 0 {
                         return Err(StoreError::Invalid { what: "a decision", why: "it has no number" });
+                    }
+                }
+                Op::PutSnapshot(snapshot) => {
+                    if snapshot.nonce.len() != 16 {
+                        return Err(StoreError::Invalid {
+                            what: "a snapshot",
+                            why: "its nonce is not 16 bytes",
+                        });
                     }
                 }
                 Op::AppendAudit(_) | Op::DeleteToken(_) => {}

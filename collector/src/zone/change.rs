@@ -126,9 +126,18 @@ impl Zone {
     pub async fn change_assets<T>(
         self: &Arc<Self>,
         ids: &[&str],
-        mut txn: Txn,
+        txn: Txn,
         change: impl FnOnce(&mut Assets, &mut Txn) -> Result<(T, Vec<Act>), Status>,
     ) -> Result<T, Status> {
+        self.change_and_tell(ids, txn, change).await.map(|it| it.0)
+    }
+
+    async fn change_and_tell<T>(
+        self: &Arc<Self>,
+        ids: &[&str],
+        mut txn: Txn,
+        change: impl FnOnce(&mut Assets, &mut Txn) -> Result<(T, Vec<Act>), Status>,
+    ) -> Result<(T, Vec<(u64, i64)>), Status> {
         let turns = self.turns(ids).await;
         let mut assets: Assets = ids
             .iter()
@@ -146,10 +155,11 @@ impl Zone {
                 changed.push(record);
             }
         }
-        if !txn.is_empty() || !acts.is_empty() {
-            self.write(txn, acts, Shown { assets: changed, operator: None }, turns).await?;
+        if txn.is_empty() && acts.is_empty() {
+            return Ok((result, Vec::new()));
         }
-        Ok(result)
+        let told = self.write(txn, acts, Shown { assets: changed, operator: None }, turns).await?;
+        Ok((result, told))
     }
 
     /// Writes what belongs to no asset, with entries for the audit log.
@@ -157,25 +167,39 @@ impl Zone {
     /// # Errors
     /// The store refuses.
     pub async fn commit(self: &Arc<Self>, txn: Txn, acts: Vec<Act>) -> Result<(), Status> {
-        self.write(txn, acts, Shown::default(), ()).await
+        self.write(txn, acts, Shown::default(), ()).await.map(drop)
+    }
+
+    /// As [`Zone::change_assets`], and says under which numbers and when the audit log has the entries.
+    ///
+    /// # Errors
+    /// What `change` says (then nothing happens), or the store refuses.
+    pub async fn change_assets_told(
+        self: &Arc<Self>,
+        ids: &[&str],
+        txn: Txn,
+        change: impl FnOnce(&mut Assets, &mut Txn) -> Result<Vec<Act>, Status>,
+    ) -> Result<Vec<(u64, i64)>, Status> {
+        self.change_and_tell(ids, txn, |assets, txn| Ok(((), change(assets, txn)?))).await.map(|it| it.1)
     }
 
     /// Writes a transaction, shows what it changed, and lets go of `turn`, on a task that
-    /// outlives the caller.
+    /// outlives the caller. Says under which numbers and when the audit log has the entries.
     pub(super) async fn write(
         self: &Arc<Self>,
         mut txn: Txn,
         acts: Vec<Act>,
         shown: Shown,
         turn: impl Send + 'static,
-    ) -> Result<(), Status> {
+    ) -> Result<Vec<(u64, i64)>, Status> {
         let zone = Arc::clone(self);
         let written = tokio::spawn(async move {
             let chain = if acts.is_empty() { None } else { Some(zone.audit.turn().await?) };
+            let mut told = Vec::with_capacity(acts.len());
             let chain = chain.map(|mut chain| {
                 let now = zone.now_ms();
                 for act in acts {
-                    chain.append(&mut txn, act, now);
+                    told.push((chain.append(&mut txn, act, now), now));
                 }
                 chain
             });
@@ -185,7 +209,7 @@ impl Zone {
             }
             zone.show(shown);
             drop(turn);
-            Ok::<(), StoreError>(())
+            Ok::<_, StoreError>(told)
         });
         match written.await {
             Ok(outcome) => outcome.map_err(|cause| status_of(&cause)),

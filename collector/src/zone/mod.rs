@@ -18,7 +18,7 @@ pub mod items;
 pub mod pace;
 pub mod role;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -53,6 +53,8 @@ pub(crate) use slot::Slot;
 
 /// Most challenges that one asset is asked at the same time.
 pub const MAX_CHALLENGES: usize = 16;
+/// Longest time between check-ins of an asset in an open stage.
+const HURRY: Duration = Duration::from_secs(15);
 /// Assets that are read from the store at once.
 const PAGE: usize = 1_000;
 /// The identity of the collector's own account in records.
@@ -92,6 +94,22 @@ impl Default for ZoneSettings {
 pub trait Watcher: Send + Sync + 'static {
     /// The asset's record was replaced. Called on the task of the change: must be quick.
     fn asset_changed(&self, record: &Arc<AssetRecord>);
+
+    /// A report with answers to these questions did not count. Called on the task of the report: must be quick.
+    fn answer_refused(&self, _asset: &str, _nonces: &[Vec<u8>], _why: Unanswered) {}
+}
+
+/// Why the answer of a report did not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The question is not asked any more.
+    OldQuestion,
+    /// The report's sequence is not higher than that of the one before.
+    Order,
+    /// Such a report was taken before: neither its sequence nor its question is a new one.
+    Replay,
+    /// The machine is another one than the asset's.
+    Identity,
 }
 
 /// The zone cannot be opened.
@@ -118,6 +136,8 @@ pub struct Zone {
     /// Who holds it may add assets.
     adding: Arc<tokio::sync::Mutex<()>>,
     recent: Mutex<Recent>,
+    /// Assets of stages that are open: they are asked to call more often.
+    hurried: RwLock<BTreeSet<String>>,
     watchers: RwLock<Vec<Arc<dyn Watcher>>>,
     shutdown: watch::Sender<bool>,
 }
@@ -165,6 +185,7 @@ impl Zone {
             operators,
             adding: Arc::default(),
             recent: Mutex::default(),
+            hurried: RwLock::default(),
             watchers: RwLock::default(),
             shutdown: watch::Sender::new(false),
         }))
@@ -282,6 +303,18 @@ impl Zone {
         write(&self.watchers).push(watcher);
     }
 
+    /// Tells everybody who watches that an answer did not count.
+    pub(crate) fn tell_refused(&self, asset: &str, nonces: &[Vec<u8>], why: Unanswered) {
+        for watcher in read(&self.watchers).iter() {
+            watcher.answer_refused(asset, nonces, why);
+        }
+    }
+
+    /// Asks these assets to call more often, instead of those that were asked before.
+    pub fn hurry(&self, assets: BTreeSet<String>) {
+        *write(&self.hurried) = assets;
+    }
+
     /// Ends every held call; no check-in is held afterwards.
     pub fn shut_down(&self) {
         self.shutdown.send_replace(true);
@@ -345,7 +378,12 @@ impl Zone {
     pub async fn challenge(self: &Arc<Self>, id: &str, issued_by: &str) -> Result<ChallengeRecord, Status> {
         let mut nonce = vec![0; 16];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Status::internal("no random numbers"))?;
-        let challenge = ChallengeRecord { nonce, issued_ms: self.now_ms(), issued_by: issued_by.to_owned() };
+        let challenge = ChallengeRecord {
+            nonce,
+            issued_ms: self.now_ms(),
+            issued_by: issued_by.to_owned(),
+            purpose: None,
+        };
         let added = challenge.clone();
         self.change_asset(id, move |record, _| {
             if record.retired_ms.is_some() {
@@ -385,10 +423,11 @@ impl Zone {
         self.store.touch(id, SeenRecord { seen_ms: self.now_ms(), health });
     }
 
-    /// Counts a check-in and says what the interval between check-ins is now.
-    pub(crate) fn interval(&self, now_ms: i64) -> Duration {
+    /// Counts a check-in and says what the interval between an asset's check-ins is now.
+    pub(crate) fn interval(&self, asset: &str, now_ms: i64) -> Duration {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner).count(now_ms);
-        self.settings.pace.stretched(self.asset_count(), recent)
+        let interval = self.settings.pace.stretched(self.asset_count(), recent);
+        if read(&self.hurried).contains(asset) { interval.min(HURRY) } else { interval }
     }
 
     pub(crate) fn slot(&self, id: &str) -> Option<Arc<Slot>> {

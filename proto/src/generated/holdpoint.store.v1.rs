@@ -142,6 +142,19 @@ pub struct ChallengeRecord {
     pub issued_ms: i64,
     #[prost(string, tag = "3")]
     pub issued_by: ::prost::alloc::string::String,
+    /// The change and stage that the answer is evidence for: its rows are then kept.
+    #[prost(message, optional, tag = "4")]
+    pub purpose: ::core::option::Option<ChallengePurpose>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChallengePurpose {
+    #[prost(string, tag = "1")]
+    pub change: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub stage: u32,
+    /// "pre", "post" or "rollback".
+    #[prost(string, tag = "3")]
+    pub phase: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AnswerRecord {
@@ -178,6 +191,10 @@ pub struct OperatorRecord {
     pub key_on_collector: bool,
     #[prost(int64, tag = "5")]
     pub added_ms: i64,
+    /// The person who acts under this name; the name itself when empty. One person may have several names and
+    /// counts once.
+    #[prost(string, tag = "6")]
+    pub person: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TokenRecord {
@@ -262,6 +279,25 @@ pub struct AuditEntry {
     pub subject: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub text: ::prost::alloc::string::String,
+    /// What states are folded from, beside the words for people.
+    #[prost(oneof = "audit_entry::Detail", tags = "7, 8, 9")]
+    pub detail: ::core::option::Option<audit_entry::Detail>,
+}
+/// Nested message and enum types in `AuditEntry`.
+pub mod audit_entry {
+    /// What states are folded from, beside the words for people.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Detail {
+        /// Encoded `ChangeEntry`.
+        #[prost(bytes, tag = "7")]
+        Change(::prost::alloc::vec::Vec<u8>),
+        /// Encoded `BaselineEntry`.
+        #[prost(bytes, tag = "8")]
+        Baseline(::prost::alloc::vec::Vec<u8>),
+        /// Encoded `DutyEntry`.
+        #[prost(bytes, tag = "9")]
+        Duty(::prost::alloc::vec::Vec<u8>),
+    }
 }
 /// A file as it was imported. Its bytes are kept under the same digest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -575,4 +611,569 @@ impl Grade {
             _ => None,
         }
     }
+}
+/// One step of a change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeEntry {
+    /// The change: "CHG-0001".
+    #[prost(string, tag = "1")]
+    pub change: ::prost::alloc::string::String,
+    /// Counts the steps of this change from 1, without a gap.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    #[prost(
+        oneof = "change_entry::What",
+        tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18"
+    )]
+    pub what: ::core::option::Option<change_entry::What>,
+}
+/// Nested message and enum types in `ChangeEntry`.
+pub mod change_entry {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "3")]
+        Drafted(super::ChangeDrafted),
+        #[prost(message, tag = "4")]
+        Submitted(super::ChangeSubmitted),
+        #[prost(message, tag = "5")]
+        Decision(super::SignedDecision),
+        #[prost(message, tag = "6")]
+        Meeting(super::BoardMeeting),
+        #[prost(message, tag = "7")]
+        Opening(super::StageOpening),
+        #[prost(message, tag = "8")]
+        Snapshot(super::SnapshotTaken),
+        #[prost(message, tag = "9")]
+        Refused(super::AnswerRefused),
+        #[prost(message, tag = "10")]
+        Completed(super::StageCompleted),
+        #[prost(message, tag = "11")]
+        Judged(super::StageJudged),
+        #[prost(message, tag = "12")]
+        Explained(super::CollateralExplained),
+        #[prost(message, tag = "13")]
+        RolledBack(super::RollbackRecorded),
+        #[prost(message, tag = "14")]
+        Lessons(super::LessonsRecorded),
+        #[prost(message, tag = "15")]
+        Closed(super::ChangeClosed),
+        /// A later report shows the old state again.
+        #[prost(message, tag = "16")]
+        Regressed(super::Regressed),
+        #[prost(message, tag = "17")]
+        Exported(super::EvidenceExported),
+        /// A hold point was released, or a witness point notified.
+        #[prost(message, tag = "18")]
+        Point(super::PointReleased),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeDrafted {
+    /// The file as it was written.
+    #[prost(bytes = "vec", tag = "1")]
+    pub plan: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub file: ::prost::alloc::string::String,
+    /// Assets of each stage, in the order of the plan: what tags, roles and queries came to on that day.
+    #[prost(message, repeated, tag = "3")]
+    pub stages: ::prost::alloc::vec::Vec<StageTargets>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StageTargets {
+    #[prost(string, repeated, tag = "1")]
+    pub assets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeSubmitted {
+    /// Advisories and requirements that expectations name, as they were then.
+    #[prost(message, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<RuleDigest>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RuleDigest {
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+}
+/// What a person decided, in the bytes that this person's own key signed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignedDecision {
+    /// Encoded `Decision`.
+    #[prost(bytes = "vec", tag = "1")]
+    pub decision: ::prost::alloc::vec::Vec<u8>,
+    /// ECDSA P-256 with SHA-256 (ASN.1) over "holdpoint decision 1", a zero byte, and the SHA-256 of `decision`.
+    #[prost(bytes = "vec", tag = "2")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// The operator's certificate and its issuers, leaf first, DER.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub chain: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The person behind the operator, as the zone knew then.
+    #[prost(string, tag = "4")]
+    pub person: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Decision {
+    #[prost(string, tag = "1")]
+    pub change: ::prost::alloc::string::String,
+    /// SHA-256 of the plan that is decided about.
+    #[prost(bytes = "vec", tag = "2")]
+    pub plan_digest: ::prost::alloc::vec::Vec<u8>,
+    /// "sign-off", "veto", "attest", "functional-test", "override", "explain", "point".
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    /// For a sign-off or veto: the role of the board. For a functional test: the role that the procedure asks for.
+    #[prost(string, tag = "4")]
+    pub role: ::prost::alloc::string::String,
+    /// The person's own clock, Unix milliseconds. Shown, and never believed.
+    #[prost(int64, tag = "5")]
+    pub at_ms: i64,
+    /// Why; the person's own words.
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+    /// 16 random bytes: no decision counts twice.
+    #[prost(bytes = "vec", tag = "7")]
+    pub nonce: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "8")]
+    pub attestation: ::core::option::Option<Attestation>,
+    #[prost(message, optional, tag = "9")]
+    pub test: ::core::option::Option<FunctionalTest>,
+    /// Stage that it is about, from 1; 0 for the whole change.
+    #[prost(uint32, tag = "10")]
+    pub stage: u32,
+    /// For a sign-off: this person has verified the rollback procedure.
+    #[prost(bool, tag = "11")]
+    pub rollback_verified: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BoardMeeting {
+    #[prost(int64, tag = "1")]
+    pub held_ms: i64,
+    #[prost(string, repeated, tag = "2")]
+    pub present: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub minutes: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StageOpening {
+    #[prost(uint32, tag = "1")]
+    pub stage: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub checks: ::prost::alloc::vec::Vec<PreflightCheck>,
+    /// Why the stage opens although a check failed, or outside the agreed time; empty when neither.
+    #[prost(string, tag = "3")]
+    pub r#override: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub challenges: ::prost::alloc::vec::Vec<ChangeChallenge>,
+    /// Assets that are left without a pre-snapshot, with the reason.
+    #[prost(message, repeated, tag = "5")]
+    pub left_out: ::prost::alloc::vec::Vec<LeftOut>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreflightCheck {
+    /// "disk-space", "pending-restart", "backup-age", "partner", "agent", "clock", "window".
+    #[prost(string, tag = "1")]
+    pub check: ::prost::alloc::string::String,
+    /// Empty for the whole stage.
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    /// "pass", "fail", "unknown".
+    #[prost(string, tag = "3")]
+    pub result: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeChallenge {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub nonce: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub issued_ms: i64,
+    /// Sequence of the newest report on disk when it was asked.
+    #[prost(uint64, tag = "4")]
+    pub sequence: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeftOut {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// A host answered. The rows are in the store, under the nonce.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SnapshotTaken {
+    #[prost(uint32, tag = "1")]
+    pub stage: u32,
+    /// "pre", "post" or "rollback".
+    #[prost(string, tag = "2")]
+    pub phase: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub snapshot: ::core::option::Option<SnapshotRecord>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SnapshotRecord {
+    #[prost(bytes = "vec", tag = "1")]
+    pub nonce: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub fingerprint: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "4")]
+    pub sequence: u64,
+    #[prost(string, tag = "5")]
+    pub boot_id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "6")]
+    pub issued_ms: i64,
+    #[prost(int64, tag = "7")]
+    pub received_ms: i64,
+    /// The host's own clock, Unix milliseconds.
+    #[prost(int64, tag = "8")]
+    pub host_time_ms: i64,
+    #[prost(string, tag = "9")]
+    pub agent_version: ::prost::alloc::string::String,
+    /// What this very report said of each section, complete or not.
+    #[prost(message, repeated, tag = "10")]
+    pub sections: ::prost::alloc::vec::Vec<SnapshotSection>,
+    /// SHA-256 of the agent's certificate.
+    #[prost(bytes = "vec", tag = "11")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotSection {
+    #[prost(int32, tag = "1")]
+    pub kind: i32,
+    #[prost(message, optional, tag = "2")]
+    pub state: ::core::option::Option<SectionState>,
+}
+/// An answer that does not count, or a refusal to answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerRefused {
+    #[prost(uint32, tag = "1")]
+    pub stage: u32,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    /// "OLD_NONCE", "REPLAYED", "SEQUENCE_NOT_HIGHER", "HOST_DECLINED", "LATE", "IDENTITY_MISMATCH".
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub at_ms: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StageCompleted {
+    #[prost(uint32, tag = "1")]
+    pub stage: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub challenges: ::prost::alloc::vec::Vec<ChangeChallenge>,
+    /// Answers that come later than this count no more, Unix milliseconds.
+    #[prost(int64, tag = "3")]
+    pub answers_until_ms: i64,
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StageJudged {
+    #[prost(uint32, tag = "1")]
+    pub stage: u32,
+    #[prost(message, repeated, tag = "2")]
+    pub verdicts: ::prost::alloc::vec::Vec<TargetVerdict>,
+    #[prost(message, repeated, tag = "3")]
+    pub collateral: ::prost::alloc::vec::Vec<CollateralItem>,
+    /// Rules that were judged by: digests of knowledge and of this judge's version.
+    #[prost(message, repeated, tag = "4")]
+    pub rules: ::prost::alloc::vec::Vec<RuleDigest>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TargetVerdict {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// The expectation in the plan's words; empty for the target as a whole.
+    #[prost(string, tag = "2")]
+    pub expectation: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub verdict: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "5")]
+    pub modifiers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "7")]
+    pub evidence: ::prost::alloc::vec::Vec<Evidence>,
+    /// "A" to "E"
+    #[prost(string, tag = "8")]
+    pub grade: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Evidence {
+    /// "pre" or "post".
+    #[prost(string, tag = "1")]
+    pub phase: ::prost::alloc::string::String,
+    /// What was looked at, in words.
+    #[prost(string, tag = "2")]
+    pub what: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+    /// SHA-256 of the section's rows.
+    #[prost(bytes = "vec", tag = "4")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int32, tag = "5")]
+    pub kind: i32,
+}
+/// Something that moved and was not declared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollateralItem {
+    /// Counts within the change from 1.
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    #[prost(uint32, tag = "2")]
+    pub stage: u32,
+    #[prost(string, tag = "3")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(int32, tag = "4")]
+    pub kind: i32,
+    #[prost(string, tag = "5")]
+    pub item: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "6")]
+    pub before: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub after: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollateralExplained {
+    #[prost(uint32, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<u32>,
+    #[prost(message, optional, tag = "2")]
+    pub decision: ::core::option::Option<SignedDecision>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RollbackRecorded {
+    #[prost(uint32, tag = "1")]
+    pub stage: u32,
+    #[prost(string, repeated, tag = "2")]
+    pub assets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub challenges: ::prost::alloc::vec::Vec<ChangeChallenge>,
+    #[prost(int64, tag = "5")]
+    pub answers_until_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LessonsRecorded {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeClosed {
+    /// "closed", "closed_unremediated", "rolled_back".
+    #[prost(string, tag = "1")]
+    pub r#as: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// From then on until this time later reports are compared, Unix milliseconds.
+    #[prost(int64, tag = "3")]
+    pub soak_until_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Regressed {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub expectation: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// Revision of the entry with the verdict that no longer holds.
+    #[prost(uint64, tag = "5")]
+    pub verdict_revision: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EvidenceExported {
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// "rows" or "digests".
+    #[prost(string, tag = "2")]
+    pub policy: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PointReleased {
+    #[prost(uint32, tag = "1")]
+    pub stage: u32,
+    #[prost(string, tag = "2")]
+    pub point: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub decision: ::core::option::Option<SignedDecision>,
+}
+/// A person's word about what no agent can see.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Attestation {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub expectation: ::prost::alloc::string::String,
+    /// How it was looked at: "download compare in the engineering tool".
+    #[prost(string, tag = "3")]
+    pub method: ::prost::alloc::string::String,
+    /// SHA-256 of the artefact: a photograph, a printout, a project file.
+    #[prost(bytes = "vec", tag = "4")]
+    pub artefact_digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub artefact: ::prost::alloc::string::String,
+    /// "remediated" or "not-remediated".
+    #[prost(string, tag = "6")]
+    pub claim: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FunctionalTest {
+    #[prost(string, tag = "1")]
+    pub procedure: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub procedure_digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, repeated, tag = "3")]
+    pub steps: ::prost::alloc::vec::Vec<StepResult>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StepResult {
+    #[prost(string, tag = "1")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub observed: ::prost::alloc::string::String,
+    /// Computed from the limits of the procedure, where it has any.
+    #[prost(bool, tag = "3")]
+    pub passed: bool,
+}
+/// A step in the life of an asset's baseline.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BaselineEntry {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// Counts the versions of this asset's baseline from 1.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(oneof = "baseline_entry::What", tags = "3, 4")]
+    pub what: ::core::option::Option<baseline_entry::What>,
+}
+/// Nested message and enum types in `BaselineEntry`.
+pub mod baseline_entry {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "3")]
+        Approved(super::BaselineApproved),
+        #[prost(message, tag = "4")]
+        Disposed(super::DriftDisposed),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BaselineApproved {
+    #[prost(message, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<SnapshotRecord>,
+    #[prost(string, tag = "2")]
+    pub change: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub by_person: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DriftDisposed {
+    /// Digest of each item that is disposed of, see the collector's `baseline::drift`.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// "authorised", "investigate", "revert".
+    #[prost(string, tag = "2")]
+    pub r#as: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "4")]
+    pub until_ms: ::core::option::Option<i64>,
+}
+/// What somebody has to do in time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DutyEntry {
+    #[prost(oneof = "duty_entry::What", tags = "1, 2, 3, 4, 5")]
+    pub what: ::core::option::Option<duty_entry::What>,
+}
+/// Nested message and enum types in `DutyEntry`.
+pub mod duty_entry {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "1")]
+        Evaluation(super::EvaluationRecorded),
+        #[prost(message, tag = "2")]
+        Source(super::PatchSourceNamed),
+        #[prost(message, tag = "3")]
+        Control(super::ControlRegistered),
+        #[prost(message, tag = "4")]
+        Tested(super::ControlTested),
+        #[prost(message, tag = "5")]
+        Ended(super::ControlEnded),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PatchSourceNamed {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// "oem", "integrator", "aggregator", "none".
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub contact: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub assets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EvaluationRecorded {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub from_ms: i64,
+    #[prost(int64, tag = "3")]
+    pub to_ms: i64,
+    /// Advisories or patches that were released; empty when nothing was.
+    #[prost(string, repeated, tag = "4")]
+    pub items: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlRegistered {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub owner: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub description: ::prost::alloc::string::String,
+    /// A hardening fact by which a machine sees it; absent when only a person can.
+    #[prost(message, optional, tag = "6")]
+    pub fact: ::core::option::Option<ControlRecord>,
+    #[prost(uint32, tag = "7")]
+    pub interval_days: u32,
+    #[prost(int64, tag = "8")]
+    pub until_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlTested {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub works: bool,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlEnded {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }

@@ -6049,6 +6049,2617 @@ pub mod knowledge_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListChangesRequest {
+    /// Also those that have ended.
+    #[prost(bool, tag = "1")]
+    pub all: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListChangesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<ChangeSummary>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeSummary {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub assets: u32,
+    #[prost(uint32, tag = "5")]
+    pub stages: u32,
+    #[prost(int64, optional, tag = "6")]
+    pub window_start_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "7")]
+    pub window_end_ms: ::core::option::Option<i64>,
+    /// What has to be done next, in one sentence.
+    #[prost(string, tag = "8")]
+    pub next: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetChangeRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Change {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    /// "draft", "in_review", "authorised", "in_progress", "verified", "closed", "vetoed", "closed_unremediated",
+    /// "rolled_back".
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub plan_digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub plan: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "6")]
+    pub stages: ::prost::alloc::vec::Vec<ChangeStage>,
+    #[prost(message, repeated, tag = "7")]
+    pub sign_offs: ::prost::alloc::vec::Vec<SignOff>,
+    #[prost(message, repeated, tag = "8")]
+    pub vetoes: ::prost::alloc::vec::Vec<SignOff>,
+    /// Roles that have not signed.
+    #[prost(string, repeated, tag = "9")]
+    pub missing_roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "10")]
+    pub verdicts: ::prost::alloc::vec::Vec<ChangeVerdict>,
+    #[prost(message, repeated, tag = "11")]
+    pub collateral: ::prost::alloc::vec::Vec<Collateral>,
+    #[prost(message, repeated, tag = "12")]
+    pub tests: ::prost::alloc::vec::Vec<TestRun>,
+    #[prost(string, repeated, tag = "13")]
+    pub procedures: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "14")]
+    pub steps: ::prost::alloc::vec::Vec<ChangeStep>,
+    #[prost(int64, optional, tag = "15")]
+    pub window_start_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "16")]
+    pub window_end_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "17")]
+    pub hard_stop_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "18")]
+    pub latest_rollback_ms: ::core::option::Option<i64>,
+    /// What stands in the way of the next step, each as one sentence.
+    #[prost(string, repeated, tag = "19")]
+    pub blocked_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "20")]
+    pub next: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "21")]
+    pub meetings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "22")]
+    pub lessons: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "23")]
+    pub soak_until_ms: ::core::option::Option<i64>,
+    #[prost(uint64, tag = "24")]
+    pub revision: u64,
+    /// Change that this one refers to, after a veto.
+    #[prost(string, tag = "25")]
+    pub refers_to: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeStage {
+    #[prost(uint32, tag = "1")]
+    pub n: u32,
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    /// "pending", "open", "work_complete", "verified", "failed", "inconclusive".
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    /// "supporting", "hmi", "controllers".
+    #[prost(string, tag = "4")]
+    pub tier: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "5")]
+    pub targets: ::prost::alloc::vec::Vec<StageTarget>,
+    #[prost(message, repeated, tag = "6")]
+    pub preflight: ::prost::alloc::vec::Vec<Check>,
+    #[prost(string, tag = "7")]
+    pub r#override: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "8")]
+    pub points: ::prost::alloc::vec::Vec<StagePoint>,
+    #[prost(int64, optional, tag = "9")]
+    pub answers_until_ms: ::core::option::Option<i64>,
+    #[prost(string, repeated, tag = "10")]
+    pub expectations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StageTarget {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// "missing", "waiting", "taken", "left-out".
+    #[prost(string, tag = "2")]
+    pub pre: ::prost::alloc::string::String,
+    /// "not-asked", "waiting", "taken", or a reason for which an answer was refused.
+    #[prost(string, tag = "3")]
+    pub post: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "4")]
+    pub pre_sequence: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    pub post_sequence: ::core::option::Option<u64>,
+    #[prost(string, optional, tag = "6")]
+    pub pre_boot_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub post_boot_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "8")]
+    pub attested: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StagePoint {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// "hold" or "witness".
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub released: bool,
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Check {
+    #[prost(string, tag = "1")]
+    pub check: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub result: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignOff {
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub rollback_verified: bool,
+    #[prost(bytes = "vec", tag = "7")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeVerdict {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// Empty for the target as a whole.
+    #[prost(string, tag = "2")]
+    pub expectation: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub verdict: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "5")]
+    pub modifiers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "7")]
+    pub evidence: ::prost::alloc::vec::Vec<ChangeEvidence>,
+    #[prost(string, tag = "8")]
+    pub grade: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "9")]
+    pub stage: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeEvidence {
+    #[prost(string, tag = "1")]
+    pub phase: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub what: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub section: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Collateral {
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    #[prost(uint32, tag = "2")]
+    pub stage: u32,
+    #[prost(string, tag = "3")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub section: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub item: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "6")]
+    pub before: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub after: ::core::option::Option<::prost::alloc::string::String>,
+    /// Empty while it is open.
+    #[prost(string, tag = "8")]
+    pub explained_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub explanation: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TestRun {
+    #[prost(string, tag = "1")]
+    pub procedure: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub role: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+    #[prost(bool, tag = "5")]
+    pub passed: bool,
+    #[prost(message, repeated, tag = "6")]
+    pub steps: ::prost::alloc::vec::Vec<TestStep>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestStep {
+    #[prost(string, tag = "1")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub observed: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub limits: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub passed: bool,
+}
+/// An entry of the audit log about this change.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangeStep {
+    #[prost(uint64, tag = "1")]
+    pub revision: u64,
+    #[prost(uint64, tag = "2")]
+    pub audit_number: u64,
+    #[prost(int64, tag = "3")]
+    pub at_ms: i64,
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub action: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NewChangeRequest {
+    /// Plan as TOML, at most 256 KiB.
+    #[prost(bytes = "vec", tag = "1")]
+    pub plan: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub file: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubmitChangeRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordMeetingRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub held_ms: i64,
+    #[prost(string, repeated, tag = "3")]
+    pub present: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub minutes: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OpenStageRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub stage: u32,
+    #[prost(string, tag = "3")]
+    pub r#override: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub leave_out: ::prost::alloc::vec::Vec<LeaveOut>,
+    #[prost(uint32, tag = "5")]
+    pub wait_s: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaveOut {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteStageRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub stage: u32,
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyStageRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub stage: u32,
+    #[prost(uint32, tag = "3")]
+    pub wait_s: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChangeProgress {
+    /// How each target stands; sent whenever one changes.
+    #[prost(message, repeated, tag = "1")]
+    pub targets: ::prost::alloc::vec::Vec<StageTarget>,
+    /// Only in the last message.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<Change>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollBackStageRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub stage: u32,
+    /// Empty for every target of the stage.
+    #[prost(string, repeated, tag = "3")]
+    pub assets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordLessonsRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CloseChangeRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Closes without a machine's verdict, with this reason.
+    #[prost(string, tag = "2")]
+    pub unremediated: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecideRequest {
+    /// Encoded `holdpoint.store.v1.SignedDecision`; its `person` is not believed.
+    #[prost(bytes = "vec", tag = "1")]
+    pub signed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportEvidenceRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// "rows" or "digests".
+    #[prost(string, tag = "2")]
+    pub policy: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EvidencePart {
+    #[prost(bytes = "vec", tag = "1")]
+    pub bytes: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBaselineRequest {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// 0 for the newest.
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Baseline {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub parts: ::prost::alloc::vec::Vec<BaselinePart>,
+    #[prost(int64, tag = "4")]
+    pub approved_ms: i64,
+    #[prost(string, tag = "5")]
+    pub approved_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub change: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "8")]
+    pub sequence: u64,
+    #[prost(string, tag = "9")]
+    pub grade: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BaselinePart {
+    /// "operating-system", "software", "custom-software", "ports", "patches".
+    #[prost(string, tag = "1")]
+    pub part: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, repeated, tag = "3")]
+    pub items: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "4")]
+    pub complete: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveBaselineRequest {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// A change whose verified post-snapshot becomes the baseline; empty for a fresh snapshot without a change.
+    #[prost(string, tag = "2")]
+    pub change: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDriftRequest {
+    #[prost(string, optional, tag = "1")]
+    pub asset: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDriftResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<DriftItem>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DriftItem {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub part: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub item: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "4")]
+    pub baseline: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub now: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bytes = "vec", tag = "6")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// "open", "authorised", "investigate", "revert".
+    #[prost(string, tag = "7")]
+    pub disposition: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "9")]
+    pub until_ms: ::core::option::Option<i64>,
+    #[prost(enumeration = "SectionKind", tag = "10")]
+    pub kind: i32,
+    /// Why nothing can be said: "no-baseline", "section-incomplete".
+    #[prost(string, tag = "11")]
+    pub undetermined: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DisposeDriftRequest {
+    #[prost(string, tag = "1")]
+    pub asset: ::prost::alloc::string::String,
+    /// Hexadecimal beginnings of digests; empty for everything that is open.
+    #[prost(string, repeated, tag = "2")]
+    pub items: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub r#as: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "5")]
+    pub until_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDutiesRequest {
+    /// Also what is done.
+    #[prost(bool, tag = "1")]
+    pub all: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDutiesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub duties: ::prost::alloc::vec::Vec<Duty>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Duty {
+    /// "evaluate", "act", "update-baseline", "acceptance-ends", "control-test", "control-ends", "exception-ends".
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub due_ms: i64,
+    /// "due", "overdue", "done".
+    #[prost(string, tag = "5")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+    /// The rule behind it: "CIP-007-6 R2.2".
+    #[prost(string, tag = "7")]
+    pub rule: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordEvaluationRequest {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub from_ms: i64,
+    #[prost(int64, tag = "3")]
+    pub to_ms: i64,
+    #[prost(string, repeated, tag = "4")]
+    pub items: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NamePatchSourceRequest {
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub contact: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub assets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListControlsRequest {
+    #[prost(bool, tag = "1")]
+    pub all: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListControlsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub controls: ::prost::alloc::vec::Vec<Control>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Control {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub owner: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "6")]
+    pub fact: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "7")]
+    pub interval_days: u32,
+    #[prost(int64, tag = "8")]
+    pub until_ms: i64,
+    /// "works", "fails", "untested", "overdue", "ended".
+    #[prost(string, tag = "9")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "11")]
+    pub tested_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterControlRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub owner: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "6")]
+    pub fact: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "7")]
+    pub interval_days: u32,
+    #[prost(int64, tag = "8")]
+    pub until_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TestControlRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub works: bool,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndControlRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod changes_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct ChangesClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ChangesClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ChangesClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ChangesClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ChangesClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Role viewer.
+        pub async fn list_changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListChangesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/ListChanges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "ListChanges"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_change(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/GetChange",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "GetChange"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_duties(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDutiesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutiesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/ListDuties",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "ListDuties"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_baseline(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBaselineRequest>,
+        ) -> std::result::Result<tonic::Response<super::Baseline>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/GetBaseline",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "GetBaseline"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_drift(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDriftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDriftResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/ListDrift",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "ListDrift"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_controls(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListControlsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListControlsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/ListControls",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "ListControls"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Role engineer.
+        pub async fn new_change(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NewChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/NewChange",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "NewChange"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn submit_change(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SubmitChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/SubmitChange",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "SubmitChange"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn record_meeting(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordMeetingRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/RecordMeeting",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "RecordMeeting"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams what is waited for until the pre-snapshots are there or the time is over.
+        pub async fn open_stage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OpenStageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ChangeProgress>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/OpenStage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "OpenStage"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        pub async fn complete_stage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompleteStageRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/CompleteStage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "CompleteStage"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams what is waited for; the last message has the verdicts.
+        pub async fn verify_stage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyStageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ChangeProgress>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/VerifyStage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "VerifyStage"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        pub async fn roll_back_stage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollBackStageRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/RollBackStage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "RollBackStage"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn record_lessons(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordLessonsRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/RecordLessons",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "RecordLessons"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn close_change(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CloseChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/CloseChange",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "CloseChange"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn approve_baseline(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveBaselineRequest>,
+        ) -> std::result::Result<tonic::Response<super::Baseline>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/ApproveBaseline",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "ApproveBaseline"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn dispose_drift(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DisposeDriftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDriftResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/DisposeDrift",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "DisposeDrift"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn record_evaluation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordEvaluationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutiesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/RecordEvaluation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "RecordEvaluation"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn name_patch_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NamePatchSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutiesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/NamePatchSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "NamePatchSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn register_control(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RegisterControlRequest>,
+        ) -> std::result::Result<tonic::Response<super::Control>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/RegisterControl",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "RegisterControl"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn test_control(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TestControlRequest>,
+        ) -> std::result::Result<tonic::Response<super::Control>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/TestControl",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "TestControl"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn end_control(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndControlRequest>,
+        ) -> std::result::Result<tonic::Response<super::Control>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/EndControl",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "EndControl"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Role viewer; writes an entry of the audit log.
+        pub async fn export_evidence(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportEvidenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::EvidencePart>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/ExportEvidence",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "ExportEvidence"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Whoever signed it; the signature decides, not the connection.
+        pub async fn decide(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Changes/Decide",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Changes", "Decide"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod changes_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ChangesServer.
+    #[async_trait]
+    pub trait Changes: std::marker::Send + std::marker::Sync + 'static {
+        /// Role viewer.
+        async fn list_changes(
+            &self,
+            request: tonic::Request<super::ListChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListChangesResponse>,
+            tonic::Status,
+        >;
+        async fn get_change(
+            &self,
+            request: tonic::Request<super::GetChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        async fn list_duties(
+            &self,
+            request: tonic::Request<super::ListDutiesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutiesResponse>,
+            tonic::Status,
+        >;
+        async fn get_baseline(
+            &self,
+            request: tonic::Request<super::GetBaselineRequest>,
+        ) -> std::result::Result<tonic::Response<super::Baseline>, tonic::Status>;
+        async fn list_drift(
+            &self,
+            request: tonic::Request<super::ListDriftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDriftResponse>,
+            tonic::Status,
+        >;
+        async fn list_controls(
+            &self,
+            request: tonic::Request<super::ListControlsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListControlsResponse>,
+            tonic::Status,
+        >;
+        /// Role engineer.
+        async fn new_change(
+            &self,
+            request: tonic::Request<super::NewChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        async fn submit_change(
+            &self,
+            request: tonic::Request<super::SubmitChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        async fn record_meeting(
+            &self,
+            request: tonic::Request<super::RecordMeetingRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        /// Server streaming response type for the OpenStage method.
+        type OpenStageStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ChangeProgress, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams what is waited for until the pre-snapshots are there or the time is over.
+        async fn open_stage(
+            &self,
+            request: tonic::Request<super::OpenStageRequest>,
+        ) -> std::result::Result<tonic::Response<Self::OpenStageStream>, tonic::Status>;
+        async fn complete_stage(
+            &self,
+            request: tonic::Request<super::CompleteStageRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        /// Server streaming response type for the VerifyStage method.
+        type VerifyStageStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ChangeProgress, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams what is waited for; the last message has the verdicts.
+        async fn verify_stage(
+            &self,
+            request: tonic::Request<super::VerifyStageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::VerifyStageStream>,
+            tonic::Status,
+        >;
+        async fn roll_back_stage(
+            &self,
+            request: tonic::Request<super::RollBackStageRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        async fn record_lessons(
+            &self,
+            request: tonic::Request<super::RecordLessonsRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        async fn close_change(
+            &self,
+            request: tonic::Request<super::CloseChangeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+        async fn approve_baseline(
+            &self,
+            request: tonic::Request<super::ApproveBaselineRequest>,
+        ) -> std::result::Result<tonic::Response<super::Baseline>, tonic::Status>;
+        async fn dispose_drift(
+            &self,
+            request: tonic::Request<super::DisposeDriftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDriftResponse>,
+            tonic::Status,
+        >;
+        async fn record_evaluation(
+            &self,
+            request: tonic::Request<super::RecordEvaluationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutiesResponse>,
+            tonic::Status,
+        >;
+        async fn name_patch_source(
+            &self,
+            request: tonic::Request<super::NamePatchSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutiesResponse>,
+            tonic::Status,
+        >;
+        async fn register_control(
+            &self,
+            request: tonic::Request<super::RegisterControlRequest>,
+        ) -> std::result::Result<tonic::Response<super::Control>, tonic::Status>;
+        async fn test_control(
+            &self,
+            request: tonic::Request<super::TestControlRequest>,
+        ) -> std::result::Result<tonic::Response<super::Control>, tonic::Status>;
+        async fn end_control(
+            &self,
+            request: tonic::Request<super::EndControlRequest>,
+        ) -> std::result::Result<tonic::Response<super::Control>, tonic::Status>;
+        /// Server streaming response type for the ExportEvidence method.
+        type ExportEvidenceStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::EvidencePart, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Role viewer; writes an entry of the audit log.
+        async fn export_evidence(
+            &self,
+            request: tonic::Request<super::ExportEvidenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ExportEvidenceStream>,
+            tonic::Status,
+        >;
+        /// Whoever signed it; the signature decides, not the connection.
+        async fn decide(
+            &self,
+            request: tonic::Request<super::DecideRequest>,
+        ) -> std::result::Result<tonic::Response<super::Change>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct ChangesServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ChangesServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ChangesServer<T>
+    where
+        T: Changes,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/holdpoint.v1.Changes/ListChanges" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListChangesSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::ListChangesRequest>
+                    for ListChangesSvc<T> {
+                        type Response = super::ListChangesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::list_changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/GetChange" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetChangeSvc<T: Changes>(pub Arc<T>);
+                    impl<T: Changes> tonic::server::UnaryService<super::GetChangeRequest>
+                    for GetChangeSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetChangeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::get_change(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetChangeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/ListDuties" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDutiesSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::ListDutiesRequest>
+                    for ListDutiesSvc<T> {
+                        type Response = super::ListDutiesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDutiesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::list_duties(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDutiesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/GetBaseline" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetBaselineSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::GetBaselineRequest>
+                    for GetBaselineSvc<T> {
+                        type Response = super::Baseline;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetBaselineRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::get_baseline(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetBaselineSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/ListDrift" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDriftSvc<T: Changes>(pub Arc<T>);
+                    impl<T: Changes> tonic::server::UnaryService<super::ListDriftRequest>
+                    for ListDriftSvc<T> {
+                        type Response = super::ListDriftResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDriftRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::list_drift(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDriftSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/ListControls" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListControlsSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::ListControlsRequest>
+                    for ListControlsSvc<T> {
+                        type Response = super::ListControlsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListControlsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::list_controls(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListControlsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/NewChange" => {
+                    #[allow(non_camel_case_types)]
+                    struct NewChangeSvc<T: Changes>(pub Arc<T>);
+                    impl<T: Changes> tonic::server::UnaryService<super::NewChangeRequest>
+                    for NewChangeSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::NewChangeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::new_change(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = NewChangeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/SubmitChange" => {
+                    #[allow(non_camel_case_types)]
+                    struct SubmitChangeSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::SubmitChangeRequest>
+                    for SubmitChangeSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SubmitChangeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::submit_change(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SubmitChangeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/RecordMeeting" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordMeetingSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::RecordMeetingRequest>
+                    for RecordMeetingSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordMeetingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::record_meeting(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordMeetingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/OpenStage" => {
+                    #[allow(non_camel_case_types)]
+                    struct OpenStageSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::ServerStreamingService<super::OpenStageRequest>
+                    for OpenStageSvc<T> {
+                        type Response = super::ChangeProgress;
+                        type ResponseStream = T::OpenStageStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::OpenStageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::open_stage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OpenStageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/CompleteStage" => {
+                    #[allow(non_camel_case_types)]
+                    struct CompleteStageSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::CompleteStageRequest>
+                    for CompleteStageSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CompleteStageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::complete_stage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CompleteStageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/VerifyStage" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifyStageSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::ServerStreamingService<super::VerifyStageRequest>
+                    for VerifyStageSvc<T> {
+                        type Response = super::ChangeProgress;
+                        type ResponseStream = T::VerifyStageStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifyStageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::verify_stage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifyStageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/RollBackStage" => {
+                    #[allow(non_camel_case_types)]
+                    struct RollBackStageSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::RollBackStageRequest>
+                    for RollBackStageSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RollBackStageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::roll_back_stage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RollBackStageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/RecordLessons" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordLessonsSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::RecordLessonsRequest>
+                    for RecordLessonsSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordLessonsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::record_lessons(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordLessonsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/CloseChange" => {
+                    #[allow(non_camel_case_types)]
+                    struct CloseChangeSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::CloseChangeRequest>
+                    for CloseChangeSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CloseChangeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::close_change(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CloseChangeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/ApproveBaseline" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveBaselineSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::ApproveBaselineRequest>
+                    for ApproveBaselineSvc<T> {
+                        type Response = super::Baseline;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveBaselineRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::approve_baseline(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveBaselineSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/DisposeDrift" => {
+                    #[allow(non_camel_case_types)]
+                    struct DisposeDriftSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::DisposeDriftRequest>
+                    for DisposeDriftSvc<T> {
+                        type Response = super::ListDriftResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DisposeDriftRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::dispose_drift(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DisposeDriftSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/RecordEvaluation" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordEvaluationSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::RecordEvaluationRequest>
+                    for RecordEvaluationSvc<T> {
+                        type Response = super::ListDutiesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordEvaluationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::record_evaluation(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordEvaluationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/NamePatchSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct NamePatchSourceSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::NamePatchSourceRequest>
+                    for NamePatchSourceSvc<T> {
+                        type Response = super::ListDutiesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::NamePatchSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::name_patch_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = NamePatchSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/RegisterControl" => {
+                    #[allow(non_camel_case_types)]
+                    struct RegisterControlSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::RegisterControlRequest>
+                    for RegisterControlSvc<T> {
+                        type Response = super::Control;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RegisterControlRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::register_control(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RegisterControlSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/TestControl" => {
+                    #[allow(non_camel_case_types)]
+                    struct TestControlSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::TestControlRequest>
+                    for TestControlSvc<T> {
+                        type Response = super::Control;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TestControlRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::test_control(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TestControlSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/EndControl" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndControlSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::UnaryService<super::EndControlRequest>
+                    for EndControlSvc<T> {
+                        type Response = super::Control;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndControlRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::end_control(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndControlSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/ExportEvidence" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportEvidenceSvc<T: Changes>(pub Arc<T>);
+                    impl<
+                        T: Changes,
+                    > tonic::server::ServerStreamingService<super::ExportEvidenceRequest>
+                    for ExportEvidenceSvc<T> {
+                        type Response = super::EvidencePart;
+                        type ResponseStream = T::ExportEvidenceStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportEvidenceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::export_evidence(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportEvidenceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Changes/Decide" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecideSvc<T: Changes>(pub Arc<T>);
+                    impl<T: Changes> tonic::server::UnaryService<super::DecideRequest>
+                    for DecideSvc<T> {
+                        type Response = super::Change;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecideRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Changes>::decide(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecideSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ChangesServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "holdpoint.v1.Changes";
+    impl<T> tonic::server::NamedService for ChangesServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateTokenRequest {
     /// How often the token may be used; 0 means once.

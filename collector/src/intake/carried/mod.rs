@@ -278,6 +278,7 @@ impl OneShots {
             action: "one-shot-imported",
             subject: format!("{id} {}", hex(&one_shot.digest)),
             text: text.clone(),
+            detail: None,
         };
         self.zone
             .change_assets(&[&id], Txn::report(), |assets, txn| {

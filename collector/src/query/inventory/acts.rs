@@ -38,7 +38,10 @@ pub(super) async fn rename(
         let told = format!("renamed from {} to {name}", record.name);
         record.name = name;
         amend(txn, |it| it.add_event(event(now, &record.id, "renamed", told.clone())));
-        Ok(((), vec![Act { by, action: "asset-renamed", subject: record.id.clone(), text: told }]))
+        Ok((
+            (),
+            vec![Act { by, action: "asset-renamed", subject: record.id.clone(), text: told, detail: None }],
+        ))
     })
     .await?;
     shown(zone, &id)
@@ -68,7 +71,7 @@ pub(super) async fn retire(
         let original = record.copy_of.clone();
         settle(assets, original.as_deref(), others);
         amend(txn, |it| it.add_event(event(now, &id, "retired", reason.clone())));
-        Ok(((), vec![Act { by, action: "asset-retired", subject: id.clone(), text: reason }]))
+        Ok(((), vec![Act { by, action: "asset-retired", subject: id.clone(), text: reason, detail: None }]))
     })
     .await?;
     shown(zone, &id)
@@ -107,7 +110,7 @@ pub(super) async fn merge(
         settle(assets, Some(&into), others);
         let told = format!("{copy} is taken for the same machine");
         amend(txn, |it| it.add_event(event(now, &into, "merged", told.clone())));
-        Ok(((), vec![Act { by, action: "asset-merged", subject: into.clone(), text: told }]))
+        Ok(((), vec![Act { by, action: "asset-merged", subject: into.clone(), text: told, detail: None }]))
     })
     .await?;
     shown(zone, &into)
@@ -143,7 +146,7 @@ pub(super) async fn split(zone: &Arc<Zone>, by: String, request: SplitAssetReque
         settle(assets, Some(&original), others);
         let told = format!("{copy} is a machine of its own; a token made for {id} enrols it");
         amend(txn, |it| it.add_event(event(now, &id, "split", told.clone())));
-        Ok(((), vec![Act { by, action: "asset-split", subject: id.clone(), text: told }]))
+        Ok(((), vec![Act { by, action: "asset-split", subject: id.clone(), text: told, detail: None }]))
     })
     .await?;
     shown(zone, &id)

@@ -39,7 +39,13 @@ pub(super) async fn rescan(
         assets.iter().map(|it| Ok(zone.find_asset(it)?.id.clone())).collect::<Result<Vec<_>, Status>>()?;
     ids.sort_unstable();
     ids.dedup();
-    let act = Act { by: by.clone(), action: "rescan-asked", subject: ids.join(" "), text: String::new() };
+    let act = Act {
+        by: by.clone(),
+        action: "rescan-asked",
+        subject: ids.join(" "),
+        text: String::new(),
+        detail: None,
+    };
     zone.commit(Txn::admin(), vec![act]).await?;
 
     let deadline = Instant::now() + Duration::from_secs(wait_s.into());
@@ -81,7 +87,7 @@ async fn one(zone: Arc<Zone>, id: String, by: String, deadline: Instant) -> Resu
 }
 
 async fn answer(zone: &Zone, asset: String, challenge: ChallengeRecord, deadline: Instant) -> RescanAnswer {
-    let ChallengeRecord { nonce, issued_ms, issued_by: _ } = challenge;
+    let ChallengeRecord { nonce, issued_ms, .. } = challenge;
     let mut shutdown = zone.shutdown();
     let without = |reason: &str, asset: &str| RescanAnswer {
         asset: asset.to_owned(),

@@ -95,6 +95,6 @@ impl Office for ZoneOffice {
 
     async fn commit(&self, txn: Txn, deed: Deed) -> Result<(), Status> {
         let Deed { by, action, subject, text } = deed;
-        self.zone.commit(txn, vec![Act { by, action, subject, text }]).await
+        self.zone.commit(txn, vec![Act { by, action, subject, text, detail: None }]).await
     }
 }

@@ -1,0 +1,1 @@
+//! What moved between two snapshots and was not declared.

@@ -1,0 +1,1 @@
+//! One expectation against one snapshot.

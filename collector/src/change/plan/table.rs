@@ -1,0 +1,1 @@
+//! Keys of a TOML table, taken one by one.
