@@ -274,6 +274,7 @@ impl Running {
             roles: roles.iter().map(|&it| it.to_owned()).collect(),
             ttl_s: 0,
             key_on_collector: true,
+            person: String::new(),
         };
         let added = self.admin().add_operator(local(request)).await.map_err(DaemonError::Refused)?;
         let none = || DaemonError::Refused(Status::internal("the collector made no key"));
