@@ -122,7 +122,9 @@ impl Admin for AdminService {
         checked.sort_unstable();
         checked.dedup();
         if checked.is_empty() {
-            return Err(Status::invalid_argument("say at least one role: viewer, engineer, admin, or one of the board"));
+            return Err(Status::invalid_argument(
+                "say at least one role: viewer, engineer, admin, or one of the board",
+            ));
         }
         if person.len() > MAX_PERSON || person.chars().any(char::is_control) {
             return Err(Status::invalid_argument(format!("a person is named in at most {MAX_PERSON} bytes")));

@@ -235,6 +235,11 @@ impl Stage {
         self.step != StageStep::Pending
     }
 
+    /// Whether nobody has said yet that its work is over.
+    pub fn is_before_work_end(&self) -> bool {
+        matches!(self.step, StageStep::Pending | StageStep::Opening)
+    }
+
     /// Whether verdicts may be given, for the first time or for what was inconclusive.
     fn may_be_judged(&self) -> bool {
         matches!(self.step, StageStep::WorkComplete | StageStep::Judged(StageState::Inconclusive))

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use holdpoint_common::proto::store::audit_entry::Detail;
 use holdpoint_common::proto::store::change_entry::What;
 use holdpoint_common::proto::store::{
-    AuditEntry, ChallengeRecord, ChangeChallenge, ChangeDrafted, ChangeEntry, ChallengePurpose, RuleDigest,
+    AuditEntry, ChallengePurpose, ChallengeRecord, ChangeChallenge, ChangeDrafted, ChangeEntry, RuleDigest,
     StageTargets,
 };
 use prost::Message;
@@ -21,7 +21,7 @@ use crate::assess::{Board, Filter, Verdict as Finding};
 use crate::audit::Act;
 use crate::knowledge::Library;
 use crate::store::{StoreError, Txn};
-use crate::zone::Zone;
+use crate::zone::{self, Zone};
 
 use super::fold::{Change, Refused, Written};
 use super::plan::{self, Plan};
@@ -194,7 +194,8 @@ impl ChangeOffice {
     pub(super) fn rules(&self, plan: &Plan) -> Vec<(String, Vec<u8>)> {
         let knowledge = self.library.current();
         let digest = |subject: &str| {
-            let advisories = knowledge.advisories.iter().filter(|it| it.label() == subject).map(|it| &it.source);
+            let advisories =
+                knowledge.advisories.iter().filter(|it| it.label() == subject).map(|it| &it.source);
             let requirements =
                 knowledge.requirements.iter().filter(|it| it.requirement.id == subject).map(|it| &it.source);
             advisories.chain(requirements).next().map(|it| it.digest.to_vec()).unwrap_or_default()
@@ -227,11 +228,12 @@ impl ChangeOffice {
                     let record = assets
                         .get_mut(asset)
                         .ok_or_else(|| Status::not_found(format!("no asset has the id `{asset}`")))?;
-                    record.ask(challenge.clone());
+                    zone::ask(record, challenge.clone())?;
                 }
                 Ok(vec![act])
             })
             .await?;
+        asks.iter().for_each(|it| self.zone.grant(&it.0));
         let (number, at_ms) = told.first().copied().unwrap_or_default();
         let mut next = Change::clone(&change);
         next.take(&entry, Written { number, at_ms, by, action, text: &text }).map_err(|it| refused(&it))?;
@@ -283,8 +285,7 @@ impl ChangeOffice {
             issued_ms,
             sequence: record.sequence,
         };
-        let purpose =
-            ChallengePurpose { change: id.to_owned(), stage, phase: phase.as_str().to_owned() };
+        let purpose = ChallengePurpose { change: id.to_owned(), stage, phase: phase.as_str().to_owned() };
         let challenge =
             ChallengeRecord { nonce, issued_ms, issued_by: by.to_owned(), purpose: Some(purpose) };
         Ok(Asked { asked, challenge })
@@ -307,16 +308,17 @@ impl<'a> New<'a> {
 fn take(changes: &mut BTreeMap<String, Change>, entry: &AuditEntry) {
     let Some(Detail::Change(encoded)) = &entry.detail else { return };
     let read = ChangeEntry::decode(encoded.as_slice());
-    let taken = read.map_err(|_| Refused(vec!["it cannot be read".to_owned()])).and_then(|step| {
-        match changes.get_mut(&step.change) {
-            Some(change) => change.take(&step, entry.into()),
-            None => {
-                let change = Change::draft(&step, entry.into())?;
-                changes.insert(step.change.clone(), change);
-                Ok(())
+    let taken =
+        read.map_err(|_| Refused(vec!["it cannot be read".to_owned()])).and_then(|step| {
+            match changes.get_mut(&step.change) {
+                Some(change) => change.take(&step, entry.into()),
+                None => {
+                    let change = Change::draft(&step, entry.into())?;
+                    changes.insert(step.change.clone(), change);
+                    Ok(())
+                }
             }
-        }
-    });
+        });
     if let Err(why) = taken {
         // Never taken: a log that was changed, or written by a newer collector, proves nothing.
         warn!(entry = entry.number, %why, "an entry of a change does not follow the one before it");
