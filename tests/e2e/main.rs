@@ -21,3 +21,4 @@ mod patched;
 mod roots;
 mod tidy;
 mod tour;
+mod window;

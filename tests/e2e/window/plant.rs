@@ -1,0 +1,60 @@
+//! The plant's network: name spaces of its own, in which the test itself, the collector and every host live.
+//!
+//! Nothing that a test does there is left behind, however it ends: with the first process goes everything that it
+//! started, mounted or wired. No address of the machine is touched; these are for documentation (RFC 5737).
+
+use std::net::Ipv4Addr;
+
+use holdpoint_tests::program::tool;
+
+const INSIDE: &str = "HOLDPOINT_TEST_PLANT";
+const SWITCH: &str = "plant";
+const PREFIX: u8 = 24;
+
+/// Where hosts find the collector.
+pub(super) const COLLECTOR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Whether this process runs in the plant.
+pub(super) fn is_here() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Runs a test of this program once more, in a plant of its own.
+pub(super) fn run(test: &str) {
+    let program = std::env::current_exe().unwrap();
+    let mut command = tool("unshare");
+    command.args(["--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]).arg(program);
+    command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
+    let ended = command.status().unwrap();
+    assert!(ended.success(), "{test} in its plant ended with {ended}");
+}
+
+/// Puts up the switch that everything hangs on.
+pub(super) fn wire() {
+    ip(&["link", "set", "lo", "up"]);
+    ip(&["link", "add", "name", SWITCH, "type", "bridge"]);
+    ip(&["address", "add", &format!("{COLLECTOR}/{PREFIX}"), "dev", SWITCH]);
+    ip(&["link", "set", SWITCH, "up"]);
+}
+
+/// Wires a host: `pid` is its first process, `number` counts hosts from 1.
+pub(super) fn connect(name: &str, pid: u32, number: u8) {
+    let pid = pid.to_string();
+    ip(&["link", "add", "name", name, "type", "veth", "peer", "name", "eth0", "netns", &pid]);
+    ip(&["link", "set", name, "master", SWITCH, "up"]);
+    let [a, b, c, _] = COLLECTOR.octets();
+    let address = format!("{}/{PREFIX}", Ipv4Addr::new(a, b, c, 10 + number));
+    let there = |arguments: &[&str]| {
+        let mut command = tool("nsenter");
+        command.args(["--target", &pid, "--net", "ip"]).args(arguments);
+        assert!(command.status().unwrap().success(), "{name}: ip {arguments:?}");
+    };
+    there(&["link", "set", "lo", "up"]);
+    there(&["address", "add", &address, "dev", "eth0"]);
+    there(&["link", "set", "eth0", "up"]);
+}
+
+fn ip(arguments: &[&str]) {
+    let done = tool("ip").args(arguments).status().unwrap();
+    assert!(done.success(), "ip {arguments:?}");
+}
