@@ -26,7 +26,7 @@ use crate::zone::{self, Zone};
 use super::fold::{Change, Refused, Written};
 use super::plan::{self, Plan};
 use super::resolve::{self, Inventory, Known};
-use super::word::State;
+use super::word::StageState;
 
 mod board;
 mod heard;
@@ -257,7 +257,8 @@ impl ChangeOffice {
         let mut waits = heard::Waits::default();
         for change in self.changes() {
             for (number, stage) in (1..).zip(&change.stages) {
-                if !stage.is_opened() || change.state.has_ended() || change.state == State::Verified {
+                let is_over = stage.state() == StageState::Verified || change.state.has_ended();
+                if !stage.is_opened() || is_over {
                     continue;
                 }
                 hurried.extend(stage.targets.keys().cloned());

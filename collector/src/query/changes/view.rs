@@ -305,10 +305,7 @@ fn next(change: &Change) -> String {
         },
         State::Verified if change.open_for_closure().is_empty() => format!("holdpoint change close {id}"),
         State::Verified => "settle what is open, then close it".to_owned(),
-        State::Vetoed => {
-            "vetoed: verify what was begun, then close it with --unremediated; a new change may refer to it"
-                .to_owned()
-        }
+        State::Vetoed => "vetoed: verify what was begun; a new change may refer to this one".to_owned(),
         State::Closed | State::ClosedUnremediated | State::RolledBack => {
             format!("ended: holdpoint evidence export {id} --out FILE")
         }
