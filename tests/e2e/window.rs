@@ -54,10 +54,9 @@ fn a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger() {
             return;
         }
     };
-    if plant::is_here() {
-        window(&root);
-    } else {
-        plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger");
+    match plant::here() {
+        Some(dir) => window(&root, &dir),
+        None => plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger"),
     }
 }
 
@@ -116,15 +115,14 @@ const AFTER_WORK: [(&str, &str, Option<&str>, &[&str]); 7] = [
     ("hmi-7", "INCONCLUSIVE", Some("HOST_DECLINED"), &[]),
 ];
 
-fn window(root: &Root) {
-    plant::wire();
-    let dir = tempfile::tempdir().unwrap();
-    let mut zone = zone(dir.path());
+fn window(root: &Root, dir: &Path) {
+    plant::build(dir);
+    let mut zone = zone(dir);
     let roles = ["engineer", "ot-security", "control-engineer", "maintenance"];
     let engineer = operator(&zone, "engineer", "first", &roles);
     let operations = operator(&zone, "operations", "second", &["operations"]);
     let safety = operator(&zone, "safety", "second", &["plant-safety"]);
-    let mut hosts = hosts(&zone, root);
+    let mut hosts = hosts(&zone, root, dir);
     let ids = inventory(&engineer, root);
     all_look_again(&engineer, &ids, &hosts);
     let id = |number: usize| ids[&format!("hmi-{number}")].clone();
@@ -203,7 +201,7 @@ fn window(root: &Root) {
     let closed = change.does(&engineer, "close", &[]);
     assert_eq!(closed["state"], "closed", "{closed:#}");
     let id = change.id.clone();
-    evidence(&engineer, &id, dir.path());
+    evidence(&engineer, &id, dir);
     assert_eq!(ask(&engineer, &["audit", "verify"])["valid"], true);
 }
 
@@ -216,11 +214,11 @@ fn zone(dir: &Path) -> ZoneProcess {
 }
 
 /// Every host, switched on, enrolled, its station and its agent running.
-fn hosts(zone: &ZoneProcess, root: &Root) -> Vec<Host> {
+fn hosts(zone: &ZoneProcess, root: &Root, dir: &Path) -> Vec<Host> {
     let agent = PathBuf::from(program("holdpoint-agent").get_program());
-    let image = Image::new(root.clone(), zone.beside("programs"), &agent);
+    let image = Image::new(root.clone(), dir.join("programs"), &agent);
     let token = zone.token(HOSTS.into());
-    let mut hosts: Vec<Host> = (1..=HOSTS).map(|it| Host::new(it, &image, &zone.beside("hosts"))).collect();
+    let mut hosts: Vec<Host> = (1..=HOSTS).map(|it| Host::new(it, &image, &dir.join("hosts"))).collect();
     each(&mut hosts, |host| {
         host.switch_on();
         host.start_station();

@@ -111,7 +111,7 @@ impl Host {
     }
 
     fn apt(&self, arguments: &[&str]) {
-        self.run(&[&["apt-get", "--quiet", "--yes", "--no-download"], arguments].concat());
+        self.run(&[&["apt-get", "--quiet", "--yes", "--no-download", "--option", "Dpkg::Use-Pty=0"], arguments].concat());
     }
 
     /// Starts what runs on a station all the time and uses the library.

@@ -4,6 +4,7 @@
 //! started, mounted or wired. No address of the machine is touched; these are for documentation (RFC 5737).
 
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 
 use holdpoint_tests::program::tool;
 
@@ -14,23 +15,27 @@ const PREFIX: u8 = 24;
 /// Where hosts find the collector.
 pub(super) const COLLECTOR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
-/// Whether this process runs in the plant.
-pub(super) fn is_here() -> bool {
-    std::env::var_os(INSIDE).is_some()
+/// The directory of the plant in which this process runs; `None` outside.
+pub(super) fn here() -> Option<PathBuf> {
+    std::env::var_os(INSIDE).map(PathBuf::from)
 }
 
 /// Runs a test of this program once more, in a plant of its own.
 pub(super) fn run(test: &str) {
     let program = std::env::current_exe().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let mut command = tool("unshare");
     command.args(["--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]).arg(program);
-    command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
+    command.args(["--exact", test, "--nocapture"]).env(INSIDE, dir.path());
     let ended = command.status().unwrap();
     assert!(ended.success(), "{test} in its plant ended with {ended}");
 }
 
-/// Puts up the switch that everything hangs on.
-pub(super) fn wire() {
+/// Puts up the switch that everything hangs on. What hosts write stays in memory: package managers wait for the
+/// disk after each file, and these disks need not outlive the power.
+pub(super) fn build(dir: &Path) {
+    let mounted = tool("mount").args(["-t", "tmpfs", "-o", "size=4g", "plant"]).arg(dir).status().unwrap();
+    assert!(mounted.success(), "{}: {mounted}", dir.display());
     ip(&["link", "set", "lo", "up"]);
     ip(&["link", "add", "name", SWITCH, "type", "bridge"]);
     ip(&["address", "add", &format!("{COLLECTOR}/{PREFIX}"), "dev", SWITCH]);
