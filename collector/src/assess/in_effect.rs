@@ -57,7 +57,12 @@ impl NotInEffect {
 
     /// The outcome of an installed package, with what is in effect laid over it.
     pub(super) fn over(&self, package: &str, outcome: Outcome) -> Outcome {
-        self.0.get(package).filter(|_| outcome.verdict().is_good()).map_or(outcome, |it| it.outcome)
+        self.of(package).filter(|_| outcome.verdict().is_good()).unwrap_or(outcome)
+    }
+
+    /// What stands in the place of good news about a package.
+    pub(super) fn of(&self, package: &str) -> Option<Outcome> {
+        self.0.get(package).map(|it| it.outcome)
     }
 
     /// Why a package is not in effect.
