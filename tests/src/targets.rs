@@ -23,6 +23,7 @@ use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRI
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_cli::archive::{self, MAX_MEMBER};
+use holdpoint_collector::change::plan as plans;
 use holdpoint_collector::hardening as rules;
 use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
@@ -102,6 +103,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("vpc", vpc),
     ("vector", vector),
     ("control", controls),
+    ("plan", plan),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -845,6 +847,26 @@ fn hardening(bytes: &[u8]) {
                 assert!(!invalid.faults.is_empty() && invalid.faults == linted.faults);
                 assert!(invalid.faults.iter().all(|it| !it.is_empty()), "a refusal without a word");
             }
+        }
+    }
+}
+
+/// A plan is taken with all that it has to have, or refused with at least one word and never with too many.
+fn plan(bytes: &[u8]) {
+    match plans::read(&String::from_utf8_lossy(bytes)) {
+        Ok(plan) => {
+            assert!(!plan.stages.is_empty() && !plan.expectations.is_empty(), "nothing to verify");
+            for stage in &plan.stages {
+                assert!(!stage.expectations.is_empty(), "a stage that expects nothing");
+                assert!(stage.expectations.iter().all(|it| *it < plan.expectations.len()));
+            }
+            for step in plan.tests.iter().flat_map(|it| &it.steps) {
+                let _ = (step.limits.to_string(), step.limits.admit("1"));
+            }
+        }
+        Err(faults) => {
+            assert!(!faults.is_empty() && faults.len() <= plans::MAX_FAULTS);
+            assert!(faults.iter().all(|it| !it.is_empty() && !it.contains('\n')), "a fault is one line");
         }
     }
 }
