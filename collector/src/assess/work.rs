@@ -24,7 +24,7 @@ use super::memory::{Memory, RowId};
 use super::microsoft;
 use super::package::Distribution;
 use super::qualifiers::Qualifiers;
-use super::row::{self, Beside, Match};
+use super::row::{self, Beside, Match, RowResult};
 use super::verdict::Outcome;
 
 /// Images and sections that are remembered beyond those in use.
@@ -36,6 +36,12 @@ const MAX_UPDATES: usize = 4_096;
 
 /// Sections as they are read for judging.
 pub(super) struct Sections(pub(super) Arc<dyn RowSource>);
+
+impl std::fmt::Debug for Sections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sections").finish_non_exhaustive()
+    }
+}
 
 impl Sections {
     /// The rows of a section; `None` when there are none or they cannot be read now.
@@ -146,6 +152,8 @@ impl Untouched {
     }
 }
 
+/// Of software, of firmware, and what is not in effect.
+pub(super) type RowsOf = (Vec<Arc<RowResult>>, Vec<Arc<RowResult>>, Arc<NotInEffect>);
 type Firmware = Arc<Vec<Vec<u8>>>;
 type Updates = Arc<[Box<str>]>;
 type OfWindows = Arc<[(SubjectId, Outcome)]>;
@@ -276,6 +284,22 @@ impl Work {
             );
         }
         judged
+    }
+
+    /// What follows from each row of an asset's software and firmware, and what of it is not in effect.
+    pub(super) fn rows(&mut self, sections: &Sections, facts: &AssetFacts) -> RowsOf {
+        let image = self.image(sections, facts);
+        let index = Arc::clone(&self.index);
+        let known = self.images.get(&image).filter(|it| !it.is_without).and_then(|it| it.rows.clone());
+        let software = match known {
+            Some(ids) => self.memory.again(&index, &ids),
+            None => {
+                let rows = facts.software.digest.and_then(|it| sections.rows(SectionKind::Software, &it));
+                rows.map(|it| self.memory.look(&index, &image.beside, &it).0).unwrap_or_default()
+            }
+        };
+        let firmware = self.memory.look(&index, &image.beside, &image.firmware).0;
+        (software, firmware, image.not_in_effect)
     }
 
     fn of_windows(&mut self, index: &Index, image: &Image) -> OfWindows {

@@ -15,6 +15,13 @@ pub mod resolve;
 pub mod snapshot;
 pub mod word;
 
+#[cfg(test)]
+mod bench_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod testing;
+
 pub use fold::{Change, Refused};
 pub use office::ChangeOffice;
 pub use plan::Plan;
