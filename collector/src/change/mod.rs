@@ -20,6 +20,8 @@ mod bench_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod office_tests;
+#[cfg(test)]
 mod testing;
 
 pub use fold::{Change, Refused};
