@@ -315,7 +315,8 @@ fn an_advisory_is_judged_by_the_zones_own_knowledge() {
         assert_eq!(case(subject, host()).word("adv"), "NOT_REMEDIATED", "{subject}");
     }
     assert_eq!(case("DSA", host().patched()).word("adv"), "INCONCLUSIVE(NO_RULE)", "not a whole part");
-    let runs = with_live(host().remove("libssl3").remove("openssl"), live("mapped-file", "deleted", "libssl3"));
+    let runs =
+        with_live(host().remove("libssl3").remove("openssl"), live("mapped-file", "deleted", "libssl3"));
     assert_eq!(case("DSA-1", runs.clone()).word("adv"), "INSTALLED_NOT_LIVE(OLD_CODE_MAPPED)");
     let mut nobodys = runs;
     nobodys.live.last_mut().unwrap().package = None;
