@@ -31,6 +31,8 @@ use crate::zone::{LOCAL, Role, Zone, status_of};
 const MAX_TAGS: usize = 16;
 /// Longest reason for a revocation, bytes.
 const MAX_REASON: usize = 512;
+/// Longest name of a person, bytes.
+const MAX_PERSON: usize = 200;
 /// Largest PEM file of a root, bytes.
 const MAX_PEM: usize = 64 * 1024;
 /// Purdue levels end here.
@@ -108,7 +110,7 @@ impl Admin for AdminService {
         request: Request<AddOperatorRequest>,
     ) -> Result<Response<AddOperatorResponse>, Status> {
         let by = self.admin(&request)?;
-        let AddOperatorRequest { name: typed, roles, ttl_s, key_on_collector } = request.into_inner();
+        let AddOperatorRequest { name: typed, roles, ttl_s, key_on_collector, person } = request.into_inner();
         let operator = name(&typed)?;
         if operator.as_str() == LOCAL {
             return Err(Status::invalid_argument("`local` is the collector's own account"));
@@ -120,7 +122,12 @@ impl Admin for AdminService {
         checked.sort_unstable();
         checked.dedup();
         if checked.is_empty() {
-            return Err(Status::invalid_argument("say at least one role: viewer, engineer or admin"));
+            return Err(Status::invalid_argument(
+                "say at least one role: viewer, engineer, admin, or one of the board",
+            ));
+        }
+        if person.len() > MAX_PERSON || person.chars().any(char::is_control) {
+            return Err(Status::invalid_argument(format!("a person is named in at most {MAX_PERSON} bytes")));
         }
         let roles: Vec<String> = checked.iter().map(|it| it.as_str().to_owned()).collect();
 
@@ -135,7 +142,11 @@ impl Admin for AdminService {
             by: by.clone(),
             action: "operator-added",
             subject: operator.to_string(),
-            text: format!("roles {}", roles.join(", ")),
+            text: if person.is_empty() {
+                format!("roles {}", roles.join(", "))
+            } else {
+                format!("roles {}, person {person}", roles.join(", "))
+            },
             detail: None,
         };
         let files = self
@@ -147,6 +158,9 @@ impl Admin for AdminService {
                     ..OperatorRecord::default()
                 });
                 record.roles = roles;
+                if !person.is_empty() {
+                    record.person = person;
+                }
                 let files = made.map(|(issued, files)| {
                     revoke(&mut record.certificates, now, "replaced");
                     record.certificates.push(issued.record);

@@ -167,9 +167,13 @@ pub struct OperatorAdd {
     /// The zone's directory.
     #[command(flatten)]
     pub data: DataDir,
-    /// viewer, engineer or admin; may be repeated.
+    /// viewer, engineer, admin, or of the patch board ot-security, control-engineer, operations, maintenance,
+    /// plant-safety; may be repeated.
     #[arg(long = "role", value_name = "ROLE", required = true)]
     pub roles: Vec<String>,
+    /// The person who acts under this name, where that is not the name itself. Two names of one person count once.
+    #[arg(long)]
+    pub person: Option<String>,
     /// How long the token is good for.
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
     pub ttl: Duration,

@@ -19,6 +19,7 @@ use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::proto::v1::admin_server::{Admin as _, AdminServer};
 use holdpoint_common::proto::v1::agent_link_server::AgentLinkServer;
+use holdpoint_common::proto::v1::changes_server::ChangesServer;
 use holdpoint_common::proto::v1::enrollment_server::EnrollmentServer;
 use holdpoint_common::proto::v1::inventory_server::InventoryServer;
 use holdpoint_common::proto::v1::knowledge_server::KnowledgeServer;
@@ -31,6 +32,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::AdminService;
 use crate::audit::Act;
+use crate::change::ChangeOffice;
 use crate::config::{self, Config, ConfigError};
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
@@ -39,7 +41,7 @@ use crate::local::SOCKET;
 use crate::memory;
 use crate::metrics::{self, Label, Metrics};
 use crate::pki::{Founded, Origin, Pki, PkiError};
-use crate::query::{self, inventory::InventoryService};
+use crate::query::{self, changes::ChangesService, inventory::InventoryService};
 use crate::server::{self, Counters, Limits, Listeners, LocalListener, Peer, ServerError};
 use crate::store::{Engine, LostData, Store, StoreConfig, StoreError, Txn};
 use crate::zone::{self, Pace, Thresholds, Zone, ZoneError, ZoneSettings};
@@ -274,6 +276,7 @@ impl Running {
             roles: roles.iter().map(|&it| it.to_owned()).collect(),
             ttl_s: 0,
             key_on_collector: true,
+            person: String::new(),
         };
         let added = self.admin().add_operator(local(request)).await.map_err(DaemonError::Refused)?;
         let none = || DaemonError::Refused(Status::internal("the collector made no key"));
@@ -336,11 +339,13 @@ async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<
     health.set_serving::<AgentLinkServer<Intake>>().await;
     let ages = config.knowledge.allowed_ages();
     let knowledge = query::knowledge::open(zone, ages)?;
+    let changes = ChangeOffice::open(zone, knowledge.library(), knowledge.board())?;
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
     Ok(Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
         .add_service(EnrollmentServer::new(EnrolService::new(Arc::clone(zone))))
         .add_service(InventoryServer::new(InventoryService::new(Arc::clone(zone))))
         .add_service(KnowledgeServer::new(knowledge))
+        .add_service(ChangesServer::new(ChangesService::new(changes)))
         .add_service(AdminServer::new(AdminService::new(Arc::clone(zone))))
         .add_service(health_service))
 }

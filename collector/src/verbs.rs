@@ -171,6 +171,7 @@ async fn add_operator(typed: OperatorAdd) -> Result<ExitCode, VerbError> {
         roles: typed.roles,
         ttl_s: typed.ttl.as_secs(),
         key_on_collector: typed.out.is_some(),
+        person: typed.person.unwrap_or_default(),
     };
     let made = local.client.add_operator(request).await?.into_inner();
     local.close().await?;

@@ -177,6 +177,7 @@ impl Peer {
                 resident_kib: 9_000,
                 cpu_ms: 1_200,
                 failed_check_ins: 0,
+                disk_free_kib: Some(20_000_000),
             }),
             agent_version: env!("CARGO_PKG_VERSION").into(),
             anchors_digest: self.anchors.clone(),

@@ -95,6 +95,7 @@ impl Agent {
             held: self.seen.iter().map(Seen::summary).collect(),
             health: Some(Health {
                 host_time_ms: SystemClock.now_ms(),
+                disk_free_kib: usage.disk_free_kib,
                 uptime_s: usage.uptime_s,
                 scan_ms: u32::try_from(self.scan_took.as_millis()).unwrap_or(u32::MAX),
                 resident_kib: usage.resident_kib,

@@ -235,6 +235,11 @@ impl Stage {
         self.step != StageStep::Pending
     }
 
+    /// Whether nobody has said yet that its work is over.
+    pub fn is_before_work_end(&self) -> bool {
+        matches!(self.step, StageStep::Pending | StageStep::Opening)
+    }
+
     /// Whether verdicts may be given, for the first time or for what was inconclusive.
     fn may_be_judged(&self) -> bool {
         matches!(self.step, StageStep::WorkComplete | StageStep::Judged(StageState::Inconclusive))
@@ -387,10 +392,10 @@ impl Change {
                 worded("the minutes", &it.minutes)
             }
             What::Point(it) => {
-                let verified = self.decided(&it.decision, "point")?;
+                let verified = self.decided(it.decision.as_ref(), "point")?;
                 let stage = self.wanted_stage(it.stage)?;
                 let planned = self.planned_stage(it.stage)?.points.iter().any(|point| point.name == it.point);
-                if !planned || verified.decision.text.is_empty() || verified.decision.stage != it.stage {
+                if !planned || verified.decision.point != it.point || verified.decision.stage != it.stage {
                     return Err(Refused::because(format!("stage {} has no point `{}`", it.stage, it.point)));
                 }
                 if stage.released.contains_key(&it.point) {
@@ -439,8 +444,11 @@ impl Change {
             }
             What::Judged(it) => self.admit_judged(it),
             What::Explained(it) => {
-                let verified = self.decided_opt(it.decision.as_ref(), "explain")?;
+                let verified = self.decided(it.decision.as_ref(), "explain")?;
                 worded("an explanation", &verified.decision.text)?;
+                if verified.decision.items != it.items {
+                    return Err(Refused::because("the explanation was signed for other collateral changes"));
+                }
                 let known = |number: &u32| self.collateral.iter().any(|it| it.item.number == *number);
                 if it.items.is_empty() || !it.items.iter().all(known) {
                     return Err(Refused::because("there is no such collateral change"));
@@ -702,8 +710,11 @@ impl Change {
     }
 
     fn admit_closed(&self, it: &ChangeClosed) -> Result<(), Refused> {
+        if self.state == State::Vetoed {
+            return Err(Refused::because("a veto is the end of a change: a new one may refer to it"));
+        }
         match State::named(&it.r#as) {
-            Some(State::Closed) if self.state != State::Vetoed => faults(self.open_for_closure()),
+            Some(State::Closed) => faults(self.open_for_closure()),
             Some(State::ClosedUnremediated) => {
                 worded("closing without remediation", &it.reason)?;
                 let waits = self.stages.iter().any(|it| {
@@ -807,11 +818,7 @@ impl Change {
         Ok(verified)
     }
 
-    fn decided(&self, signed: &Option<SignedDecision>, kind: &str) -> Result<Verified, Refused> {
-        self.decided_opt(signed.as_ref(), kind)
-    }
-
-    fn decided_opt(&self, signed: Option<&SignedDecision>, kind: &str) -> Result<Verified, Refused> {
+    fn decided(&self, signed: Option<&SignedDecision>, kind: &str) -> Result<Verified, Refused> {
         let signed = signed.ok_or_else(|| Refused::because("the decision is not signed"))?;
         let verified = self.verified(signed)?;
         if verified.decision.kind != kind {

@@ -350,10 +350,10 @@ impl Plan {
 
     /// Advisories and requirements that expectations name.
     pub fn subjects(&self) -> BTreeSet<&str> {
-        let subject = |it: &Expectation| match &it.wanted {
+        let named = self.expectations.iter().filter_map(|it| match &it.wanted {
             Wanted::NotAffected { subject, .. } => subject.split('/').next(),
             _ => None,
-        };
-        self.expectations.iter().filter_map(subject).collect()
+        });
+        named.collect()
     }
 }

@@ -160,6 +160,9 @@ impl Intake {
         let _in_memory = self.doors.enter().await?;
         let mut header = Header::try_from(receive::header(&mut parts).await?)?;
         if let Err(sign) = admit::recognise(&record, &header.speaker) {
+            if !header.nonces.is_empty() {
+                self.zone.tell_refused(&record.id, &header.nonces, Unanswered::Identity);
+            }
             return Err(copies::refuse(&self.zone, &record, &header.speaker, sign).await);
         }
         self.spend(&slot, &mut header)?;

@@ -130,6 +130,16 @@ impl<O: Office> KnowledgeService<O> {
         Self { office, library, board, hardening: Arc::default() }
     }
 
+    /// What the zone was told.
+    pub fn library(&self) -> Arc<Library> {
+        Arc::clone(&self.library)
+    }
+
+    /// The findings of the zone.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
     /// Imports one file. A file that cannot be used is an answer, not a failure.
     ///
     /// # Errors

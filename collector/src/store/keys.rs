@@ -115,6 +115,7 @@ impl Table {
             Table::Token => "tokens",
             Table::Setting => "settings",
             Table::Decision => "decisions",
+            Table::Snapshot => "snapshots",
         }
     }
 }

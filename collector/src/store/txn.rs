@@ -4,7 +4,7 @@
 
 use holdpoint_proto::store::{
     AssetRecord, AuditRecord, DecisionRecord, DocumentRecord, EventRecord, MapRuleRecord, OperatorRecord,
-    TokenRecord,
+    SnapshotRecord, TokenRecord,
 };
 use holdpoint_proto::v1::SectionKind;
 

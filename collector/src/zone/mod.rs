@@ -40,7 +40,7 @@ use crate::store::{Store, StoreError};
 
 pub use change::{Assets, amend, event, status_of};
 pub use freshness::{Freshness, Thresholds};
-pub use gate::Call;
+pub use gate::{Call, Shown, admit_operator, operator_of};
 pub use grade::Grade;
 pub use pace::Pace;
 pub use role::Role;
@@ -385,31 +385,18 @@ impl Zone {
             purpose: None,
         };
         let added = challenge.clone();
-        self.change_asset(id, move |record, _| {
-            if record.retired_ms.is_some() {
-                return Err(Reason::Retired.refuse(format!("asset `{}` was retired", record.id)));
-            }
-            if record.copy_of.is_some() {
-                return Err(Status::failed_precondition(format!(
-                    "`{}` is a copy that is refused: merge or split it first",
-                    record.id
-                )));
-            }
-            if record.challenges.len() >= MAX_CHALLENGES {
-                // The oldest goes: whoever waits for it has waited for 15 newer ones.
-                record.challenges.remove(0);
-            }
-            record.challenges.push(added);
-            Ok(())
-        })
-        .await?;
+        self.change_asset(id, move |record, _| ask(record, added)).await?;
+        self.grant(id);
+        Ok(challenge)
+    }
+
+    /// What the collector asks for does not count against the agent's budget.
+    pub fn grant(&self, id: &str) {
         if let Some(slot) = self.slot(id) {
-            // What the collector asks for does not count against the agent's budget.
             let mut live = slot.live();
             live.check_ins.grant(2);
             live.reports.grant(2);
         }
-        Ok(challenge)
     }
 
     /// Why an asset does not act on a challenge now; `None` when it did not decline.
@@ -433,6 +420,28 @@ impl Zone {
     pub(crate) fn slot(&self, id: &str) -> Option<Arc<Slot>> {
         read(&self.assets).get(id).cloned()
     }
+}
+
+/// Puts a question to an asset.
+///
+/// # Errors
+/// The asset is retired, or a copy that is refused.
+pub fn ask(record: &mut AssetRecord, challenge: ChallengeRecord) -> Result<(), Status> {
+    if record.retired_ms.is_some() {
+        return Err(Reason::Retired.refuse(format!("asset `{}` was retired", record.id)));
+    }
+    if record.copy_of.is_some() {
+        return Err(Status::failed_precondition(format!(
+            "`{}` is a copy that is refused: merge or split it first",
+            record.id
+        )));
+    }
+    if record.challenges.len() >= MAX_CHALLENGES {
+        // The oldest goes: whoever waits for it has waited for 15 newer ones.
+        record.challenges.remove(0);
+    }
+    record.challenges.push(challenge);
+    Ok(())
 }
 
 fn shown(peer: &Peer) -> Result<gate::Shown<'_>, Status> {

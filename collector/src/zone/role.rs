@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::change::BoardRole;
+
 /// A role of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -15,11 +17,22 @@ pub enum Role {
     Engineer,
     /// Runs the zone: tokens, operators, revocation, the CA.
     Admin,
+    /// Decides on changes as a member of the patch board, with a signature of its own; reads everything.
+    Board(BoardRole),
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Engineer, Self::Admin];
+    pub const ALL: [Self; 8] = [
+        Self::Viewer,
+        Self::Engineer,
+        Self::Admin,
+        Self::Board(BoardRole::OtSecurity),
+        Self::Board(BoardRole::ControlEngineer),
+        Self::Board(BoardRole::Operations),
+        Self::Board(BoardRole::Maintenance),
+        Self::Board(BoardRole::PlantSafety),
+    ];
 
     /// The word in commands, records and messages.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +40,7 @@ impl Role {
             Self::Viewer => "viewer",
             Self::Engineer => "engineer",
             Self::Admin => "admin",
+            Self::Board(role) => role.as_str(),
         }
     }
 
@@ -35,7 +49,7 @@ impl Role {
     pub fn covered_by(self, held: &[Self]) -> bool {
         match self {
             Self::Viewer => !held.is_empty(),
-            Self::Engineer | Self::Admin => held.contains(&self),
+            Self::Engineer | Self::Admin | Self::Board(_) => held.contains(&self),
         }
     }
 }
@@ -48,7 +62,10 @@ impl fmt::Display for Role {
 
 /// No role has that name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a role: use viewer, engineer or admin", .0.escape_debug())]
+#[error(
+    "`{}` is not a role: use viewer, engineer, admin, or one of the board: ot-security, control-engineer, \
+     operations, maintenance, plant-safety", .0.escape_debug()
+)]
 pub struct UnknownRole(String);
 
 impl FromStr for Role {

@@ -744,6 +744,12 @@ pub struct Decision {
     /// For a sign-off: this person has verified the rollback procedure.
     #[prost(bool, tag = "11")]
     pub rollback_verified: bool,
+    /// For an explanation: the collateral changes that it explains.
+    #[prost(uint32, repeated, tag = "12")]
+    pub items: ::prost::alloc::vec::Vec<u32>,
+    /// For a release: the hold point or witness point.
+    #[prost(string, tag = "13")]
+    pub point: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BoardMeeting {

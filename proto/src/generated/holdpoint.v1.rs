@@ -978,6 +978,9 @@ pub struct Health {
     /// Check-ins that failed since the last one that succeeded.
     #[prost(uint32, tag = "6")]
     pub failed_check_ins: u32,
+    /// Free on the disk that the system is on, KiB; absent when it does not say.
+    #[prost(uint64, optional, tag = "7")]
+    pub disk_free_kib: ::core::option::Option<u64>,
 }
 /// The agent was challenged and may not look now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8697,6 +8700,9 @@ pub struct AddOperatorRequest {
     /// Makes the key here and returns it; such an operator cannot sign decisions.
     #[prost(bool, tag = "4")]
     pub key_on_collector: bool,
+    /// The person who acts under this name; the name itself when empty.
+    #[prost(string, tag = "5")]
+    pub person: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddOperatorResponse {

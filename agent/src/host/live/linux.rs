@@ -120,6 +120,9 @@ pub(super) fn usage() -> Usage {
         uptime_s: uptime.split('.').next().and_then(|it| it.parse().ok()).unwrap_or(0),
         resident_kib: resident_kib(&status).unwrap_or(0),
         cpu_ms: cpu_ms(&stat).unwrap_or(0),
+        disk_free_kib: rustix::fs::statvfs("/")
+            .ok()
+            .map(|it| it.f_bavail.saturating_mul(it.f_frsize) / 1_024),
     }
 }
 

@@ -126,6 +126,8 @@ pub struct Usage {
     pub resident_kib: u32,
     /// CPU time of this process since it started, milliseconds.
     pub cpu_ms: u64,
+    /// Free for everybody on the disk that the system is on, KiB; `None` when the system does not say.
+    pub disk_free_kib: Option<u64>,
 }
 
 impl Usage {

@@ -297,7 +297,8 @@ impl OneShots {
                 })?;
                 let certificate = origin.certificate();
                 let mut events = admit::take_word(record, &header.speaker, certificate, tolerance, now);
-                events.extend(apply(record, &header, &sections, now));
+                // A file answers no question, so there is nothing else.
+                events.extend(apply(record, &header, &sections, now).events);
                 events.push(event(now, &id, ONE_SHOT, text));
                 record.one_shots.push(one_shot);
                 let extra = record.one_shots.len().saturating_sub(MAX_REMEMBERED);

@@ -1,7 +1,10 @@
 //! What the agent itself uses, and giving back what it does not.
 #![expect(unsafe_code, reason = "what Windows says of a process has no safe interface")]
 
+use std::ptr::{null, null_mut};
+
 use windows_sys::Win32::Foundation::FILETIME;
+use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
 use windows_sys::Win32::System::Memory::{GetProcessHeap, HeapCompact};
 use windows_sys::Win32::System::ProcessStatus::{
     K32EmptyWorkingSet, K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS,
@@ -21,7 +24,16 @@ pub(in crate::host) fn usage() -> Usage {
         uptime_s: uptime_ms / 1_000,
         resident_kib: resident_kib().unwrap_or(0),
         cpu_ms: cpu_ms().unwrap_or(0),
+        disk_free_kib: disk_free_kib(),
     }
+}
+
+fn disk_free_kib() -> Option<u64> {
+    let mut free = 0;
+    // SAFETY: without a name the system means the disk of the current directory, for a service the system's own; it
+    // writes one number.
+    let got = unsafe { GetDiskFreeSpaceExW(null(), &raw mut free, null_mut(), null_mut()) };
+    (got != 0).then_some(free / 1_024)
 }
 
 fn resident_kib() -> Option<u32> {

@@ -1,0 +1,238 @@
+//! What changes wait to hear of their targets: answers that are on disk, and answers that do not count.
+//!
+//! Intake knows nothing of changes: it keeps the report of a question that has a purpose, and tells whoever watches.
+//! What was heard is written by a task of its own, so that no report waits for it; what a collector missed while it
+//! was down it finds in the store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use holdpoint_common::proto::store::change_entry::What;
+use holdpoint_common::proto::store::{AnswerRefused, AssetRecord, SnapshotTaken};
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use super::{ChangeOffice, New};
+use crate::change::fold::Stage;
+use crate::change::word::Why;
+use crate::zone::{Unanswered, Watcher};
+
+/// Something that was heard of a target.
+pub(super) struct Heard {
+    change: String,
+    stage: u32,
+    asset: String,
+    what: News,
+}
+
+enum News {
+    /// The answer to this question is on disk.
+    Answered(Vec<u8>),
+    /// An answer did not count.
+    Refused(Why),
+}
+
+/// Answers that are waited for, by asset.
+#[derive(Debug, Default)]
+pub(super) struct Waits(HashMap<String, Vec<Wait>>);
+
+#[derive(Debug)]
+struct Wait {
+    change: String,
+    stage: u32,
+    nonce: Vec<u8>,
+    /// Questions of this stage that are asked no more.
+    old: Vec<Vec<u8>>,
+    /// What was told before.
+    told: Vec<Why>,
+}
+
+impl Waits {
+    /// Adds the answers that a stage waits for.
+    pub(super) fn add(&mut self, change: &str, number: u32, stage: &Stage) {
+        for (asset, target) in &stage.targets {
+            let asked = match (&target.post_asked, &target.pre_asked) {
+                (Some(asked), _) if target.post.is_none() => asked,
+                (None, Some(asked)) if target.pre.is_none() && target.left_out.is_none() => asked,
+                _ => continue,
+            };
+            let mut old = target.old_nonces.clone();
+            old.extend(
+                target.pre_asked.iter().filter(|it| it.nonce != asked.nonce).map(|it| it.nonce.clone()),
+            );
+            let wait = Wait {
+                change: change.to_owned(),
+                stage: number,
+                nonce: asked.nonce.clone(),
+                old,
+                told: target.refused.iter().map(|it| it.0).collect(),
+            };
+            self.0.entry(asset.clone()).or_default().push(wait);
+        }
+    }
+}
+
+/// Watches the zone for changes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Ear {
+    waits: Arc<Mutex<Waits>>,
+    queue: mpsc::UnboundedSender<Heard>,
+}
+
+impl Ear {
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Heard>) {
+        // Bounded by what is waited for: each wait is told once.
+        let (queue, ears) = mpsc::unbounded_channel();
+        (Self { waits: Arc::default(), queue }, ears)
+    }
+
+    /// Listens for these instead of those before.
+    pub(super) fn listen_for(&self, waits: Waits) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waits;
+    }
+
+    fn tell(&self, wait: &Wait, asset: &str, what: News) {
+        let heard = Heard { change: wait.change.clone(), stage: wait.stage, asset: asset.to_owned(), what };
+        // Without the task the collector is stopping.
+        let _ = self.queue.send(heard);
+    }
+}
+
+impl Watcher for Ear {
+    fn asset_changed(&self, record: &Arc<AssetRecord>) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(of_asset) = waits.0.get_mut(&record.id) else { return };
+        of_asset.retain(|wait| {
+            let answered = record.answers.iter().any(|it| it.nonce == wait.nonce);
+            if answered {
+                self.tell(wait, &record.id, News::Answered(wait.nonce.clone()));
+            }
+            !answered
+        });
+    }
+
+    fn answer_refused(&self, asset: &str, nonces: &[Vec<u8>], why: Unanswered) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        for wait in waits.0.get_mut(asset).into_iter().flatten() {
+            let why = match why {
+                Unanswered::OldQuestion if nonces.iter().any(|it| wait.old.contains(it)) => Why::OldNonce,
+                Unanswered::OldQuestion => continue,
+                Unanswered::Order => Why::SequenceNotHigher,
+                Unanswered::Replay => Why::Replayed,
+                Unanswered::Identity => Why::IdentityMismatch,
+            };
+            if !wait.told.contains(&why) {
+                wait.told.push(why);
+                self.tell(wait, asset, News::Refused(why));
+            }
+        }
+    }
+}
+
+/// Starts the task that writes what was heard, first of all what was missed. It ends with the office.
+pub(super) fn start(office: &Arc<ChangeOffice>, mut ears: mpsc::UnboundedReceiver<Heard>) {
+    office.zone.watch(Arc::new(office.heard.clone()));
+    for (asset, waits) in &office.heard.waits.lock().unwrap_or_else(PoisonError::into_inner).0 {
+        for wait in waits {
+            if matches!(office.zone.store().snapshot(&nonce_of(wait)), Ok(Some(_))) {
+                office.heard.tell(wait, asset, News::Answered(wait.nonce.clone()));
+            }
+        }
+    }
+    let office: Weak<ChangeOffice> = Arc::downgrade(office);
+    tokio::spawn(async move {
+        while let Some(heard) = ears.recv().await {
+            let Some(office) = office.upgrade() else { return };
+            office.write_heard(heard).await;
+        }
+    });
+}
+
+fn nonce_of(wait: &Wait) -> Vec<u8> {
+    wait.nonce.clone()
+}
+
+impl ChangeOffice {
+    async fn write_heard(&self, heard: Heard) {
+        let Heard { change, stage, asset, what } = heard;
+        let by =
+            asset.parse().map(|it| self.zone.name().agent(it).to_string()).unwrap_or_else(|_| asset.clone());
+        let written = match what {
+            News::Answered(nonce) => self.take_answer(&by, &change, stage, &asset, &nonce).await,
+            News::Refused(why) => self.refuse(&by, &change, stage, &asset, why).await,
+        };
+        if let Err(cause) = written {
+            // A stage may have been judged meanwhile: then nobody waits for it any more.
+            debug!(change, asset, error = &cause as &dyn std::error::Error, "an answer is not taken");
+        }
+    }
+
+    async fn take_answer(
+        &self,
+        by: &str,
+        change: &str,
+        stage: u32,
+        asset: &str,
+        nonce: &[u8],
+    ) -> Result<(), tonic::Status> {
+        let snapshot = match self.zone.store().snapshot(nonce) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return Ok(()),
+            Err(cause) => {
+                warn!(change, asset, error = &cause as &dyn std::error::Error, "a snapshot cannot be read");
+                return Ok(());
+            }
+        };
+        let now = self.change(change)?;
+        let of_stage = now.stage(stage);
+        let post = of_stage
+            .and_then(|it| it.targets.get(asset)?.post_asked.as_ref())
+            .is_some_and(|it| it.nonce == nonce);
+        let until = of_stage.and_then(|it| it.answers_until_ms).filter(|_| post);
+        if until.is_some_and(|it| snapshot.received_ms > it) {
+            return self.refuse(by, change, stage, asset, Why::Late).await;
+        }
+        let rollback = of_stage.is_some_and(|it| it.rollback.is_some());
+        let phase = match (post, rollback) {
+            (false, _) => super::Phase::Pre,
+            (true, false) => super::Phase::Post,
+            (true, true) => super::Phase::Rollback,
+        };
+        let text = format!("{} snapshot of {asset}, report {}", phase.as_str(), snapshot.sequence);
+        let what = What::Snapshot(SnapshotTaken {
+            stage,
+            phase: phase.as_str().to_owned(),
+            snapshot: Some(snapshot),
+        });
+        self.write(change, New::of(by, "snapshot-taken", text, what)).await.map(drop)
+    }
+
+    /// Writes that an answer did not count.
+    pub(super) async fn refuse(
+        &self,
+        by: &str,
+        change: &str,
+        stage: u32,
+        asset: &str,
+        why: Why,
+    ) -> Result<(), tonic::Status> {
+        let text = match why {
+            Why::Late => "the answer came after the time that was set",
+            Why::OldNonce => "a report answered a question that is not asked any more",
+            Why::Replayed => "a report came that was taken before",
+            Why::SequenceNotHigher => "a report came whose sequence is not higher than the one before",
+            Why::IdentityMismatch => "another machine presented the asset's certificate",
+            Why::HostDeclined => "the host said that it may not look now",
+            _ => "the answer did not count",
+        };
+        let what = What::Refused(AnswerRefused {
+            stage,
+            asset: asset.to_owned(),
+            reason: why.as_str().to_owned(),
+            text: text.to_owned(),
+            at_ms: self.zone.now_ms(),
+        });
+        let told = format!("{asset}: {why}: {text}");
+        self.write(change, New::of(by, "answer-refused", told, what)).await.map(drop)
+    }
+}
