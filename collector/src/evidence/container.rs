@@ -92,12 +92,16 @@ pub fn read(file: &[u8]) -> Result<Vec<(Member, &[u8])>, InvalidContainer> {
     }
     let mut rest = file;
     lay_out(&members, &mut |piece| {
-        let same = rest.iter().zip(piece).take_while(|(one, two)| one == two).count();
         match rest.split_at_checked(piece.len()) {
-            Some((head, tail)) if head == piece => rest = tail,
-            _ => return Err(InvalidContainer::NotCanonical(file.len() - rest.len() + same)),
+            Some((head, tail)) if head == piece => {
+                rest = tail;
+                Ok(())
+            }
+            _ => {
+                let same = rest.iter().zip(piece).take_while(|(one, two)| one == two).count();
+                Err(InvalidContainer::NotCanonical(file.len() - rest.len() + same))
+            }
         }
-        Ok(())
     })?;
     if rest.is_empty() { Ok(members) } else { Err(InvalidContainer::NotCanonical(file.len() - rest.len())) }
 }
