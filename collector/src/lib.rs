@@ -8,6 +8,7 @@ pub mod change;
 pub mod config;
 pub mod daemon;
 pub mod enrol;
+pub mod evidence;
 pub mod hardening;
 pub mod intake;
 pub mod knowledge;
