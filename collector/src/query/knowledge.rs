@@ -29,6 +29,7 @@ use tokio_stream::StreamExt;
 use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
 
 use crate::assess::{Board, BoardError, Cursor, Filter, RowSource, Verdict};
+use crate::baseline::Shelf;
 use crate::intake::carried::{Carried, Kept, NotKept};
 use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
@@ -128,6 +129,21 @@ impl<O: Office> KnowledgeService<O> {
     /// A service over the zone's library and board.
     pub fn new(office: Arc<O>, library: Arc<Library>, board: Arc<Board>) -> Self {
         Self { office, library, board, hardening: Arc::default() }
+    }
+
+    /// What the zone was told.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.library
+    }
+
+    /// The findings of every asset.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// The baselines that hardening is held against. Whoever keeps them publishes there.
+    pub fn baselines(&self) -> &Shelf {
+        self.hardening.baselines()
     }
 
     /// Imports one file. A file that cannot be used is an answer, not a failure.
