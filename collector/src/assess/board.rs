@@ -16,6 +16,7 @@ use holdpoint_common::proto::v1::{SectionKind, SoftwareRow};
 use prost::Message;
 use tracing::warn;
 
+use crate::duty::Controls;
 use crate::knowledge::map::{self, Candidate, InstalledName, Question};
 use crate::knowledge::text::shown;
 use crate::knowledge::{AllowedAges, Knowledge};
@@ -76,6 +77,8 @@ pub(super) struct State {
     /// What triage knows of the index, and what people decided.
     pub(super) ranker: Arc<Ranker>,
     pub(super) ledger: Arc<Ledger>,
+    /// What stands in for patches.
+    pub(super) controls: Arc<Controls>,
     pending: BTreeSet<Arc<str>>,
     /// What is known by now and not arranged yet, with the time at which it was told.
     next: Option<(Arc<Knowledge>, i64)>,
@@ -279,6 +282,12 @@ impl Board {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.ledger = ledger;
         state.rank(asset);
+    }
+
+    /// Takes in which controls stand in for patches: what rests on one that lapsed is open from now on. They change
+    /// no rank.
+    pub fn controls_changed(&self, controls: Arc<Controls>) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).controls = controls;
     }
 
     /// What people decided.

@@ -53,11 +53,7 @@ const CASES: &[Case] = &[
     ("the last is removed", |_, it| drop(it.pop()), &["entry 7 is missing, as the store has counted"]),
     ("all are removed", |_, it| it.clear(), &["entries 1 to 7 are missing, as the store has counted"]),
     ("neighbours are swapped", |_, it| it.swap(1, 2), &["entry 2 is reordered: it stands behind entry 3"]),
-    (
-        "the last two are swapped",
-        |_, it| it.swap(5, 6),
-        &["entry 6 is reordered: it stands behind entry 7"],
-    ),
+    ("the last two are swapped", |_, it| it.swap(5, 6), &["entry 6 is reordered: it stands behind entry 7"]),
     (
         "two far apart are swapped",
         |_, it| it.swap(1, 4),
@@ -95,7 +91,9 @@ const CASES: &[Case] = &[
     ),
     (
         "the text is changed",
-        |_, it| it[2].entry = AuditEntry { number: 3, text: "x".into(), ..AuditEntry::default() }.encode_to_vec(),
+        |_, it| {
+            it[2].entry = AuditEntry { number: 3, text: "x".into(), ..AuditEntry::default() }.encode_to_vec()
+        },
         &["entry 3 was changed: it is not what was chained and signed"],
     ),
     (
@@ -116,7 +114,10 @@ const CASES: &[Case] = &[
     (
         "it is no entry any more",
         |_, it| it[2].entry = vec![0xff; 9],
-        &["entry 3 cannot be read: it was changed", "entry 3 was changed: it is not what was chained and signed"],
+        &[
+            "entry 3 cannot be read: it was changed",
+            "entry 3 was changed: it is not what was chained and signed",
+        ],
     ),
     (
         "the chain value is changed",

@@ -91,16 +91,14 @@ pub fn read(file: &[u8]) -> Result<Vec<(Member, &[u8])>, InvalidContainer> {
         at = end;
     }
     let mut rest = file;
-    lay_out(&members, &mut |piece| {
-        match rest.split_at_checked(piece.len()) {
-            Some((head, tail)) if head == piece => {
-                rest = tail;
-                Ok(())
-            }
-            _ => {
-                let same = rest.iter().zip(piece).take_while(|(one, two)| one == two).count();
-                Err(InvalidContainer::NotCanonical(file.len() - rest.len() + same))
-            }
+    lay_out(&members, &mut |piece| match rest.split_at_checked(piece.len()) {
+        Some((head, tail)) if head == piece => {
+            rest = tail;
+            Ok(())
+        }
+        _ => {
+            let same = rest.iter().zip(piece).take_while(|(one, two)| one == two).count();
+            Err(InvalidContainer::NotCanonical(file.len() - rest.len() + same))
         }
     })?;
     if rest.is_empty() { Ok(members) } else { Err(InvalidContainer::NotCanonical(file.len() - rest.len())) }
@@ -244,7 +242,8 @@ mod tests {
         let large = [(Member::Signature, [0; 65])];
         assert_eq!(write(&large), Err(InvalidContainer::Size(Member::Signature)));
         let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        let stored =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         writer.start_file("../plan.toml", stored).unwrap();
         let file = writer.finish().unwrap().into_inner();
         assert_eq!(read(&file), Err(InvalidContainer::Name("../plan.toml".into())));

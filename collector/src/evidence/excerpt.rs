@@ -209,11 +209,15 @@ impl Excerpt {
             if let Some(entry) = entry {
                 let before = before.ok_or("audit.bin does not say what its first entry follows")?;
                 if link(&before, entry) != *chain {
-                    return Err(format!("entry {number} of the audit log is not what was chained and signed"));
+                    return Err(format!(
+                        "entry {number} of the audit log is not what was chained and signed"
+                    ));
                 }
                 let own = own(entry)
                     .filter(|it| it.audit.number == number && it.change.change == change)
-                    .ok_or_else(|| format!("entry {number} of the audit log is no entry {number} of the change"))?;
+                    .ok_or_else(|| {
+                        format!("entry {number} of the audit log is no entry {number} of the change")
+                    })?;
                 let revision = entries.last().map_or(1, |it| it.change.revision.saturating_add(1));
                 if own.change.revision != revision {
                     return Err(format!(
@@ -228,7 +232,11 @@ impl Excerpt {
         }
         let ends = self.records.last().is_some_and(|it| it.entry.is_some());
         let begins = self.records.iter().take(2).any(|it| it.entry.is_some());
-        if ends && begins { Ok(entries) } else { Err("audit.bin holds more than the change's entries need".into()) }
+        if ends && begins {
+            Ok(entries)
+        } else {
+            Err("audit.bin holds more than the change's entries need".into())
+        }
     }
 }
 

@@ -140,8 +140,7 @@ pub(super) fn folded(entries: &[Own], mut before: impl FnMut(&Change, &Own)) -> 
             why.join("; ")
         )])
     };
-    let mut change =
-        Change::draft(&first.change, Written::from(&first.audit)).map_err(|it| at(first, it))?;
+    let mut change = Change::draft(&first.change, Written::from(&first.audit)).map_err(|it| at(first, it))?;
     for entry in rest {
         before(&change, entry);
         change.take(&entry.change, Written::from(&entry.audit)).map_err(|it| at(entry, it))?;

@@ -36,10 +36,13 @@ pub(super) fn check(
             Some(authority) => {
                 authorities.insert(authority);
             }
-            None => said.fault(format!("{who} is signed under a certificate that no authority in the pack issued")),
+            None => said
+                .fault(format!("{who} is signed under a certificate that no authority in the pack issued")),
         }
         if !pinned.is_empty() && !pinned.issued(&verified.certificate, &verified.leaf, certificates) {
-            said.fault(format!("{who} is signed under a certificate that does not lead to the pinned authority"));
+            said.fault(format!(
+                "{who} is signed under a certificate that does not lead to the pinned authority"
+            ));
         }
         counted += 1;
         persons.insert(signed.person.as_str());

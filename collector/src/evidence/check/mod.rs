@@ -103,7 +103,8 @@ fn inside(pack: &Opened<'_>, pins: &Pins, said: &mut Checked) {
     ));
     whose_key(pack, pins, said);
     let Some(entries) = chained(pack, said) else { return };
-    let rows = Arc::new(PackRows(if manifest.policy == Policy::Rows { pack.sections() } else { BTreeMap::new() }));
+    let rows =
+        Arc::new(PackRows(if manifest.policy == Policy::Rows { pack.sections() } else { BTreeMap::new() }));
     let change = match refolded(&entries, &rows, said) {
         Ok(change) => change,
         Err(faults) => {
@@ -239,5 +240,8 @@ fn in_general(pack: &Opened<'_>, said: &mut Checked) {
 /// A sentence that may hold text from the file.
 fn shown_long(text: &str) -> String {
     const MOST: usize = 2_000;
-    text.chars().take(MOST).flat_map(|it| if it == '`' { vec![it] } else { it.escape_debug().collect() }).collect()
+    text.chars()
+        .take(MOST)
+        .flat_map(|it| if it == '`' { vec![it] } else { it.escape_debug().collect() })
+        .collect()
 }

@@ -83,7 +83,10 @@ fn differences(listed: &[Listed], members: &BTreeMap<Member, &[u8]>) -> Vec<Stri
         match held.get(&it.name) {
             None => faults.push(format!("`{}` is in the manifest and missing in the file", shown(&it.name))),
             Some(found) if found != it => {
-                faults.push(format!("`{}` is not what was signed: it has SHA-256 {}", found.name, found.sha256));
+                faults.push(format!(
+                    "`{}` is not what was signed: it has SHA-256 {}",
+                    found.name, found.sha256
+                ));
             }
             Some(_) => {}
         }

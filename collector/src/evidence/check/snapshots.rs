@@ -79,9 +79,15 @@ pub(super) fn check(
     for (grade, count) in grades {
         let why = match grade {
             Grade::A => "only that machine can have answered, but whoever rules it rules what it says",
-            Grade::B | Grade::C | Grade::D | Grade::E => "whoever rules the host, or has a copy of its key, can say it",
+            Grade::B | Grade::C | Grade::D | Grade::E => {
+                "whoever rules the host, or has a copy of its key, can say it"
+            }
         };
-        said.leaves_open(format!("more than grade {} in {count} snapshots: {}; {why}", grade.as_str(), grade.meaning()));
+        said.leaves_open(format!(
+            "more than grade {} in {count} snapshots: {}; {why}",
+            grade.as_str(),
+            grade.meaning()
+        ));
     }
 }
 
@@ -151,7 +157,9 @@ fn sections(pack: &Opened<'_>, wanted: &BTreeMap<Digest, u32>, said: &mut Checke
         return;
     }
     if said.faults.len() == faults && held > 0 {
-        said.proves(format!("the rows of {held} sections ({rows} rows) are those whose digests the snapshots name"));
+        said.proves(format!(
+            "the rows of {held} sections ({rows} rows) are those whose digests the snapshots name"
+        ));
     }
     if held < wanted.len() {
         said.leaves_open(format!(

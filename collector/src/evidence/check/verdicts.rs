@@ -16,7 +16,8 @@ pub(super) fn evidence(change: &Change, judged: &StageJudged, said: &mut Checked
     let Some(stage) = change.stage(judged.stage) else { return };
     for verdict in &judged.verdicts {
         let Some(target) = stage.targets.get(&verdict.asset) else { continue };
-        let digests: BTreeSet<&[u8]> = [&target.pre, &target.post].into_iter().flatten().flat_map(digests).collect();
+        let digests: BTreeSet<&[u8]> =
+            [&target.pre, &target.post].into_iter().flatten().flat_map(digests).collect();
         for it in verdict.evidence.iter().filter(|it| it.kind != 0 && !it.digest.is_empty()) {
             if !digests.contains(it.digest.as_slice()) {
                 said.fault(format!(
@@ -46,7 +47,11 @@ pub(super) fn check(change: &Change, said: &mut Checked) {
         let expectations: Vec<&str> = change
             .planned_stage(number)
             .map(|it| {
-                it.expectations.iter().filter_map(|it| change.plan.expectations.get(*it)).map(|it| it.id.as_str()).collect()
+                it.expectations
+                    .iter()
+                    .filter_map(|it| change.plan.expectations.get(*it))
+                    .map(|it| it.id.as_str())
+                    .collect()
             })
             .unwrap_or_default();
         for asset in stage.targets.keys() {

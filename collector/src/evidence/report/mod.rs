@@ -40,10 +40,13 @@ fn head(page: &mut Page, change: &Change, manifest: &Manifest) {
         ("Audit log", format!("entries {} to {}", manifest.log.first, manifest.log.last)),
         ("Chain value at the last entry", manifest.log.head.clone()),
         ("Audit key (Ed25519)", manifest.audit_key.clone()),
-        ("Rows of snapshots", match manifest.policy {
-            super::Policy::Rows => "in this file".to_owned(),
-            super::Policy::Digests => "not in this file, by policy: digests alone".to_owned(),
-        }),
+        (
+            "Rows of snapshots",
+            match manifest.policy {
+                super::Policy::Rows => "in this file".to_owned(),
+                super::Policy::Digests => "not in this file, by policy: digests alone".to_owned(),
+            },
+        ),
     ]);
     let whole = || change.stages.iter().flat_map(|it| &it.verdicts).filter(|it| it.expectation.is_empty());
     page.table(
@@ -56,7 +59,9 @@ fn head(page: &mut Page, change: &Change, manifest: &Manifest) {
     );
     let attested = whole().filter(|it| it.verdict == Verdict::AttestedOnly.as_str()).count();
     if attested > 0 {
-        page.paragraph(&format!("Apart from these, {attested} targets are attested by persons and were seen by no machine."));
+        page.paragraph(&format!(
+            "Apart from these, {attested} targets are attested by persons and were seen by no machine."
+        ));
     }
     page.note("This page is made of the entries in audit.bin; where the two differ, the entries count.");
 }
@@ -193,7 +198,10 @@ fn end(page: &mut Page, change: &Change) {
     page.facts([
         ("State", change.state.to_string()),
         ("Reason", closed.map(|it| it.reason.clone()).unwrap_or_default()),
-        ("Later reports are compared until", closed.filter(|it| it.soak_until_ms > 0).map(|it| readable(it.soak_until_ms)).unwrap_or_default()),
+        (
+            "Later reports are compared until",
+            closed.filter(|it| it.soak_until_ms > 0).map(|it| readable(it.soak_until_ms)).unwrap_or_default(),
+        ),
         ("Lessons", change.lessons.clone().unwrap_or_default()),
     ]);
     if !change.state.has_ended() && change.state != State::Vetoed {

@@ -16,7 +16,12 @@ pub(super) fn write(page: &mut Page, change: &Change) {
     page.facts([
         ("Reason", said(reason)),
         ("Refers to", said(refers_to)),
-        ("Window", window.map(|it| format!("{} to {}", readable(it.start_ms), readable(it.end_ms))).unwrap_or_default()),
+        (
+            "Window",
+            window
+                .map(|it| format!("{} to {}", readable(it.start_ms), readable(it.end_ms)))
+                .unwrap_or_default(),
+        ),
         ("Hard stop", at(window.map(|it| it.hard_stop_ms))),
         ("Latest rollback", at(window.map(|it| it.latest_rollback_ms))),
         ("Rollback procedure", said(&rollback.procedure)),
@@ -41,21 +46,23 @@ pub(super) fn write(page: &mut Page, change: &Change) {
     page.subheading("Stages");
     page.table(
         ["No.", "Stage", "Tier", "Chosen by", "Targets", "Expectations", "Points"],
-        (1..).zip(change.plan.stages.iter().zip(&change.stages)).map(|(number, (planned, stage)): (u32, _)| {
-            let ids = planned.expectations.iter().filter_map(|it| change.plan.expectations.get(*it));
-            let points = planned.points.iter().map(|it| {
-                format!("{} ({})", it.name, if it.holds { "hold point" } else { "witness point" })
-            });
-            [
-                number.to_string().into(),
-                (&planned.title).into(),
-                planned.tier.as_str().into(),
-                chosen(&planned.targets).into(),
-                stage.targets.keys().cloned().collect::<Vec<_>>().join(", ").into(),
-                ids.map(|it| it.id.clone()).collect::<Vec<_>>().join(", ").into(),
-                points.collect::<Vec<_>>().join(", ").into(),
-            ]
-        }),
+        (1..).zip(change.plan.stages.iter().zip(&change.stages)).map(
+            |(number, (planned, stage)): (u32, _)| {
+                let ids = planned.expectations.iter().filter_map(|it| change.plan.expectations.get(*it));
+                let points = planned.points.iter().map(|it| {
+                    format!("{} ({})", it.name, if it.holds { "hold point" } else { "witness point" })
+                });
+                [
+                    number.to_string().into(),
+                    (&planned.title).into(),
+                    planned.tier.as_str().into(),
+                    chosen(&planned.targets).into(),
+                    stage.targets.keys().cloned().collect::<Vec<_>>().join(", ").into(),
+                    ids.map(|it| it.id.clone()).collect::<Vec<_>>().join(", ").into(),
+                    points.collect::<Vec<_>>().join(", ").into(),
+                ]
+            },
+        ),
         "None.",
     );
     if !change.plan.allowed.is_empty() {
@@ -71,7 +78,8 @@ pub(super) fn write(page: &mut Page, change: &Change) {
 fn chosen(targets: &Targets) -> String {
     let Targets { assets, roles, tags, affected_by } = targets;
     let parts = [("assets", assets), ("roles", roles), ("tags", tags), ("affected by", affected_by)];
-    let named = parts.iter().filter(|it| !it.1.is_empty()).map(|(what, of)| format!("{what} {}", of.join(", ")));
+    let named =
+        parts.iter().filter(|it| !it.1.is_empty()).map(|(what, of)| format!("{what} {}", of.join(", ")));
     named.collect::<Vec<_>>().join("; ")
 }
 
@@ -85,7 +93,9 @@ fn wanted(it: &Expectation) -> String {
         }
         Wanted::Fact(control) => Typed(control).to_string(),
         Wanted::Absent { name, source: None } => format!("{} is not installed", name.as_str()),
-        Wanted::Absent { name, source: Some(source) } => format!("{} is not installed by {source}", name.as_str()),
+        Wanted::Absent { name, source: Some(source) } => {
+            format!("{} is not installed by {source}", name.as_str())
+        }
         Wanted::ServiceRunning(service) => format!("the service {service} runs"),
         Wanted::Listener { protocol, port, open } => {
             let protocol = match protocol {

@@ -20,7 +20,12 @@ pub(super) fn write(page: &mut Page, change: &Change) {
             ("Rolled back, because", stage.rollback.clone().unwrap_or_default()),
             (
                 "Points released",
-                stage.released.iter().map(|(point, by)| format!("{point} by {by}")).collect::<Vec<_>>().join(", "),
+                stage
+                    .released
+                    .iter()
+                    .map(|(point, by)| format!("{point} by {by}"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             ),
         ]);
         preflight(page, stage);
@@ -75,7 +80,16 @@ fn after(asset: &str, target: &Target) -> [Cell; 8] {
 fn snapshot(asset: &str, when: &str, found: Option<&SnapshotRecord>, why: &str) -> [Cell; 8] {
     let Some(it) = found else {
         let none = || Cell::from("");
-        return [asset.into(), when.into(), Cell::new(why, Look::Open), none(), none(), none(), none(), none()];
+        return [
+            asset.into(),
+            when.into(),
+            Cell::new(why, Look::Open),
+            none(),
+            none(),
+            none(),
+            none(),
+            none(),
+        ];
     };
     [
         asset.into(),
@@ -91,9 +105,10 @@ fn snapshot(asset: &str, when: &str, found: Option<&SnapshotRecord>, why: &str) 
 
 /// Sections that were not read completely.
 fn partial(it: &SnapshotRecord) -> String {
-    let not_whole = it.sections.iter().filter(|it| {
-        it.state.as_ref().is_none_or(|it| it.status != i32::from(SectionStatus::Complete))
-    });
+    let not_whole = it
+        .sections
+        .iter()
+        .filter(|it| it.state.as_ref().is_none_or(|it| it.status != i32::from(SectionStatus::Complete)));
     not_whole.map(|it| section(it.kind)).collect::<Vec<_>>().join(", ")
 }
 

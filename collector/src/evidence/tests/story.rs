@@ -8,10 +8,11 @@ use holdpoint_common::identity::{Identity, ZoneName};
 use holdpoint_common::proto::store::audit_entry::Detail;
 use holdpoint_common::proto::store::change_entry::What;
 use holdpoint_common::proto::store::{
-    Attestation, AuditEntry, AuditRecord, BoardMeeting, ChangeChallenge, ChangeClosed, ChangeDrafted, ChangeEntry,
-    ChangeSubmitted, CollateralExplained, CollateralItem, Decision, Evidence, FunctionalTest, Grade, LeftOut,
-    LessonsRecorded, PreflightCheck, SectionState, SignedDecision, SnapshotRecord, SnapshotSection, SnapshotTaken,
-    StageCompleted, StageJudged, StageOpening, StageTargets, StepResult, TargetVerdict,
+    Attestation, AuditEntry, AuditRecord, BoardMeeting, ChangeChallenge, ChangeClosed, ChangeDrafted,
+    ChangeEntry, ChangeSubmitted, CollateralExplained, CollateralItem, Decision, Evidence, FunctionalTest,
+    Grade, LeftOut, LessonsRecorded, PreflightCheck, SectionState, SignedDecision, SnapshotRecord,
+    SnapshotSection, SnapshotTaken, StageCompleted, StageJudged, StageOpening, StageTargets, StepResult,
+    TargetVerdict,
 };
 use holdpoint_common::row::{SectionKind, SoftwareRow};
 use holdpoint_common::section::{Digest, Rows};
@@ -164,9 +165,7 @@ impl Story {
         self.write(What::Drafted(ChangeDrafted {
             plan: PLAN.into(),
             file: "plan.toml".into(),
-            stages: stages
-                .map(|it| StageTargets { assets: it.into_iter().map(Into::into).collect() })
-                .into(),
+            stages: stages.map(|it| StageTargets { assets: it.into_iter().map(Into::into).collect() }).into(),
         }));
         self.write(What::Submitted(ChangeSubmitted::default()));
         self.write(What::Meeting(BoardMeeting {
@@ -176,13 +175,16 @@ impl Story {
         }));
         for role in ["ot-security", "control-engineer", "maintenance", "operations", "plant-safety"] {
             let by_grace = ["operations", "plant-safety"].contains(&role);
-            let signed = self.signed(by_grace, Decision {
-                kind: "sign-off".into(),
-                role: role.into(),
-                text: "as agreed".into(),
-                rollback_verified: role == "maintenance",
-                ..Decision::default()
-            });
+            let signed = self.signed(
+                by_grace,
+                Decision {
+                    kind: "sign-off".into(),
+                    role: role.into(),
+                    text: "as agreed".into(),
+                    rollback_verified: role == "maintenance",
+                    ..Decision::default()
+                },
+            );
             self.write(What::Decision(signed));
             self.others();
         }
@@ -234,12 +236,15 @@ impl Story {
                 after: Some("4".into()),
             }],
         );
-        let signed = self.signed(false, Decision {
-            kind: "explain".into(),
-            text: "asked for by operations".into(),
-            items: vec![1],
-            ..Decision::default()
-        });
+        let signed = self.signed(
+            false,
+            Decision {
+                kind: "explain".into(),
+                text: "asked for by operations".into(),
+                items: vec![1],
+                ..Decision::default()
+            },
+        );
         self.write(What::Explained(CollateralExplained { items: vec![1], decision: Some(signed) }));
     }
 
@@ -251,20 +256,23 @@ impl Story {
         }));
         self.complete(2, &[]);
         for by_grace in [false, true] {
-            let signed = self.signed(by_grace, Decision {
-                kind: "attest".into(),
-                role: "control-engineer".into(),
-                stage: 2,
-                attestation: Some(Attestation {
-                    asset: "plc-7".into(),
-                    expectation: "openssl".into(),
-                    method: "compare in the engineering tool".into(),
-                    artefact_digest: Digest::of(b"photograph").to_vec(),
-                    artefact: "plc-7.jpg".into(),
-                    claim: "remediated".into(),
-                }),
-                ..Decision::default()
-            });
+            let signed = self.signed(
+                by_grace,
+                Decision {
+                    kind: "attest".into(),
+                    role: "control-engineer".into(),
+                    stage: 2,
+                    attestation: Some(Attestation {
+                        asset: "plc-7".into(),
+                        expectation: "openssl".into(),
+                        method: "compare in the engineering tool".into(),
+                        artefact_digest: Digest::of(b"photograph").to_vec(),
+                        artefact: "plc-7.jpg".into(),
+                        claim: "remediated".into(),
+                    }),
+                    ..Decision::default()
+                },
+            );
             self.write(What::Decision(signed));
         }
         let whole = TargetVerdict {
@@ -273,20 +281,27 @@ impl Story {
             grade: "E".into(),
             ..TargetVerdict::default()
         };
-        self.judge(2, vec![whole.clone(), TargetVerdict { expectation: "openssl".into(), ..whole }], Vec::new());
+        self.judge(
+            2,
+            vec![whole.clone(), TargetVerdict { expectation: "openssl".into(), ..whole }],
+            Vec::new(),
+        );
     }
 
     fn end(&mut self) {
-        let signed = self.signed(true, Decision {
-            kind: "functional-test".into(),
-            role: "operations".into(),
-            test: Some(FunctionalTest {
-                procedure: "FTP-1".into(),
-                procedure_digest: Digest::of(PLAN.as_bytes()).to_vec(),
-                steps: vec![StepResult { step: "trend".into(), observed: "2.5 s".into(), passed: true }],
-            }),
-            ..Decision::default()
-        });
+        let signed = self.signed(
+            true,
+            Decision {
+                kind: "functional-test".into(),
+                role: "operations".into(),
+                test: Some(FunctionalTest {
+                    procedure: "FTP-1".into(),
+                    procedure_digest: Digest::of(PLAN.as_bytes()).to_vec(),
+                    steps: vec![StepResult { step: "trend".into(), observed: "2.5 s".into(), passed: true }],
+                }),
+                ..Decision::default()
+            },
+        );
         self.write(What::Decision(signed));
         self.others();
         self.write(What::Lessons(LessonsRecorded { text: "none".into() }));
@@ -366,7 +381,14 @@ impl Story {
         self.write(What::Judged(StageJudged { stage, verdicts, collateral, rules: Vec::new() }));
     }
 
-    fn answer(&mut self, stage: u32, phase: &str, to: &ChangeChallenge, sequence: u64, section: SnapshotSection) {
+    fn answer(
+        &mut self,
+        stage: u32,
+        phase: &str,
+        to: &ChangeChallenge,
+        sequence: u64,
+        section: SnapshotSection,
+    ) {
         let snapshot = SnapshotRecord {
             nonce: to.nonce.clone(),
             asset: to.asset.clone(),

@@ -114,7 +114,10 @@ fn another_key_makes_another_pack_and_never_this_one() {
     let pack = story.pack(Policy::Rows);
     let other = story::key();
     let resigned = resealed(taken_apart(&pack), &other);
-    assert!(found(&faults(&resigned), "is not signed by the audit key"), "the chain is still of the first key");
+    assert!(
+        found(&faults(&resigned), "is not signed by the audit key"),
+        "the chain is still of the first key"
+    );
 
     // Chain, manifest and all: consistent, and of nobody who is known.
     let forged = story.pack_by(&other, Policy::Rows);
@@ -147,7 +150,10 @@ fn whoever_holds_the_key_cannot_contradict_the_entries() {
         (&|it| it.get_mut(&Member::Plan).unwrap().push(b'\n'), "plan.toml is not the plan that was drafted"),
         (&|it| it.get_mut(&snapshot).unwrap().push(0), "is not the answer that its entry has"),
         (&|it| drop(it.remove(&snapshot)), "is missing"),
-        (&|it| drop(it.insert(Member::Snapshot([0; 16]), Vec::new())), "answers nothing that the change asked"),
+        (
+            &|it| drop(it.insert(Member::Snapshot([0; 16]), Vec::new())),
+            "answers nothing that the change asked",
+        ),
         (&|it| drop(it.insert(section, other_rows.clone())), "have another digest"),
         (&|it| drop(it.insert(section, b"no rows".to_vec())), "holds no rows"),
         (&|it| drop(it.insert(Member::Section(Digest::of(b"")), Vec::new())), "belongs to no snapshot"),
@@ -244,5 +250,8 @@ fn a_verdict_that_rests_on_nothing_of_its_host_is_a_fault() {
         *bytes = change.encode_to_vec();
     }
     let told = faults(&story.pack(Policy::Rows));
-    assert!(found(&told, "the verdict on `hmi-1` rests on a section that is in none of its snapshots"), "{told:?}");
+    assert!(
+        found(&told, "the verdict on `hmi-1` rests on a section that is in none of its snapshots"),
+        "{told:?}"
+    );
 }
