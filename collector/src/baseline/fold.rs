@@ -106,7 +106,7 @@ pub struct Approved {
 }
 
 /// The baselines of one asset.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     /// Oldest first, without a gap.
     pub versions: Vec<Approved>,
@@ -130,7 +130,7 @@ impl History {
 }
 
 /// Every baseline of a zone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Baselines {
     assets: BTreeMap<String, Arc<History>>,
     /// Number of the newest entry of the audit log that was taken.

@@ -1,7 +1,5 @@
 //! The calls of the service, each with the role that it needs.
 
-use std::sync::Arc;
-
 use holdpoint_common::proto::store::SignedDecision;
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::changes_server::Changes;
