@@ -219,6 +219,8 @@ impl ChangeOffice {
                     let record = assets
                         .get_mut(asset)
                         .ok_or_else(|| Status::not_found(format!("no asset has the id `{asset}`")))?;
+                    // The newest question of a stage is the only one that can be answered.
+                    record.challenges.retain(|it| !is_of_same_stage(it, challenge));
                     zone::ask(record, challenge.clone())?;
                 }
                 Ok(vec![act])
@@ -306,6 +308,11 @@ impl<'a> New<'a> {
     fn of(by: &'a str, action: &'static str, text: String, what: What) -> Self {
         Self { by, action, text, what, asks: Vec::new() }
     }
+}
+
+fn is_of_same_stage(one: &ChallengeRecord, two: &ChallengeRecord) -> bool {
+    let stage = |it: &ChallengeRecord| it.purpose.as_ref().map(|it| (it.change.clone(), it.stage));
+    stage(one).is_some() && stage(one) == stage(two)
 }
 
 /// Every change, as the audit log makes it.
