@@ -126,7 +126,7 @@ impl Snapshots {
                 Asked::Subject(_) => None,
             });
         }
-        let index = Arc::new(Index::build(&Arc::new(known), now_ms));
+        let index = Arc::new(Index::build(&Arc::new(known), now_ms, &Index::default()));
         let subjects = |(it, own): (&Asked, Option<usize>)| match it {
             Asked::Requirement(_) => {
                 let subject = own.and_then(|it| index.requirement_subjects.get(it)).copied();
