@@ -584,7 +584,8 @@ impl World {
     fn explain(&mut self, who: usize) {
         let items: Vec<u32> = self.change.collateral.iter().map(|it| it.item.number).collect();
         let allowed = self.model.ended.is_none() && !items.is_empty();
-        let decision = self.decision(who, Decision { kind: "explain".into(), ..Decision::default() });
+        let explain = Decision { kind: "explain".into(), items: items.clone(), ..Decision::default() };
+        let decision = self.decision(who, explain);
         self.offer(What::Explained(CollateralExplained { items, decision: Some(decision) }), allowed);
     }
 
@@ -592,10 +593,10 @@ impl World {
         let model = &self.model;
         let opened: Vec<_> = model.stages.iter().filter(|it| it.step != Step::Pending).collect();
         let allowed = model.ended.is_none()
+            && !model.vetoed
             && match state {
                 State::Closed => {
-                    !model.vetoed
-                        && model.lessons
+                    model.lessons
                         && model.stages.iter().all(|it| it.state() == StageState::Verified)
                         && self.change.collateral.iter().all(|it| it.explained.is_some())
                 }
@@ -658,12 +659,7 @@ impl World {
             }
         }
         assert!(before.vetoes.len() <= self.change.vetoes.len());
-        if !self.change.vetoes.is_empty() {
-            assert!(matches!(
-                self.change.state,
-                State::Vetoed | State::ClosedUnremediated | State::RolledBack
-            ));
-        }
+        assert!(self.change.vetoes.is_empty() || self.change.state == State::Vetoed, "T2");
     }
 
     /// T1, and that reference and change agree.

@@ -20,7 +20,7 @@ use holdpoint_common::version::Scheme;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, SanType};
 use rustls::pki_types::PrivateKeyDer;
 
-use super::fold::{Change, Refused, Written};
+use super::fold::{Change, Written};
 use super::judge::{Judged, Question, judge};
 use super::plan::{
     self, Backup, Expectation, Package, Plan, Rollback, SafetyReview, Stage, Targets, Tier, Wanted,
@@ -351,13 +351,6 @@ pub(super) fn next(change: &Change, what: What) -> ChangeEntry {
 
 pub(super) const WRITTEN: Written<'static> =
     Written { number: 1, at_ms: 5, by: "local", action: "test", text: "" };
-
-/// Takes the next entry.
-pub(super) fn take(change: &mut Change, what: What) -> Result<ChangeEntry, Refused> {
-    let entry = next(change, what);
-    change.take(&entry, WRITTEN)?;
-    Ok(entry)
-}
 
 /// One target of one stage, before and after, as it is judged.
 pub(super) struct Case {
