@@ -26,6 +26,7 @@ use holdpoint_cli::archive::{self, MAX_MEMBER};
 use holdpoint_collector::evidence::certificates::Certificates;
 use holdpoint_collector::evidence::manifest::Manifest;
 use holdpoint_collector::evidence::{self, Excerpt, Pins, container};
+use holdpoint_collector::change::plan as plans;
 use holdpoint_collector::hardening as rules;
 use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
@@ -106,6 +107,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("vector", vector),
     ("control", controls),
     ("evidence_pack", evidence_pack),
+    ("plan", plan),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -849,6 +851,26 @@ fn hardening(bytes: &[u8]) {
                 assert!(!invalid.faults.is_empty() && invalid.faults == linted.faults);
                 assert!(invalid.faults.iter().all(|it| !it.is_empty()), "a refusal without a word");
             }
+        }
+    }
+}
+
+/// A plan is taken with all that it has to have, or refused with at least one word and never with too many.
+fn plan(bytes: &[u8]) {
+    match plans::read(&String::from_utf8_lossy(bytes)) {
+        Ok(plan) => {
+            assert!(!plan.stages.is_empty() && !plan.expectations.is_empty(), "nothing to verify");
+            for stage in &plan.stages {
+                assert!(!stage.expectations.is_empty(), "a stage that expects nothing");
+                assert!(stage.expectations.iter().all(|it| *it < plan.expectations.len()));
+            }
+            for step in plan.tests.iter().flat_map(|it| &it.steps) {
+                let _ = (step.limits.to_string(), step.limits.admit("1"));
+            }
+        }
+        Err(faults) => {
+            assert!(!faults.is_empty() && faults.len() <= plans::MAX_FAULTS);
+            assert!(faults.iter().all(|it| !it.is_empty() && !it.contains('\n')), "a fault is one line");
         }
     }
 }
