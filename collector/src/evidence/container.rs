@@ -138,8 +138,8 @@ fn lay_out<B: AsRef<[u8]>>(
     if members.len() > MAX_MEMBERS {
         return Err(InvalidContainer::TooMany);
     }
-    if let Some(pair) = members.windows(2).find(|it| it[0].0 >= it[1].0) {
-        return Err(InvalidContainer::Order(pair[1].0));
+    if let Some((_, (member, _))) = members.iter().zip(members.iter().skip(1)).find(|(one, two)| one.0 >= two.0) {
+        return Err(InvalidContainer::Order(*member));
     }
     let small = |it: usize| u32::try_from(it).map_err(|_| InvalidContainer::TooLarge);
     let mut directory = Vec::new();

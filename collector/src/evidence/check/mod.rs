@@ -126,9 +126,8 @@ fn inside(pack: &Opened<'_>, pins: &Pins, said: &mut Checked) {
         Ok(certificates) => certificates,
         Err(why) => return said.fault(why),
     };
-    let pinned = match Pinned::new(&pins.anchors) {
-        Ok(pinned) => pinned,
-        Err(_) => return said.fault("a pinned certificate is not one of a certificate authority"),
+    let Ok(pinned) = Pinned::new(&pins.anchors) else {
+        return said.fault("a pinned certificate is not one of a certificate authority");
     };
     decisions::check(&entries, manifest, &certificates, &pinned, said);
     snapshots::check(pack, &entries, &certificates, &pinned, said);
@@ -240,8 +239,5 @@ fn in_general(pack: &Opened<'_>, said: &mut Checked) {
 /// A sentence that may hold text from the file.
 fn shown_long(text: &str) -> String {
     const MOST: usize = 2_000;
-    text.chars()
-        .take(MOST)
-        .flat_map(|it| if it == '`' { vec![it] } else { it.escape_debug().collect() })
-        .collect()
+    text.chars().take(MOST).map(|it| if it.is_control() { char::REPLACEMENT_CHARACTER } else { it }).collect()
 }

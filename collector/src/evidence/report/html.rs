@@ -226,6 +226,6 @@ mod tests {
         page.list([HOSTILE.to_owned()]);
         let page = page.finish();
         assert!(!page.contains("<img"));
-        assert_eq!(page.matches("&lt;img").count(), 11);
+        assert_eq!(page.matches("&lt;img").count(), 12);
     }
 }

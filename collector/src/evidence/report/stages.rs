@@ -118,7 +118,7 @@ fn verdicts(page: &mut Page, stage: &Stage) {
         ["Target", "Expectation", "Verdict", "Reason", "Grade", "Why", "Evidence"],
         stage.verdicts.iter().map(|it| {
             let TargetVerdict { asset, expectation, verdict, reason, modifiers, text, grade, .. } = it;
-            let whole = if expectation.is_empty() { "as a whole" } else { expectation };
+            let whole = if expectation.is_empty() { "as a whole" } else { expectation.as_str() };
             let reasons: Vec<&str> =
                 [reason.as_str()].into_iter().chain(modifiers.iter().map(String::as_str)).collect();
             [

@@ -17,6 +17,7 @@ use super::story::{self, Story};
 use crate::audit::AuditKey;
 
 type Members = BTreeMap<Member, Vec<u8>>;
+type Change<'a> = &'a dyn Fn(&mut Members);
 
 fn taken_apart(pack: &[u8]) -> Members {
     container::read(pack).unwrap().into_iter().map(|(member, bytes)| (member, bytes.to_vec())).collect()
@@ -144,7 +145,6 @@ fn whoever_holds_the_key_cannot_contradict_the_entries() {
         first(|it| matches!(it, Member::Section(_))),
         first(|it| matches!(it, Member::Certificate(_))),
     );
-    type Change<'a> = &'a dyn Fn(&mut Members);
     let other_rows = Rows::from_encoded(vec![b"row".to_vec()]).pack().unwrap();
     let cases: &[(Change<'_>, &str)] = &[
         (&|it| it.get_mut(&Member::Plan).unwrap().push(b'\n'), "plan.toml is not the plan that was drafted"),
@@ -189,8 +189,8 @@ fn no_byte_of_the_entries_can_be_another_one_whoever_signs() {
         let read = Excerpt::read(&changed).map_err(|it| it.to_string());
         assert!(read.and_then(|it| it.verified(story::ID, &public)).is_err(), "byte {at}");
     }
-    for (what, change) in [
-        ("an own entry is hidden", (|it| it.records[2].entry = None) as fn(&mut Excerpt)),
+    let cases: [(&str, fn(&mut Excerpt)); 7] = [
+        ("an own entry is hidden", |it| it.records[2].entry = None),
         ("an own entry is removed", |it| drop(it.records.remove(2))),
         ("somebody else's entry is removed", |it| {
             let at = it.records.iter().skip(2).position(|it| it.entry.is_none()).unwrap() + 2;
@@ -200,7 +200,8 @@ fn no_byte_of_the_entries_can_be_another_one_whoever_signs() {
         ("one is there twice", |it| it.records.insert(2, it.records[2].clone())),
         ("it begins elsewhere", |it| it.first += 1),
         ("it begins without what is before", |it| drop(it.records.remove(0))),
-    ] {
+    ];
+    for (what, change) in cases {
         let mut changed = excerpt.clone();
         change(&mut changed);
         assert!(changed.verified(story::ID, &public).is_err(), "{what}");
