@@ -23,10 +23,10 @@ use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRI
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_cli::archive::{self, MAX_MEMBER};
+use holdpoint_collector::change::plan as plans;
 use holdpoint_collector::evidence::certificates::Certificates;
 use holdpoint_collector::evidence::manifest::Manifest;
 use holdpoint_collector::evidence::{self, Excerpt, Pins, container};
-use holdpoint_collector::change::plan as plans;
 use holdpoint_collector::hardening as rules;
 use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};

@@ -138,7 +138,9 @@ fn lay_out<B: AsRef<[u8]>>(
     if members.len() > MAX_MEMBERS {
         return Err(InvalidContainer::TooMany);
     }
-    if let Some((_, (member, _))) = members.iter().zip(members.iter().skip(1)).find(|(one, two)| one.0 >= two.0) {
+    if let Some((_, (member, _))) =
+        members.iter().zip(members.iter().skip(1)).find(|(one, two)| one.0 >= two.0)
+    {
         return Err(InvalidContainer::Order(*member));
     }
     let small = |it: usize| u32::try_from(it).map_err(|_| InvalidContainer::TooLarge);

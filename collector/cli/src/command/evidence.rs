@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER_PERMISSIVE;
+use holdpoint_collector::evidence::{self, Pins};
+use holdpoint_common::chain::Chain;
+use holdpoint_common::credentials;
 use holdpoint_common::proto::v1::{EvidencePart, ExportEvidenceRequest};
 
 use crate::connection::Connection;
@@ -101,8 +104,15 @@ fn look_over(options: &Check, out: &Output) -> Result<Exit, Failure> {
 
 /// What the checker says: the one place that knows it.
 fn checked(file: &[u8], audit_key: Option<[u8; 32]>, ca: Option<(&Path, &[u8])>) -> Result<Checked, Failure> {
-    let _ = (file, audit_key, ca);
-    Err(Failure::Argument("this build cannot check evidence".to_owned()))
+    let anchors = match ca {
+        Some((path, pem)) => credentials::certificates(pem, path).map_err(|why| {
+            Failure::Argument(format!("{} holds no certificates: {}", path.display(), Chain(&why)))
+        })?,
+        None => Vec::new(),
+    };
+    let found = evidence::check(file, &Pins { audit_key, anchors });
+    let evidence::Checked { valid, change, state, audit_key, proves, proves_not, faults } = found;
+    Ok(Checked::new(valid, change, state, audit_key, proves, proves_not, faults))
 }
 
 fn read(path: &Path, max: u64) -> Result<Vec<u8>, Failure> {
