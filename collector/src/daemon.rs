@@ -34,6 +34,7 @@ use crate::admin::AdminService;
 use crate::audit::Act;
 use crate::change::ChangeOffice;
 use crate::config::{self, Config, ConfigError};
+use crate::duty::Books;
 use crate::enrol::EnrolService;
 use crate::intake::Intake;
 use crate::knowledge::LibraryError;
@@ -339,13 +340,15 @@ async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<
     health.set_serving::<AgentLinkServer<Intake>>().await;
     let ages = config.knowledge.allowed_ages();
     let knowledge = query::knowledge::open(zone, ages)?;
-    let changes = ChangeOffice::open(zone, knowledge.library(), knowledge.board())?;
+    let (library, board) = (Arc::clone(knowledge.library()), Arc::clone(knowledge.board()));
+    let books = Books::open(zone, knowledge.baselines(), &board)?;
+    let office = ChangeOffice::open(zone, Arc::clone(&library), board)?;
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
     Ok(Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
         .add_service(EnrollmentServer::new(EnrolService::new(Arc::clone(zone))))
         .add_service(InventoryServer::new(InventoryService::new(Arc::clone(zone))))
         .add_service(KnowledgeServer::new(knowledge))
-        .add_service(ChangesServer::new(ChangesService::new(changes)))
+        .add_service(ChangesServer::new(ChangesService::new(office, books, library)))
         .add_service(AdminServer::new(AdminService::new(Arc::clone(zone))))
         .add_service(health_service))
 }

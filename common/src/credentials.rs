@@ -304,7 +304,11 @@ fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     text
 }
 
-fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+/// Every certificate of a text in PEM, in order; `path` is what a failure names.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
     CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|_| CredentialsError::Pem { path: path.to_owned(), what: "certificate" })

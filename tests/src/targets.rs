@@ -23,6 +23,10 @@ use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRI
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_cli::archive::{self, MAX_MEMBER};
+use holdpoint_collector::change::plan as plans;
+use holdpoint_collector::evidence::certificates::Certificates;
+use holdpoint_collector::evidence::manifest::Manifest;
+use holdpoint_collector::evidence::{self, Excerpt, Pins, container};
 use holdpoint_collector::hardening as rules;
 use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
@@ -102,6 +106,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("vpc", vpc),
     ("vector", vector),
     ("control", controls),
+    ("evidence_pack", evidence_pack),
+    ("plan", plan),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -849,6 +855,26 @@ fn hardening(bytes: &[u8]) {
     }
 }
 
+/// A plan is taken with all that it has to have, or refused with at least one word and never with too many.
+fn plan(bytes: &[u8]) {
+    match plans::read(&String::from_utf8_lossy(bytes)) {
+        Ok(plan) => {
+            assert!(!plan.stages.is_empty() && !plan.expectations.is_empty(), "nothing to verify");
+            for stage in &plan.stages {
+                assert!(!stage.expectations.is_empty(), "a stage that expects nothing");
+                assert!(stage.expectations.iter().all(|it| *it < plan.expectations.len()));
+            }
+            for step in plan.tests.iter().flat_map(|it| &it.steps) {
+                let _ = (step.limits.to_string(), step.limits.admit("1"));
+            }
+        }
+        Err(faults) => {
+            assert!(!faults.is_empty() && faults.len() <= plans::MAX_FAULTS);
+            assert!(faults.iter().all(|it| !it.is_empty() && !it.contains('\n')), "a fault is one line");
+        }
+    }
+}
+
 fn knowledge_file(name: &str, bytes: &[u8]) {
     match knowledge::read(name, bytes, &Knowledge::default()) {
         Ok((Content::Requirements(listed), _)) => listed.iter().for_each(requirement),
@@ -950,4 +976,23 @@ fn controls(bytes: &[u8]) {
         let typed = control::Typed(&read).to_string();
         assert_eq!(control::read(&typed).as_ref(), Ok(&read), "{typed}");
     }
+}
+
+/// As a pack, and as each of the parts that a pack has; whatever is read is written the same.
+fn evidence_pack(bytes: &[u8]) {
+    let checked = evidence::check(bytes, &Pins::default());
+    assert_eq!(checked.valid, checked.faults.is_empty());
+    let said = [&checked.proves, &checked.proves_not, &checked.faults];
+    assert!(said.iter().all(|it| it.len() <= evidence::MAX_FAULTS && it.iter().all(|it| !it.is_empty())));
+    if let Ok(members) = container::read(bytes) {
+        assert_eq!(container::write(&members).as_deref(), Ok(bytes), "two files of the same members");
+    }
+    if let Ok(excerpt) = Excerpt::read(bytes) {
+        assert_eq!(excerpt.to_bytes(), bytes, "two forms of the same entries");
+        let _ = excerpt.verified("CHG-0001", &[1; 32]);
+    }
+    if let Ok(manifest) = Manifest::read(bytes) {
+        assert_eq!(manifest.to_bytes().ok().as_deref(), Some(bytes), "two forms of the same manifest");
+    }
+    let _ = Certificates::read([(Digest::of(bytes), bytes)]);
 }

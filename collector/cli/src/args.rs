@@ -123,6 +123,22 @@ pub enum Remote {
     Patch(command::patch::Command),
     /// Show what knowledge is how old, and which of its lines cannot be decided.
     Feeds(command::feeds::Options),
+    /// Plan, decide, open, verify and close changes.
+    #[command(subcommand)]
+    Change(Box<command::change::Command>),
+    /// Write or check what proves a change.
+    #[command(subcommand)]
+    Evidence(command::evidence::Command),
+    /// Show or approve the baseline of an asset.
+    #[command(subcommand)]
+    Baseline(command::baseline::Command),
+    /// List what is otherwise than the approved baselines.
+    Drift(command::drift::Options),
+    /// List which duties fall due, and record that they were done.
+    Due(command::due::Options),
+    /// Register, test and end compensating controls.
+    #[command(subcommand)]
+    Control(command::control::Command),
     /// Show what two assets have not in common.
     Compare(command::compare::Options),
     /// The collector's record of every decision.

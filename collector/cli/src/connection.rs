@@ -8,10 +8,12 @@ use std::time::Duration;
 use holdpoint_common::channel::{self, ChannelSettings};
 use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::credentials::{ANCHORS_FILE, CERTIFICATE_FILE, Credentials, KEY_FILE};
+use holdpoint_common::proto::store::{Decision, SignedDecision};
 use holdpoint_common::proto::v1::admin_client::AdminClient;
+use holdpoint_common::proto::v1::changes_client::ChangesClient;
 use holdpoint_common::proto::v1::inventory_client::InventoryClient;
 use holdpoint_common::proto::v1::knowledge_client::KnowledgeClient;
-use holdpoint_common::{enrolment, tls};
+use holdpoint_common::{decision, enrolment, tls};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -29,6 +31,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct Connection {
     channel: Channel,
+    /// As whom it was opened.
+    operator: Option<Arc<Credentials>>,
 }
 
 impl Connection {
@@ -41,13 +45,19 @@ impl Connection {
         }
         let connection = Self::connect(&found.profile.collector, &credentials).await?;
         connection.renew_when_due(found, &credentials, out).await;
-        Ok(connection)
+        Ok(Self { operator: Some(Arc::new(credentials)), ..connection })
     }
 
     /// Uses a channel that exists already.
     #[cfg(test)]
     pub fn over(channel: Channel) -> Self {
-        Self { channel }
+        Self { channel, operator: None }
+    }
+
+    /// The same channel for somebody who can sign.
+    #[cfg(test)]
+    pub fn signing_as(self, operator: Credentials) -> Self {
+        Self { operator: Some(Arc::new(operator)), ..self }
     }
 
     async fn connect(collector: &str, credentials: &Credentials) -> Result<Self, Failure> {
@@ -56,7 +66,7 @@ impl Connection {
         let channel = channel::connect(collector, Arc::new(config), ChannelSettings::default())
             .await
             .map_err(|cause| Failure::Connect(Box::new(cause)))?;
-        Ok(Self { channel })
+        Ok(Self { channel, operator: None })
     }
 
     /// A failed renewal is no reason to withhold an answer: the certificate is valid still.
@@ -83,6 +93,17 @@ impl Connection {
     /// Imports and findings.
     pub fn knowledge(&self) -> KnowledgeClient<Channel> {
         KnowledgeClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// Changes, baselines, duties.
+    pub fn changes(&self) -> ChangesClient<Channel> {
+        ChangesClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// Signs a decision with the operator's own key, which never leaves this machine.
+    pub fn sign(&self, decision: &Decision) -> Result<SignedDecision, Failure> {
+        let operator = self.operator.as_deref().ok_or(Failure::Incomplete("an operator who can sign"))?;
+        decision::sign(decision, operator).map_err(Failure::Sign)
     }
 
     /// The collector's own record.

@@ -62,10 +62,10 @@ pub enum Failure {
         message: String,
     },
     /// The collector has no such asset, finding or candidate, or is not in the state for it.
-    #[error("{}", visible(.0))]
+    #[error("{}", lines(.0))]
     No(String),
     /// The collector cannot make sense of an argument.
-    #[error("{}", visible(.0))]
+    #[error("{}", lines(.0))]
     Argument(String),
     /// The call failed for another cause.
     #[error("the collector did not answer ({code:?}): {}", visible(.message))]
@@ -92,6 +92,9 @@ pub enum Failure {
     /// The new key and certificates.
     #[error("cannot keep the new identity")]
     Credentials(#[source] holdpoint_common::credentials::CredentialsError),
+    /// The operator's key.
+    #[error("the decision cannot be signed")]
+    Sign(#[source] holdpoint_common::credentials::CredentialsError),
     /// A file that the command reads.
     #[error("cannot read {}", .path.display())]
     Read {
@@ -153,6 +156,7 @@ impl Failure {
             | Self::Quickstart(_)
             | Self::Tls(_)
             | Self::Credentials(_)
+            | Self::Sign(_)
             | Self::Enroll { .. }
             | Self::Write { .. }
             | Self::Stdin(_)
@@ -191,6 +195,7 @@ impl Failure {
             | Self::Quickstart(_)
             | Self::Tls(_)
             | Self::Credentials(_)
+            | Self::Sign(_)
             | Self::Read { .. }
             | Self::Write { .. }
             | Self::Stdin(_)
@@ -211,6 +216,11 @@ impl Failure {
             matches!(self, Self::Refused { .. })
         }
     }
+}
+
+/// Text of a peer, a line each; those after the first are indented, so that none looks like one of ours.
+fn lines(text: &str) -> String {
+    text.lines().map(visible).collect::<Vec<_>>().join("\n  ")
 }
 
 const NEW_TOKEN: &str = "`holdpoint-collector operator add NAME --data DIR --role viewer` prints a new token";
@@ -307,5 +317,7 @@ mod tests {
     fn a_peers_message_cannot_drive_the_terminal() {
         let failure = Failure::from(Status::not_found("\u{1b}[2Jgone"));
         assert_eq!(failure.to_string(), "\\u{1b}[2Jgone");
+        let listed = Failure::from(Status::invalid_argument("one\nerror: \u{1b}two"));
+        assert_eq!(listed.to_string(), "one\n  error: \\u{1b}two");
     }
 }

@@ -36,6 +36,29 @@ pub fn expiry(text: &str) -> Result<Expiry, InvalidExpiry> {
     duration(text).map(Expiry::In).map_err(|_| InvalidExpiry)
 }
 
+/// Neither a date nor a time.
+#[derive(Debug, thiserror::Error)]
+#[error("write a date (2027-06-30) or a time (2027-06-30T12:00:00Z)")]
+pub struct InvalidMoment;
+
+/// A date (the moment when that day begins, UTC) or a time, in Unix milliseconds.
+pub fn moment(text: &str) -> Result<i64, InvalidMoment> {
+    match expiry(text) {
+        Ok(Expiry::At(at_ms)) => Ok(at_ms),
+        Ok(Expiry::In(_)) | Err(_) => Err(InvalidMoment),
+    }
+}
+
+/// What stands before and behind the first `=`, neither of them empty.
+pub fn pair(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=').map(|(left, right)| (left.trim(), right.trim())) {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => {
+            Ok((left.to_owned(), right.to_owned()))
+        }
+        _ => Err("write NAME=TEXT"),
+    }
+}
+
 impl Expiry {
     /// Unix milliseconds, when it is now `now_ms`.
     pub fn resolve(self, now_ms: i64) -> i64 {
@@ -111,5 +134,9 @@ mod tests {
         assert_eq!(expiry("1970-01-01T00:00:01+00:00").unwrap().resolve(5), 1_000);
         assert_eq!(expiry("2h").unwrap().resolve(5), 7_200_005);
         assert!(expiry("soon").is_err());
+        assert_eq!(moment("1970-01-02").unwrap(), 86_400_000);
+        assert!(moment("2h").is_err());
+        assert_eq!(pair("a = b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert!(pair("a").is_err() && pair("=b").is_err() && pair("a=").is_err());
     }
 }

@@ -77,6 +77,16 @@ fn what_cannot_be_understood_is_usage() {
         &["rescan", "a", "--wait", "2h"],
         &["import"],
         &["asset", "retire", "a"],
+        &["change", "new"],
+        &["change", "sign", "CHG-0001"],
+        &["change", "sign", "CHG-0001", "--role", "operations", "--offline"],
+        &["change", "veto", "CHG-0001", "--role", "maintenance", "--reason", "r"],
+        &["change", "open", "CHG-0001", "--stage", "0"],
+        &["change", "open", "CHG-0001", "--stage", "1", "--leave-out", "hmi-01"],
+        &["change", "attest", "CHG-0001", "--stage", "1", "--asset", "a", "--method", "m"],
+        &["control", "test", "C-7", "--text", "t"],
+        &["baseline", "approve", "hmi-01"],
+        &["evidence", "check", "f", "--audit-key", "0a"],
         &["vercmp", "guess", "1", "2"],
         &["vercmp", "deb", "1"],
         &["-o", "xml", "feeds"],
@@ -112,6 +122,27 @@ fn without_a_profile_the_next_step_is_named() {
         "{}",
         named.stderr
     );
+}
+
+#[test]
+fn a_decision_without_a_network_needs_the_plan_and_the_operators_key_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let plan = home.path().join("plan.toml");
+    std::fs::write(&plan, "titel = \"x\"\n").unwrap();
+    let out = home.path().join("sign.hpd");
+    let (plan, out) = (plan.to_str().unwrap(), out.to_str().unwrap());
+    let arguments =
+        ["change", "sign", "CHG-0001", "--role", "operations", "--offline", "--plan", plan, "--out", out];
+    let ended: Ended = binary(home.path(), &arguments).output().unwrap().into();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("plan.toml is refused:\n  title: it is missing\n"), "{}", ended.stderr);
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/config/change/plan.toml");
+    let arguments =
+        ["change", "sign", "CHG-0001", "--role", "operations", "--offline", "--plan", sample, "--out", out];
+    let ended: Ended = binary(home.path(), &arguments).output().unwrap().into();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.starts_with("error: no operator profile: "), "{}", ended.stderr);
+    assert!(!std::path::Path::new(out).exists());
 }
 
 #[test]
@@ -235,7 +266,7 @@ fn completions_and_manual_pages_cover_the_commands() {
     let pages = home.path().join("man1");
     let ended: Ended = binary(home.path(), &["man", pages.to_str().unwrap()]).output().unwrap().into();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    for page in ["holdpoint.1", "holdpoint-status.1", "holdpoint-asset-show.1"] {
+    for page in ["holdpoint.1", "holdpoint-status.1", "holdpoint-asset-show.1", "holdpoint-change-sign.1"] {
         assert!(pages.join(page).is_file(), "{page} is missing");
     }
 }

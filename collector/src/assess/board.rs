@@ -16,6 +16,7 @@ use holdpoint_common::proto::v1::{SectionKind, SoftwareRow};
 use prost::Message;
 use tracing::warn;
 
+use crate::duty::Controls;
 use crate::knowledge::map::{self, Candidate, InstalledName, Question};
 use crate::knowledge::text::shown;
 use crate::knowledge::{AllowedAges, Knowledge};
@@ -31,7 +32,7 @@ use super::rank::{Ranker, Ranks};
 use super::row;
 use super::standing::Clerk;
 use super::summary::{self, Summary};
-use super::work::{Sections, Work};
+use super::work::{Sections, Untouched, Work};
 
 /// How often a question is tried again when knowledge changes under it.
 const MAX_TRIES: usize = 8;
@@ -76,6 +77,8 @@ pub(super) struct State {
     /// What triage knows of the index, and what people decided.
     pub(super) ranker: Arc<Ranker>,
     pub(super) ledger: Arc<Ledger>,
+    /// What stands in for patches.
+    pub(super) controls: Arc<Controls>,
     pending: BTreeSet<Arc<str>>,
     /// What is known by now and not arranged yet, with the time at which it was told.
     next: Option<(Arc<Knowledge>, i64)>,
@@ -93,6 +96,30 @@ impl State {
                 }
             }
             None => self.assets.values_mut().for_each(|it| it.rank(&index, &ranker, &ledger)),
+        }
+    }
+
+    /// Goes on to the next index: assets that it does not touch keep their findings, the others wait to be judged.
+    fn take_over(&mut self, index: Arc<Index>, ranker: Ranker, untouched: &Untouched) {
+        let keeps_ranks = ranker.ranks_as(&index, &self.ranker, &self.index);
+        self.index = index;
+        self.ranker = Arc::new(ranker);
+        let (index, ranker, ledger) = (&self.index, &self.ranker, &self.ledger);
+        let before = self.generation;
+        self.generation += 1;
+        for (id, on_board) in &mut self.assets {
+            let judged = on_board.judged.as_ref().filter(|it| it.0 == before && !self.pending.contains(id));
+            match judged.and_then(|it| untouched.findings(&on_board.facts, &it.1)) {
+                Some(findings) => {
+                    on_board.judged = Some((self.generation, Arc::clone(findings)));
+                    if !keeps_ranks {
+                        on_board.rank(index, ranker, ledger);
+                    }
+                }
+                None => {
+                    self.pending.insert(Arc::clone(id));
+                }
+            }
         }
     }
 
@@ -239,14 +266,11 @@ impl Board {
     fn arrange(&self, work: &mut Work) {
         let next = self.state.read().unwrap_or_else(PoisonError::into_inner).next.clone();
         let Some((knowledge, now_ms)) = next else { return };
-        let index = Arc::new(Index::build(&knowledge, now_ms));
-        work.advance(&index);
-        let ranker = Arc::new(Ranker::build(&index, &self.ages, now_ms));
+        let index = Arc::new(Index::build(&knowledge, now_ms, work.index()));
+        let untouched = work.advance(&index);
+        let ranker = Ranker::build(&index, &self.ages, now_ms);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.index = index;
-        state.ranker = ranker;
-        state.generation += 1;
-        state.pending = state.assets.keys().cloned().collect();
+        state.take_over(index, ranker, &untouched);
         let is_last = |it: &(Arc<Knowledge>, i64)| Arc::ptr_eq(&it.0, &knowledge) && it.1 == now_ms;
         if state.next.as_ref().is_some_and(is_last) {
             state.next = None;
@@ -258,6 +282,12 @@ impl Board {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.ledger = ledger;
         state.rank(asset);
+    }
+
+    /// Takes in which controls stand in for patches: what rests on one that lapsed is open from now on. They change
+    /// no rank.
+    pub fn controls_changed(&self, controls: Arc<Controls>) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).controls = controls;
     }
 
     /// What people decided.

@@ -166,7 +166,11 @@ impl Board {
 }
 
 /// What holds where no row and no platform says anything of a subject.
-fn nothing_found(index: &Index, number: SubjectId, platform: Option<&PlatformFacts>) -> (Outcome, Step) {
+pub(super) fn nothing_found(
+    index: &Index,
+    number: SubjectId,
+    platform: Option<&PlatformFacts>,
+) -> (Outcome, Step) {
     let withdrawn = match index.subject(number).map(|it| it.of) {
         Some(Of::Entry { advisory, .. }) => index.advisory(advisory).is_some_and(HeldAdvisory::is_withdrawn),
         Some(Of::Requirement(_)) | None => false,

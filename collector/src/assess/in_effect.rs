@@ -24,10 +24,24 @@ const MAX_PACKAGES: usize = 4_096;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct NotInEffect(BTreeMap<Box<str>, Waits>);
 
+/// What has to happen until a package is in effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Waiting {
+    /// A process still maps the old file.
+    OldCode,
+    /// A service was not started since its package changed.
+    Service,
+    /// The kernel was not booted.
+    Kernel,
+    /// The package manager asks for a restart.
+    Restart,
+}
+
 /// What the asset waits for until a package is in effect.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Waits {
     outcome: Outcome,
+    waiting: Waiting,
     /// In words, for a person.
     because: Box<str>,
 }
@@ -57,7 +71,17 @@ impl NotInEffect {
 
     /// The outcome of an installed package, with what is in effect laid over it.
     pub(super) fn over(&self, package: &str, outcome: Outcome) -> Outcome {
-        self.0.get(package).filter(|_| outcome.verdict().is_good()).map_or(outcome, |it| it.outcome)
+        self.of(package).filter(|_| outcome.verdict().is_good()).unwrap_or(outcome)
+    }
+
+    /// What stands in the place of good news about a package.
+    pub(super) fn of(&self, package: &str) -> Option<Outcome> {
+        self.0.get(package).map(|it| it.outcome)
+    }
+
+    /// What a package waits for until it is in effect, and that in words.
+    pub(super) fn waiting(&self, package: &str) -> Option<(Waiting, String)> {
+        self.0.get(package).map(|it| (it.waiting, it.because.to_string()))
     }
 
     /// Why a package is not in effect.
@@ -81,7 +105,7 @@ impl Waits {
             part(&row.running),
             part(&row.installed)
         );
-        Self { outcome: Outcome::RESTART_PENDING, because: text.into() }
+        Self { outcome: Outcome::RESTART_PENDING, waiting: Waiting::Kernel, because: text.into() }
     }
 }
 
@@ -92,20 +116,23 @@ fn waits(row: &LiveRow) -> Option<Waits> {
         (None, Some(program)) => program.clone(),
         (None, None) => "a process".to_owned(),
     };
-    let (outcome, because) = match (kind.as_str(), state.as_str()) {
+    let (outcome, waiting, because) = match (kind.as_str(), state.as_str()) {
         ("mapped-file", "deleted" | "replaced") => {
             let file = file.as_deref().unwrap_or("a file");
-            (Outcome::OLD_CODE, format!("{who} still runs code of {file}, which was {state} since"))
+            let text = format!("{who} still runs code of {file}, which was {state} since");
+            (Outcome::OLD_CODE, Waiting::OldCode, text)
         }
         ("service", "stale") => {
-            (Outcome::OLD_CODE, format!("{who} was started before its package last changed"))
+            let text = format!("{who} was started before its package last changed");
+            (Outcome::OLD_CODE, Waiting::Service, text)
         }
         ("restart-mark", "pending") => {
-            (Outcome::RESTART_PENDING, "the package manager asks for a restart".to_owned())
+            let text = "the package manager asks for a restart".to_owned();
+            (Outcome::RESTART_PENDING, Waiting::Restart, text)
         }
         _ => return None,
     };
-    Some(Waits { outcome, because: because.into() })
+    Some(Waits { outcome, waiting, because: because.into() })
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use holdpoint_common::version::range::Reading;
 use crate::knowledge::map::{self, InstalledName, ProductName};
 use crate::knowledge::map_file::{self, Decision, FactName, MapRule};
 use crate::knowledge::text::folded;
-use crate::knowledge::{HeldAdvisory, Identity, Knowledge, NameKind, Requirement, Vulnerability, Wanted};
+use crate::knowledge::{
+    Advisory, HeldAdvisory, Identity, Knowledge, NameKind, Requirement, Vulnerability, Wanted,
+};
 
 use super::microsoft::Calendar;
 use super::package::{self, Distribution, Fit};
@@ -29,7 +31,7 @@ pub(super) type SubjectId = u32;
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     /// `ADVISORY/CVE/ENTRY`, or a requirement's identifier.
-    pub(super) text: Box<str>,
+    pub(super) text: Arc<str>,
     pub(super) of: Of,
 }
 
@@ -136,9 +138,10 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn build(knowledge: &Arc<Knowledge>, now_ms: i64) -> Self {
+    /// An index of what is known. What the one before has worked out of the same advisories is used again.
+    pub(super) fn build(knowledge: &Arc<Knowledge>, now_ms: i64, before: &Self) -> Self {
         let mut index = Self { knowledge: Arc::clone(knowledge), built_ms: now_ms, ..Self::default() };
-        index.add_subjects(knowledge);
+        index.add_subjects(knowledge, &before.texts());
         index.add_requirements(knowledge);
         index.add_rules(knowledge, now_ms);
         for (number, product) in numbered(&index.products) {
@@ -160,7 +163,20 @@ impl Index {
         index
     }
 
-    fn add_subjects(&mut self, knowledge: &Knowledge) {
+    /// Texts of the subjects of every advisory, ascending, with the vulnerability and the entry that each is about.
+    fn texts(&self) -> HashMap<DocumentKey, Texts> {
+        let mut by_advisory = vec![Vec::new(); self.knowledge.advisories.len()];
+        for subject in &self.subjects {
+            if let Of::Entry { advisory, vulnerability, entry, .. } = subject.of
+                && let Some(texts) = at_mut(&mut by_advisory, advisory)
+            {
+                texts.push((vulnerability, entry, Arc::clone(&subject.text)));
+            }
+        }
+        self.knowledge.advisories.iter().map(document).zip(by_advisory).collect()
+    }
+
+    fn add_subjects(&mut self, knowledge: &Knowledge, before: &HashMap<DocumentKey, Texts>) {
         let mut subjects: Vec<Subject> = numbered(&knowledge.requirements)
             .map(|(number, it)| Subject {
                 text: it.requirement.id.as_str().into(),
@@ -200,6 +216,15 @@ impl Index {
                     known.places.len() - 1
                 });
                 known.places[place].entries.push(position);
+            }
+            if let Some(texts) = before.get(&document(held)) {
+                subjects.extend(texts.iter().filter_map(|(vulnerability, entry, text)| {
+                    let (vulnerability, entry) = (*vulnerability, *entry);
+                    let product = *at(&product_of, entry)?;
+                    let of = Of::Entry { advisory, vulnerability, entry, product };
+                    Some(Subject { text: Arc::clone(text), of })
+                }));
+                continue;
             }
             for (vulnerability, said) in numbered(&held.advisory.vulnerabilities) {
                 let mut entries: Vec<u32> = said.statements.iter().map(|it| it.0).collect();
@@ -475,6 +500,15 @@ impl Index {
         let products = matching.iter().map(|it| it.0).filter(decides).flat_map(|it| &it.products);
         products.filter_map(|&it| self.product(it)).map(|it| it.name.clone()).collect()
     }
+}
+
+/// One document among those of an index: the same while it is held, and while nothing takes its place.
+type DocumentKey = (*const Advisory, bool);
+/// Vulnerability, entry and text of subjects.
+type Texts = Vec<(u32, u32, Arc<str>)>;
+
+fn document(held: &HeldAdvisory) -> DocumentKey {
+    (Arc::as_ptr(&held.advisory), held.superseded)
 }
 
 /// Items with their positions; what lies beyond 2^32 does not exist within the limits of imports.

@@ -125,25 +125,28 @@ pub(super) fn judge(
                 None => false,
             }
     };
-    let mut hits: Vec<(SubjectId, Outcome, usize)> = results
+    let mut hits: Vec<(SubjectId, Outcome, usize)> =
+        Vec::with_capacity(results.iter().map(|it| it.outcomes.len()).sum());
+    let all = results
         .iter()
         .enumerate()
         .flat_map(|(at, result)| {
-            let in_effect = move |outcome| {
-                let outcome = image.not_in_effect.over(&result.name, outcome);
+            let waits = image.not_in_effect.of(&result.name);
+            let in_effect = move |outcome: Outcome| {
+                let outcome = waits.filter(|_| outcome.verdict().is_good()).unwrap_or(outcome);
                 if at < of_software { outcome } else { covered(outcome, image.firmware_coverage) }
             };
             result.outcomes.iter().map(move |&(subject, outcome)| (subject, in_effect(outcome), at))
         })
-        .filter(|it| applies(it.0))
-        .collect();
+        .filter(|it| applies(it.0));
+    hits.extend(all);
     // Every row's outcomes are ascending: a sort that keeps order merges them.
     hits.sort_by_key(|it| it.0);
 
     let mut shown = Shown::default();
     // Most findings rest on one row: its value is looked for once.
     let mut of_row: Vec<Option<u32>> = vec![None; results.len()];
-    let mut findings = Vec::new();
+    let mut findings = Vec::with_capacity(hits.len());
     for group in hits.chunk_by(|one, two| one.0 == two.0) {
         let Some(&(subject, first, at)) = group.first() else { continue };
         let outcome = group.iter().fold(first, |worst, it| worst.worse(it.1));
@@ -210,7 +213,7 @@ pub(super) fn covered(outcome: Outcome, coverage: Coverage) -> Outcome {
 
 /// Good news about a package rests on the release that the host runs: not where that was not read completely.
 pub(super) fn released(index: &Index, subject: SubjectId, outcome: Outcome, platform: Coverage) -> Outcome {
-    if platform == Coverage::Complete {
+    if platform == Coverage::Complete || outcome.verdict().is_open() {
         return outcome;
     }
     match index.identity(subject) {

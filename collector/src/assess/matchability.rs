@@ -248,7 +248,7 @@ impl Board {
         if let Some(file) = file {
             let mut knowledge = Knowledge::clone(&index.knowledge);
             knowledge.maps.push(Held { content: Arc::new(file), source: Arc::new(not_imported(now_ms)) });
-            index = Arc::new(Index::build(&Arc::new(knowledge), now_ms));
+            index = Arc::new(Index::build(&Arc::new(knowledge), now_ms, &Index::default()));
         }
         let mut lints = map_file::lint(index.knowledge.maps.iter().map(|it| it.content.as_ref()), now_ms);
         let mut seen: HashMap<u32, Seen> = HashMap::new();

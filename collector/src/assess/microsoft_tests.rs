@@ -120,7 +120,7 @@ fn at(year: i32, month: u8) -> i64 {
 
 fn judged(advisories: Vec<HeldAdvisory>, host: &PlatformFacts, updates: &[&str]) -> Vec<(String, String)> {
     let knowledge = crate::knowledge::Knowledge { revision: 1, advisories, ..Default::default() };
-    let index = Index::build(&std::sync::Arc::new(knowledge), 2_000);
+    let index = Index::build(&std::sync::Arc::new(knowledge), 2_000, &Index::default());
     let updates: Vec<Box<str>> = updates.iter().map(|it| (*it).into()).collect();
     let host = Host { platform: host, coverage: Coverage::Complete, updates: &updates };
     let found = judge(&index, host, None, &mut Trace::off());
@@ -202,7 +202,7 @@ fn what_waits_for_a_restart_or_comes_from_half_a_section_is_not_fixed() {
     let waiting = PlatformFacts { restart_pending: true, ..server_2019("10.0.17763.6414") };
     assert_eq!(judged(months(), &waiting, &[])[0].1, "UNKNOWN(restart-pending)");
     let knowledge = crate::knowledge::Knowledge { revision: 1, advisories: months(), ..Default::default() };
-    let index = Index::build(&std::sync::Arc::new(knowledge), 2_000);
+    let index = Index::build(&std::sync::Arc::new(knowledge), 2_000, &Index::default());
     let platform = server_2019("10.0.17763.6414");
     let host = Host { platform: &platform, coverage: Coverage::Incomplete, updates: &[] };
     let found = judge(&index, host, None, &mut Trace::off());

@@ -36,6 +36,7 @@ mod requirement;
 mod row;
 #[cfg(test)]
 mod scale_tests;
+pub mod snapshots;
 mod standing;
 mod summary;
 #[cfg(test)]

@@ -498,10 +498,15 @@ pub(super) fn kind_of(index: &Index, of: Of) -> Kind {
 
 /// The section whose rows decide.
 pub(super) fn decides<'a>(index: &Index, facts: &'a AssetFacts, of: Of) -> &'a Held {
+    if decides_by_platform(index, of) { &facts.platform } else { &facts.software }
+}
+
+/// Whether the platform decides, not software.
+pub(super) fn decides_by_platform(index: &Index, of: Of) -> bool {
     match of {
-        Of::Requirement(number) if index.platform.contains(&number) => &facts.platform,
-        Of::Entry { product, .. } if index.is_windows(product) => &facts.platform,
-        Of::Requirement(_) | Of::Entry { .. } => &facts.software,
+        // In the order of the knowledge, so ascending.
+        Of::Requirement(number) => index.platform.binary_search(&number).is_ok(),
+        Of::Entry { product, .. } => index.is_windows(product),
     }
 }
 

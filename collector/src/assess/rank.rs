@@ -74,10 +74,16 @@ pub fn rank_of(word: &str) -> Option<u8> {
 }
 
 /// The class of a finding as it was judged.
-pub(super) fn class(outcome: Outcome, kind: Kind, on_platform: bool) -> usize {
+fn class(outcome: Outcome, source: u8) -> usize {
     let verdict = KEPT.iter().position(|it| it.verdict() == outcome.verdict()).unwrap_or(0);
-    let kind = KINDS.iter().position(|it| *it == kind).unwrap_or(0);
-    (verdict * KINDS.len() + kind) * 2 + usize::from(on_platform)
+    verdict * KINDS.len() * 2 + usize::from(source)
+}
+
+/// What a subject contributes to the class of its findings: its kind, and whether the platform decides.
+fn source_of(index: &Index, of: Of) -> u8 {
+    let kind = page::kind_of(index, of);
+    let kind = (0..).zip(KINDS).find(|it| it.1 == kind).map_or(0, |it: (u8, Kind)| it.0);
+    kind * 2 + u8::from(page::decides_by_platform(index, of))
 }
 
 /// What a class stands for: an outcome with its verdict, the kind, and whether the platform decides.
@@ -117,12 +123,21 @@ pub(super) struct Ranker {
     pub(super) tracks: Tracks,
     /// The catalogue is missing or too old.
     pub(super) kev_stale: bool,
-    /// Exploitation and automatable of every subject; 0 for a requirement.
-    subjects: Vec<u16>,
+    /// What every subject contributes, by its number.
+    subjects: Vec<Contribution>,
     /// From this time on something is too old that was not, Unix milliseconds.
     pub(super) good_until_ms: Option<i64>,
     /// Ranks of findings that many assets share, by the findings' address and what the asset contributes.
     shared: Mutex<HashMap<(usize, u16), Shared>>,
+}
+
+/// What a subject contributes, whichever asset has it.
+#[derive(Debug, Clone, Copy)]
+struct Contribution {
+    /// Exploitation and automatable; 0 for a requirement.
+    bits: u8,
+    /// See [`source_of`].
+    source: u8,
 }
 
 /// The findings, which are not kept alive for this, and their ranks.
@@ -134,8 +149,8 @@ impl Ranker {
         let (kev_stale, kev_until) = staleness(knowledge, Kind::Kev, ages, now_ms);
         let (placement_stale, placement_until) = staleness(knowledge, Kind::Placement, ages, now_ms);
         let sources = Sources { knowledge, kev_stale };
-        let mut last: Option<((u32, u32), u16)> = None;
-        let bits = |of: Of| match of {
+        let mut last: Option<((u32, u32), u8)> = None;
+        let mut bits = |of: Of| match of {
             Of::Requirement(_) => 0,
             Of::Entry { advisory, vulnerability, .. } => {
                 let key = (advisory, vulnerability);
@@ -153,13 +168,37 @@ impl Ranker {
             }
         };
         Self {
-            subjects: index.subjects.iter().map(|it| it.of).map(bits).collect(),
+            subjects: index
+                .subjects
+                .iter()
+                .map(|it| Contribution { bits: bits(it.of), source: source_of(index, it.of) })
+                .collect(),
             places: Places::of(knowledge, placement_stale),
             tracks: Tracks::of(knowledge),
             kev_stale,
             good_until_ms: [kev_until, placement_until].into_iter().flatten().min(),
             shared: Mutex::default(),
         }
+    }
+
+    /// Whether every finding that both know has the rank that the one before gives it: nothing that ranks rest on
+    /// beside the advisories has changed.
+    pub(super) fn ranks_as(&self, index: &Index, before: &Self, index_before: &Index) -> bool {
+        let (now, then) = (&index.knowledge, &index_before.knowledge);
+        let kev = match (&now.kev, &then.kev) {
+            (Some(one), Some(two)) => Arc::ptr_eq(&one.content, &two.content),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let placements = now.placements.len() == then.placements.len()
+            && now
+                .placements
+                .iter()
+                .zip(&then.placements)
+                .all(|(one, two)| Arc::ptr_eq(&one.content, &two.content));
+        kev && placements
+            && self.kev_stale == before.kev_stale
+            && self.places.is_stale() == before.places.is_stale()
     }
 
     /// Ranks the findings of an asset. Assets with equal findings that stand alike share one answer.
@@ -175,7 +214,7 @@ impl Ranker {
         let asset = exposure << 3 | human << 8;
         let overridden = overridden(ledger, &facts.id);
         if !overridden.is_empty() {
-            return Arc::new(self.each(index, facts, judged, asset, &overridden));
+            return Arc::new(self.each(index, judged, asset, &overridden));
         }
         let key = (Arc::as_ptr(judged).addr(), asset);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,7 +222,7 @@ impl Ranker {
         if let Some((_, ranks)) = shared.get(&key).filter(|it| it.0.as_ptr() == Arc::as_ptr(judged)) {
             return Arc::clone(ranks);
         }
-        let ranks = Arc::new(self.each(index, facts, judged, asset, &overridden));
+        let ranks = Arc::new(self.each(index, judged, asset, &overridden));
         if shared.len() >= MAX_SHARED {
             shared.retain(|_, it| it.0.strong_count() > 0);
         }
@@ -191,28 +230,20 @@ impl Ranker {
         ranks
     }
 
-    fn each(
-        &self,
-        index: &Index,
-        facts: &AssetFacts,
-        judged: &Judged,
-        asset: u16,
-        overridden: &HashMap<&str, u8>,
-    ) -> Ranks {
+    fn each(&self, index: &Index, judged: &Judged, asset: u16, overridden: &HashMap<&str, u8>) -> Ranks {
+        // Hashing a text for every finding of a zone is left out where nobody has said anything.
+        let by_person = |subject: SubjectId| match overridden.is_empty() {
+            true => None,
+            false => overridden.get(&*index.subject(subject)?.text).copied(),
+        };
         let mut counts = [[0; RANKS]; CLASSES];
         let each = judged.findings.iter().map(|finding| {
-            let Some(subject) = index.subject(finding.subject) else { return 0 };
-            // Hashing a text for every finding of a zone is left out where nobody has said anything.
-            let by_person =
-                if overridden.is_empty() { None } else { overridden.get(&*subject.text).copied() };
-            let rank = by_person.unwrap_or_else(|| match at(&self.subjects, finding.subject) {
-                Some(0) => REQUIREMENT,
-                Some(bits) => RANK_OF.get(usize::from(bits | asset)).copied().unwrap_or(0),
-                None => 0,
+            let Some(subject) = at(&self.subjects, finding.subject) else { return 0 };
+            let rank = by_person(finding.subject).unwrap_or_else(|| match subject.bits {
+                0 => REQUIREMENT,
+                bits => RANK_OF.get(usize::from(u16::from(bits) | asset)).copied().unwrap_or(0),
             });
-            let on_platform =
-                std::ptr::eq(page::decides(index, facts, subject.of), &raw const facts.platform);
-            let class = class(finding.outcome, page::kind_of(index, subject.of), on_platform);
+            let class = class(finding.outcome, subject.source);
             if let Some(count) =
                 counts.get_mut(class).and_then(|it| it.get_mut(usize::from(rank & !UNDETERMINED)))
             {
@@ -226,8 +257,8 @@ impl Ranker {
     }
 }
 
-fn bits(exploitation: ValueSet, automatable: ValueSet) -> u16 {
-    u16::from(exploitation.bits()) | u16::from(automatable.bits()) << 6
+fn bits(exploitation: ValueSet, automatable: ValueSet) -> u8 {
+    exploitation.bits() | automatable.bits() << 6
 }
 
 /// A vulnerability as triage asks for it.

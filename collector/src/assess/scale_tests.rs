@@ -35,6 +35,10 @@ const PRODUCTS: usize = 6_000;
 const NOW: i64 = 2_000;
 
 fn advisory(number: usize) -> HeldAdvisory {
+    advisory_named(number, &format!("EXC-{number:04}-01"))
+}
+
+fn advisory_named(number: usize, id: &str) -> HeldAdvisory {
     let entry = |it: usize| Entry {
         id: format!("P{it}"),
         vendor: "Example Controls".into(),
@@ -53,7 +57,7 @@ fn advisory(number: usize) -> HeldAdvisory {
         statements: (0_u32..).take(ENTRIES).map(|it| (it, Stated::Affected)).collect(),
         remediations: Vec::new(),
     };
-    let revision = Revision { id: format!("EXC-{number:04}-01"), version: "1".into(), released_ms: None };
+    let revision = Revision { id: id.to_owned(), version: "1".into(), released_ms: None };
     let advisory = Advisory {
         original: None,
         kind: Kind::Csaf,
@@ -126,11 +130,16 @@ fn a_zone_of_ten_thousand_assets_is_judged_in_seconds_and_read_at_once() {
     board.knowledge_changed(&Arc::new(knowledge.clone()), NOW);
     timed("everything judged again", || everything(&board));
 
-    for (revision, number) in [(3, ADVISORIES), (4, ADVISORIES + 1)] {
-        let mut more = knowledge.clone();
+    // Each moves the numbers of the subjects behind it: near the end, in the middle, near the beginning.
+    let mut more = knowledge;
+    for (revision, number, id) in [
+        (3, ADVISORIES, "EXC-2900-02"),
+        (4, ADVISORIES + 1, "EXC-1500-02"),
+        (5, ADVISORIES + 2, "EXC-0100-02"),
+    ] {
         more.revision = revision;
-        more.advisories.extend((ADVISORIES..=number).map(advisory));
-        board.knowledge_changed(&Arc::new(more), NOW);
+        more.advisories.push(advisory_named(number, id));
+        board.knowledge_changed(&Arc::new(more.clone()), NOW);
         timed("one imported advisory", || everything(&board));
     }
     let mut changed = rows(4_711 % IMAGES);

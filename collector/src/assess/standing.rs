@@ -3,11 +3,11 @@
 //! Looked up for what is shown and never for a whole zone; only ranks are kept at hand.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use holdpoint_common::proto::store::{ControlRecord, OwnerStepRecord};
+use holdpoint_common::proto::store::{ControlRecord, DecisionRecord, DispositionRecord, OwnerStepRecord};
 use holdpoint_common::proto::v1::SectionKind;
 use holdpoint_common::section::Digest;
 
@@ -16,7 +16,7 @@ use crate::knowledge::text::shown;
 use crate::knowledge::{Source, Versions};
 use crate::triage::control::{self, Tested};
 use crate::triage::decide::{Decision, Gathered, Scheme};
-use crate::triage::disposition::{self, Disposed, Standing};
+use crate::triage::disposition::{self, Disposed, Disposition, Standing};
 use crate::triage::inputs::{Input, Sources};
 use crate::triage::owner::{self, OwnerState};
 use crate::triage::service::{self, Seen};
@@ -33,7 +33,7 @@ use super::judge::Compact;
 use super::page::{self, Weather, time_text};
 use super::rank;
 use super::row;
-use super::verdict::Outcome;
+use super::verdict::{Outcome, Verdict};
 use super::work::Sections;
 
 /// A finding with its triage by every scheme.
@@ -149,7 +149,32 @@ impl<'a> Clerk<'a> {
         seen_ms: Option<i64>,
     ) -> Option<Disposed> {
         let tested = |it: &ControlRecord| self.test(facts, it, seen_ms);
-        disposition::of(self.ledger(), &facts.id, subject, vulnerability, self.now_ms, tested)
+        let mut disposed =
+            disposition::of(self.ledger(), &facts.id, subject, vulnerability, self.now_ms, tested)?;
+        let kept = || self.state.controls.kept(&facts.id, subject, vulnerability, self.now_ms, tested);
+        if disposed.kind == Disposition::Mitigate
+            && let Some(kept) = kept()
+        {
+            disposed.standing = kept.over(disposed.standing);
+        }
+        Some(disposed)
+    }
+
+    /// Whether a disposition as a whole stands, with the controls that were registered for it.
+    fn standing(
+        &self,
+        record: &DecisionRecord,
+        said: &DispositionRecord,
+        tested: impl Fn(&ControlRecord) -> Tested,
+    ) -> Standing {
+        let alone = disposition::standing(self.ledger(), record, said, self.now_ms, &tested);
+        if said.kind != Disposition::Mitigate.as_str() {
+            return alone;
+        }
+        match self.state.controls.kept_of(&said.asset, &said.subject, self.now_ms, tested) {
+            Some(kept) => kept.over(alone),
+            None => alone,
+        }
     }
 
     /// Whether a control holds on an asset.
@@ -212,7 +237,7 @@ impl<'a> Clerk<'a> {
                 continue;
             }
             let tested = |it: &ControlRecord| self.test(facts, it, seen_ms);
-            let standing = disposition::standing(self.ledger(), record, said, self.now_ms, tested);
+            let standing = self.standing(record, said, tested);
             let until = said.until_ms.map(|it| format!(" until {}", time_text(it))).unwrap_or_default();
             let text = format!(
                 "{}{until} by {} (owner {}): {}; {}",
@@ -377,7 +402,7 @@ impl Board {
                     Some(on_board) => clerk.test(&on_board.facts, it, seen_ms),
                     None => Tested::Open("the asset is not judged".to_owned()),
                 };
-                let standing = disposition::standing(&state.ledger, record, said, now_ms, tested);
+                let standing = clerk.standing(record, said, tested);
                 if !all && matches!(standing, Standing::Withdrawn | Standing::Expired) {
                     continue;
                 }
@@ -402,6 +427,44 @@ impl Board {
             .iter()
             .filter_map(|it| index.subject(it.subject))
             .any(|found| disposition::covers(subject, &found.text, keys_of(index, found.of).1)))
+    }
+
+    /// For each of these subjects the assets on which a machine sees nothing of it open: there are findings about it,
+    /// and every one is FIXED or NOT_AFFECTED today. An asset without a finding is none of them.
+    ///
+    /// # Errors
+    /// Everything is changing.
+    pub fn settled_on(
+        &self,
+        subjects: &BTreeSet<String>,
+        now_ms: i64,
+        last_seen: LastSeen<'_>,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, BoardError> {
+        let state = self.settled(None, now_ms)?;
+        let index = state.index.as_ref();
+        let weather = Weather::new(&index.knowledge, self.ages(), now_ms);
+        let mut settled = BTreeMap::new();
+        for wanted in subjects {
+            let about =
+                index.subjects.iter().zip(0..).filter(|(found, _)| {
+                    disposition::covers(wanted, &found.text, keys_of(index, found.of).1)
+                });
+            let about: Vec<(Of, SubjectId)> = about.map(|(found, number)| (found.of, number)).collect();
+            let is_settled = |on_board: &OnBoard| {
+                let Some(judged) = on_board.judged() else { return false };
+                let seen_ms = last_seen(&on_board.facts.id);
+                let mut found = about.iter().filter_map(|it| Some((it.0, judged.finding(it.1)?))).peekable();
+                found.peek().is_some()
+                    && found.all(|(of, finding)| {
+                        let heard_ms = page::decides(index, &on_board.facts, of).heard_ms(seen_ms);
+                        let outcome = weather.over(finding.outcome, page::kind_of(index, of), heard_ms);
+                        matches!(outcome.verdict(), Verdict::Fixed | Verdict::NotAffected)
+                    })
+            };
+            let assets = state.assets.iter().filter(|it| !about.is_empty() && is_settled(it.1));
+            settled.insert(wanted.clone(), assets.map(|it| it.0.to_string()).collect());
+        }
+        Ok(settled)
     }
 
     /// Looks at where assets stand and what suppliers state.

@@ -4,7 +4,7 @@
 //! change does not touch are renumbered; the others are joined again from rows that are remembered. The store
 //! is read for what was never seen before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -24,16 +24,24 @@ use super::memory::{Memory, RowId};
 use super::microsoft;
 use super::package::Distribution;
 use super::qualifiers::Qualifiers;
-use super::row::{self, Beside, Match};
+use super::row::{self, Beside, Match, RowResult};
 use super::verdict::Outcome;
 
 /// Images and sections that are remembered beyond those in use.
 const SPARE: usize = 256;
+/// Fewer images are not worth a thread of their own.
+const LEAST_SHARE: usize = 64;
 /// Most updates of one host that count.
 const MAX_UPDATES: usize = 4_096;
 
 /// Sections as they are read for judging.
 pub(super) struct Sections(pub(super) Arc<dyn RowSource>);
+
+impl std::fmt::Debug for Sections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sections").finish_non_exhaustive()
+    }
+}
 
 impl Sections {
     /// The rows of a section; `None` when there are none or they cannot be read now.
@@ -126,6 +134,26 @@ pub(super) struct Work {
     spoken_of: HashMap<Firmware, Firmware>,
 }
 
+/// What a change of the index does not touch: no asset whose findings these were has to be looked at.
+#[derive(Debug, Default)]
+pub(super) struct Untouched {
+    /// The findings as they are now, by the address of what they were.
+    findings: HashMap<usize, Arc<Judged>>,
+    /// Sections of firmware of which the same rows count.
+    firmware: HashSet<Digest>,
+}
+
+impl Untouched {
+    /// The findings of an asset, when neither they nor what they are made of is touched. `before` is what they were
+    /// by the index before.
+    pub(super) fn findings(&self, facts: &AssetFacts, before: &Arc<Judged>) -> Option<&Arc<Judged>> {
+        let same = facts.firmware.digest.is_none_or(|it| self.firmware.contains(&it));
+        self.findings.get(&Arc::as_ptr(before).addr()).filter(|_| same)
+    }
+}
+
+/// Of software, of firmware, and what is not in effect.
+pub(super) type RowsOf = (Vec<Arc<RowResult>>, Vec<Arc<RowResult>>, Arc<NotInEffect>);
 type Firmware = Arc<Vec<Vec<u8>>>;
 type Updates = Arc<[Box<str>]>;
 type OfWindows = Arc<[(SubjectId, Outcome)]>;
@@ -144,8 +172,14 @@ struct Known {
 }
 
 impl Work {
-    /// Goes over to a new index. Afterwards every image is either as it would be judged by it, or marked.
-    pub(super) fn advance(&mut self, index: &Arc<Index>) {
+    /// The index that findings are of.
+    pub(super) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Goes over to a new index. Afterwards every image is either as it would be judged by it, or marked; findings
+    /// that the change does not touch are returned.
+    pub(super) fn advance(&mut self, index: &Arc<Index>) -> Untouched {
         let difference = Difference::between(&self.index, index);
         let touched = self.memory.advance(&self.index, index, &difference);
         if difference.touches_windows() {
@@ -168,27 +202,54 @@ impl Work {
             // Images are made of other facts now.
             self.images.clear();
         }
-        self.images.retain(|image, known| {
-            let Some(judged) = &known.judged else { return true };
+        let findings = self.renumber(&difference, &is_touched);
+        self.images.retain(|_, known| known.judged.is_some() || known.rows.is_some());
+        self.index = Arc::clone(index);
+        let spoken_of = std::mem::take(&mut self.spoken_of);
+        let same = |list: &Firmware| {
+            spoken_of.get(list).is_some_and(|before| *before == Arc::new(spoken_of_by(index, list)))
+        };
+        let mut lists: HashMap<&Firmware, bool> = HashMap::new();
+        let firmware = self.firmware.iter().filter(|it| *lists.entry(it.1).or_insert_with(|| same(it.1)));
+        Untouched { findings, firmware: firmware.map(|it| *it.0).collect() }
+    }
+
+    /// Gives findings that a change does not touch the new numbers of their subjects, and forgets the others. Returns
+    /// the new ones by the address of the old ones. On every core: there may be millions.
+    fn renumber(
+        &mut self,
+        difference: &Difference,
+        is_touched: &(impl Fn(&RowId) -> bool + Sync),
+    ) -> HashMap<usize, Arc<Judged>> {
+        let renumber = |image: &Image, known: &mut Known| {
+            let before = known.judged.take()?;
             let of_windows = difference.touches_windows() && image.platform.is_some();
             let any_touched =
                 |it: &Option<Box<[RowId]>>| it.as_ref().is_none_or(|it| it.iter().any(is_touched));
             let rows_touched = any_touched(&known.firmware) || !known.is_without && any_touched(&known.rows);
-            let new = match &difference {
+            known.judged = match difference {
                 Difference::Products(products) if !of_windows && !rows_touched => {
                     if products.is_same() {
-                        Some(Arc::clone(judged))
+                        Some(Arc::clone(&before))
                     } else {
-                        judged.renumbered(products)
+                        before.renumbered(products)
                     }
                 }
                 Difference::Products(_) | Difference::Everything => None,
             };
-            known.judged = new;
-            known.judged.is_some() || known.rows.is_some()
-        });
-        self.index = Arc::clone(index);
-        self.spoken_of.clear();
+            Some((Arc::as_ptr(&before).addr(), Arc::clone(known.judged.as_ref()?)))
+        };
+        let mut images: Vec<(&Image, &mut Known)> = self.images.iter_mut().collect();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = images.len().div_ceil(cores).max(LEAST_SHARE);
+        std::thread::scope(|scope| {
+            let shares = images.chunks_mut(share).map(|share| {
+                scope.spawn(|| share.iter_mut().filter_map(|it| renumber(it.0, it.1)).collect::<Vec<_>>())
+            });
+            let shares: Vec<_> = shares.collect();
+            // A share that panicked has no findings, and its images none either: they are judged again.
+            shares.into_iter().filter_map(|it| it.join().ok()).flatten().collect()
+        })
     }
 
     /// The findings of an asset. The limit is how many assets there are.
@@ -223,6 +284,22 @@ impl Work {
             );
         }
         judged
+    }
+
+    /// What follows from each row of an asset's software and firmware, and what of it is not in effect.
+    pub(super) fn rows(&mut self, sections: &Sections, facts: &AssetFacts) -> RowsOf {
+        let image = self.image(sections, facts);
+        let index = Arc::clone(&self.index);
+        let known = self.images.get(&image).filter(|it| !it.is_without).and_then(|it| it.rows.clone());
+        let software = match known {
+            Some(ids) => self.memory.again(&index, &ids),
+            None => {
+                let rows = facts.software.digest.and_then(|it| sections.rows(SectionKind::Software, &it));
+                rows.map(|it| self.memory.look(&index, &image.beside, &it).0).unwrap_or_default()
+            }
+        };
+        let firmware = self.memory.look(&index, &image.beside, &image.firmware).0;
+        (software, firmware, image.not_in_effect)
     }
 
     fn of_windows(&mut self, index: &Index, image: &Image) -> OfWindows {
@@ -293,14 +370,8 @@ impl Work {
             }
         };
         let index = &self.index;
-        let spoken_of = self.spoken_of.entry(Arc::clone(&list)).or_insert_with(|| {
-            let nobody = Beside::default();
-            let is_spoken_of = |row: &&Vec<u8>| {
-                row::judge(index, &nobody, row).is_some_and(|it| it.matched != Match::NoFeed)
-            };
-            Arc::new(list.iter().filter(is_spoken_of).cloned().collect())
-        });
-        Arc::clone(spoken_of)
+        let spoken_of = self.spoken_of.entry(Arc::clone(&list));
+        Arc::clone(spoken_of.or_insert_with(|| Arc::new(spoken_of_by(index, &list))))
     }
 
     /// Forgets what nothing uses any more, once there is much of it.
@@ -331,6 +402,14 @@ impl Work {
             self.memory.keep_only(used);
         }
     }
+}
+
+/// Rows of firmware that an index speaks of.
+fn spoken_of_by(index: &Index, list: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let nobody = Beside::default();
+    let is_spoken_of =
+        |row: &&Vec<u8>| row::judge(index, &nobody, row).is_some_and(|it| it.matched != Match::NoFeed);
+    list.iter().filter(is_spoken_of).cloned().collect()
 }
 
 /// Whether anything looks at the platform of every asset.

@@ -76,6 +76,8 @@ pub struct Change {
     /// Every entry in short.
     pub steps: Vec<Step>,
     nonces: BTreeSet<Vec<u8>>,
+    /// The highest number that a collateral change ever had.
+    numbered: u32,
 }
 
 /// A decision of a person that counts.
@@ -263,6 +265,11 @@ impl Target {
         self.pre.is_some() || self.left_out.is_some()
     }
 
+    /// Whether a machine was ever asked: then no person's word takes the place of its answer.
+    pub fn was_asked(&self) -> bool {
+        self.pre_asked.is_some() || self.post_asked.is_some() || !self.old_nonces.is_empty()
+    }
+
     /// Whether its answer after work is waited for.
     pub fn is_waited_for(&self) -> bool {
         self.post_asked.is_some() && self.post.is_none()
@@ -291,18 +298,30 @@ impl Change {
         if !drafted.stages.iter().flat_map(|it| &it.assets).all(|it| seen.insert(it)) {
             return Err(Refused::because("an asset is a target of two stages"));
         }
-        let stage = |it: &holdpoint_common::proto::store::StageTargets| Stage {
-            targets: it.assets.iter().map(|it| (it.clone(), Target::default())).collect(),
+        // Where nobody is asked, nothing can be verified.
+        if drafted.stages.iter().any(|it| it.assets.is_empty()) {
+            return Err(Refused::because("a stage has no targets"));
+        }
+        let stages = drafted.stages.iter().map(|it| it.assets.as_slice());
+        let mut change = Self::of(&entry.change, Arc::new(plan), text, stages);
+        change.note(entry.revision, written);
+        Ok(change)
+    }
+
+    /// A change as it is before its first entry was noted.
+    fn of<'a>(id: &str, plan: Arc<Plan>, text: String, stages: impl Iterator<Item = &'a [String]>) -> Self {
+        let stage = |assets: &[String]| Stage {
+            targets: assets.iter().map(|it| (it.clone(), Target::default())).collect(),
             ..Stage::default()
         };
-        let mut change = Self {
-            id: entry.change.clone(),
+        Self {
+            id: id.to_owned(),
             revision: 0,
             plan_digest: Digest::of(text.as_bytes()),
-            plan: Arc::new(plan),
+            plan,
             text,
             state: State::Draft,
-            stages: drafted.stages.iter().map(stage).collect(),
+            stages: stages.map(stage).collect(),
             rules: Vec::new(),
             sign_offs: BTreeMap::new(),
             vetoes: Vec::new(),
@@ -315,9 +334,22 @@ impl Change {
             closed: None,
             steps: Vec::new(),
             nonces: BTreeSet::new(),
-        };
-        change.note(entry.revision, written);
-        Ok(change)
+            numbered: 0,
+        }
+    }
+
+    /// A drafted change without the text of its plan.
+    #[cfg(test)]
+    pub(super) fn of_plan(id: &str, plan: Plan, stages: &[Vec<String>]) -> Self {
+        let stages = stages.iter().map(Vec::as_slice);
+        let mut change = Self::of(id, Arc::new(plan), id.to_owned(), stages);
+        change.note(1, Written { number: 1, at_ms: 0, by: "local", action: "change-drafted", text: "" });
+        change
+    }
+
+    /// The number that the next collateral change gets.
+    pub fn next_collateral(&self) -> u32 {
+        self.numbered.saturating_add(1)
     }
 
     /// A stage by its number, from 1.
@@ -608,6 +640,16 @@ impl Change {
                 why.push(format!("stage {number} is {}: the next one opens on its verdicts", before.state()));
             }
         }
+        // Stages come in the order of the plant; an entry that was written otherwise gains nothing by it.
+        let lower = (1_u32..).zip(self.plan.stages.iter().zip(&self.stages)).filter(|at| at.0 > it.stage);
+        for (number, (_, before)) in lower.filter(|it| it.1.0.tier < planned.tier) {
+            if before.state() != StageState::Verified {
+                why.push(format!(
+                    "stage {number} is {}, and comes first by the plant's order",
+                    before.state()
+                ));
+            }
+        }
         for point in planned.points.iter().filter(|it| it.holds && !stage.released.contains_key(&it.name)) {
             why.push(format!("the hold point `{}` is not released", point.name));
         }
@@ -694,6 +736,9 @@ impl Change {
                 if word == Verdict::AttestedOnly && !self.is_attested(it.stage, asset) {
                     why.push(format!("`{asset}` is not attested by two persons"));
                 }
+                if word == Verdict::AttestedOnly && target.was_asked() {
+                    why.push(format!("`{asset}` was asked itself: no person's word takes its place"));
+                }
                 if word == Verdict::RolledBack && stage.rollback.is_none() {
                     why.push(format!("no rollback of `{asset}` is recorded"));
                 }
@@ -702,8 +747,7 @@ impl Change {
         if let Some(other) = it.verdicts.iter().find(|it| !stage.targets.contains_key(&it.asset)) {
             why.push(format!("`{}` is no target of the stage", other.asset));
         }
-        let next = self.collateral.last().map_or(1, |it| it.item.number + 1);
-        if (next..).zip(&it.collateral).any(|(number, it)| it.number != number) {
+        if (self.next_collateral()..).zip(&it.collateral).any(|(number, it)| it.number != number) {
             why.push("collateral changes are not numbered on".to_owned());
         }
         faults(why)
@@ -731,7 +775,8 @@ impl Change {
             Some(State::RolledBack) => {
                 let all = self.stages.iter().filter(|it| it.is_opened()).all(|stage| {
                     let whole = stage.verdicts.iter().filter(|it| it.expectation.is_empty());
-                    stage.judged_at.is_some()
+                    // Verdicts from before the last question say nothing any more.
+                    matches!(stage.step, StageStep::Judged(_))
                         && whole.into_iter().all(|it| it.verdict == Verdict::RolledBack.as_str())
                 });
                 if !all || !self.stages.iter().any(Stage::is_opened) {
@@ -749,23 +794,27 @@ impl Change {
     /// Whether two persons attest a target of a stage, with one artefact and one claim, for every expectation.
     pub fn is_attested(&self, stage: u32, asset: &str) -> bool {
         let Ok(planned) = self.planned_stage(stage) else { return false };
-        planned.expectations.iter().filter_map(|&it| self.plan.expectations.get(it)).all(|expectation| {
-            let words: Vec<&Attested> = self
-                .attestations
-                .iter()
-                .filter(|it| {
-                    it.stage == stage
-                        && it.word.asset == asset
-                        && it.word.expectation == expectation.id
-                        && it.word.claim == "remediated"
-                })
-                .collect();
-            words.iter().any(|one| {
-                words.iter().any(|two| {
-                    one.by.person != two.by.person && one.word.artefact_digest == two.word.artefact_digest
+        let mut expected =
+            planned.expectations.iter().filter_map(|&it| self.plan.expectations.get(it)).peekable();
+        // Who expects nothing attests nothing.
+        expected.peek().is_some()
+            && expected.all(|expectation| {
+                let words: Vec<&Attested> = self
+                    .attestations
+                    .iter()
+                    .filter(|it| {
+                        it.stage == stage
+                            && it.word.asset == asset
+                            && it.word.expectation == expectation.id
+                            && it.word.claim == "remediated"
+                    })
+                    .collect();
+                words.iter().any(|one| {
+                    words.iter().any(|two| {
+                        one.by.person != two.by.person && one.word.artefact_digest == two.word.artefact_digest
+                    })
                 })
             })
-        })
     }
 
     fn expects(&self, stage: u32, id: &str) -> bool {
@@ -948,17 +997,23 @@ impl Change {
 
     fn ask_again(&mut self, stage: u32, asked: &[ChangeChallenge], until_ms: i64, rollback: Option<String>) {
         self.remember(asked);
+        if self.state == State::Verified {
+            self.state = State::InProgress;
+        }
         let Some(stage) = self.stage_mut(stage) else { return };
         stage.step = StageStep::WorkComplete;
         stage.answers_until_ms = Some(until_ms);
         stage.rollback = rollback;
-        for asked in asked {
-            let Some(target) = stage.targets.get_mut(&asked.asset) else { continue };
-            if let Some(old) = target.post_asked.replace(asked.clone()) {
+        for (asset, target) in &mut stage.targets {
+            let asked = asked.iter().find(|it| it.asset == *asset).cloned();
+            let is_left = asked.is_none() && target.post_asked.is_some();
+            if let Some(old) = std::mem::replace(&mut target.post_asked, asked) {
                 target.old_nonces.push(old.nonce);
             }
             target.post = None;
-            target.refused = None;
+            // What answered before this work ended says nothing about it.
+            target.refused = is_left
+                .then(|| (Why::BeforeWorkEnd, "it was last asked before this work was over".to_owned()));
         }
     }
 
@@ -988,6 +1043,8 @@ impl Change {
             self.collateral.push(Collateral { item: item.clone(), explained });
         }
         self.collateral.sort_by_key(|it| it.item.number);
+        // No number is given twice, so that an explanation stays about what it was about.
+        self.numbered = self.collateral.last().map_or(0, |it| it.item.number).max(self.numbered);
         if let Some(stage) = self.stage_mut(it.stage) {
             stage.step = StageStep::Judged(state);
             stage.verdicts.clone_from(&it.verdicts);

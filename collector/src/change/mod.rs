@@ -13,7 +13,17 @@ pub mod plan;
 pub mod preflight;
 pub mod resolve;
 pub mod snapshot;
+pub mod soak;
 pub mod word;
+
+#[cfg(test)]
+mod bench_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod office_tests;
+#[cfg(test)]
+mod testing;
 
 pub use fold::{Change, Refused};
 pub use office::ChangeOffice;

@@ -20,7 +20,7 @@ use tracing::warn;
 use crate::assess::{Board, Filter, Verdict as Finding};
 use crate::audit::Act;
 use crate::knowledge::Library;
-use crate::store::{StoreError, Txn};
+use crate::store::{Store, StoreError, Txn};
 use crate::zone::{self, Zone};
 
 use super::fold::{Change, Refused, Written};
@@ -45,8 +45,9 @@ pub struct ChangeOffice {
     library: Arc<Library>,
     board: Arc<Board>,
     changes: RwLock<BTreeMap<String, Arc<Change>>>,
-    /// Who holds it may write an entry.
-    turn: tokio::sync::Mutex<()>,
+    /// Who holds it may write an entry. Says whether one was written whose outcome is not known: then the log is read
+    /// again before the next.
+    turn: tokio::sync::Mutex<bool>,
     /// Counts entries: whoever waits for a change of a change waits for this.
     written: watch::Sender<u64>,
     heard: heard::Ear,
@@ -75,26 +76,13 @@ impl ChangeOffice {
     /// # Errors
     /// The audit log cannot be read.
     pub fn open(zone: &Arc<Zone>, library: Arc<Library>, board: Arc<Board>) -> Result<Arc<Self>, StoreError> {
-        let mut changes = BTreeMap::new();
-        let mut next = 1;
-        loop {
-            let page = zone.store().audit(next, PAGE)?;
-            if page.is_empty() {
-                break;
-            }
-            for record in &page {
-                // What the log's own check finds broken is told by `audit verify`; here it is left out.
-                let Ok(entry) = AuditEntry::decode(record.entry.as_slice()) else { continue };
-                take(&mut changes, &entry);
-            }
-            next += u64::try_from(page.len()).unwrap_or(u64::MAX);
-        }
+        let changes = folded(zone.store())?;
         let (heard, ears) = heard::Ear::new();
         let office = Arc::new(Self {
             zone: Arc::clone(zone),
             library,
             board,
-            changes: RwLock::new(changes.into_iter().map(|(id, it)| (id, Arc::new(it))).collect()),
+            changes: RwLock::new(changes),
             turn: tokio::sync::Mutex::default(),
             written: watch::Sender::new(0),
             heard,
@@ -143,7 +131,7 @@ impl ChangeOffice {
             std::str::from_utf8(text).map_err(|_| Status::invalid_argument("the plan is not UTF-8 text"))?;
         let plan = plan::read(plan_text).map_err(listed)?;
         let assets = resolve::resolve(&plan, self).map_err(listed)?;
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn().await?;
         let (count, last) = {
             let changes = self.changes.read().unwrap_or_else(PoisonError::into_inner);
             (changes.len(), changes.keys().next_back().cloned())
@@ -171,7 +159,9 @@ impl ChangeOffice {
             text: plan.title.clone(),
             detail: Some(Detail::Change(entry.encode_to_vec())),
         };
+        *turn = true;
         let told = self.zone.change_assets_told(&[], Txn::admin(), |_, _| Ok(vec![act])).await?;
+        *turn = false;
         let (number, at_ms) = told.first().copied().unwrap_or_default();
         let change =
             Change::draft(&entry, Written { number, at_ms, ..written }).map_err(|it| refused(&it))?;
@@ -208,7 +198,7 @@ impl ChangeOffice {
     /// # Errors
     /// The entry may not come next, each reason; or the store refuses.
     async fn write(&self, id: &str, new: New<'_>) -> Result<Arc<Change>, Status> {
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn().await?;
         let change = self.change(id)?;
         let New { by, action, text, what, asks } = new;
         let entry = ChangeEntry { change: id.to_owned(), revision: change.revision + 1, what: Some(what) };
@@ -221,6 +211,7 @@ impl ChangeOffice {
             detail: Some(Detail::Change(entry.encode_to_vec())),
         };
         let ids: Vec<&str> = asks.iter().map(|it| it.0.as_str()).collect();
+        *turn = true;
         let told = self
             .zone
             .change_assets_told(&ids, Txn::admin(), |assets, _| {
@@ -228,16 +219,30 @@ impl ChangeOffice {
                     let record = assets
                         .get_mut(asset)
                         .ok_or_else(|| Status::not_found(format!("no asset has the id `{asset}`")))?;
+                    // The newest question of a stage is the only one that can be answered.
+                    record.challenges.retain(|it| !is_of_same_stage(it, challenge));
                     zone::ask(record, challenge.clone())?;
                 }
                 Ok(vec![act])
             })
             .await?;
+        *turn = false;
         asks.iter().for_each(|it| self.zone.grant(&it.0));
         let (number, at_ms) = told.first().copied().unwrap_or_default();
         let mut next = Change::clone(&change);
         next.take(&entry, Written { number, at_ms, by, action, text: &text }).map_err(|it| refused(&it))?;
         Ok(self.publish(next))
+    }
+
+    /// The right to write an entry, with everything that the log has.
+    async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, bool>, Status> {
+        let mut turn = self.turn.lock().await;
+        if *turn {
+            let changes = folded(self.zone.store()).map_err(|it| zone::status_of(&it))?;
+            *self.changes.write().unwrap_or_else(PoisonError::into_inner) = changes;
+            *turn = false;
+        }
+        Ok(turn)
     }
 
     fn publish(&self, change: Change) -> Arc<Change> {
@@ -302,6 +307,27 @@ struct Asked {
 impl<'a> New<'a> {
     fn of(by: &'a str, action: &'static str, text: String, what: What) -> Self {
         Self { by, action, text, what, asks: Vec::new() }
+    }
+}
+
+fn is_of_same_stage(one: &ChallengeRecord, two: &ChallengeRecord) -> bool {
+    let stage = |it: &ChallengeRecord| it.purpose.as_ref().map(|it| (it.change.clone(), it.stage));
+    stage(one).is_some() && stage(one) == stage(two)
+}
+
+/// Every change, as the audit log makes it.
+fn folded(store: &Store) -> Result<BTreeMap<String, Arc<Change>>, StoreError> {
+    let (mut changes, mut next) = (BTreeMap::new(), 1);
+    loop {
+        let page = store.audit(next, PAGE)?;
+        if page.is_empty() {
+            return Ok(changes.into_iter().map(|(id, it)| (id, Arc::new(it))).collect());
+        }
+        // What the log's own check finds broken is told by `audit verify`; here it is left out.
+        for entry in page.iter().filter_map(|it| AuditEntry::decode(it.entry.as_slice()).ok()) {
+            take(&mut changes, &entry);
+        }
+        next += u64::try_from(page.len()).unwrap_or(u64::MAX);
     }
 }
 

@@ -14,9 +14,9 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::time::Instant;
 use tonic::Status;
 
+use super::Change;
 use super::office::ChangeOffice;
 use super::word::{StageState, State};
-use super::Change;
 use crate::assess::Board;
 use crate::knowledge::{AllowedAges, Library};
 use crate::pki::Request;
@@ -134,7 +134,10 @@ impl Site {
     /// A stage whose pre-snapshots are taken.
     async fn opened(&self, persons: &Persons, agents: [&mut Agent; 2]) -> Arc<Change> {
         let change = self.authorised(persons).await;
-        self.office.open_stage("local", &change.id, 1, "the tests' hosts say little", BTreeMap::new()).await.unwrap();
+        self.office
+            .open_stage("local", &change.id, 1, "the tests' hosts say little", BTreeMap::new())
+            .await
+            .unwrap();
         for agent in agents {
             self.answers(agent).await;
         }
@@ -204,9 +207,7 @@ fn told<T>(refused: Result<T, Status>) -> String {
 
 fn verdicts(change: &Change) -> Vec<(String, String, String, Vec<String>)> {
     let whole = change.stages[0].verdicts.iter().filter(|it| it.expectation.is_empty());
-    whole
-        .map(|it| (it.asset.clone(), it.verdict.clone(), it.reason.clone(), it.modifiers.clone()))
-        .collect()
+    whole.map(|it| (it.asset.clone(), it.verdict.clone(), it.reason.clone(), it.modifiers.clone())).collect()
 }
 
 #[tokio::test]
@@ -253,7 +254,9 @@ async fn what_was_acknowledged_is_there_after_a_restart_between_any_two_steps() 
     for step in 0..7 {
         match step {
             0 => drop(site.office.submit("local", &id).await.unwrap()),
-            1 => drop(site.office.decide(persons.ada.signs(&change, "sign-off", "ot-security")).await.unwrap()),
+            1 => {
+                drop(site.office.decide(persons.ada.signs(&change, "sign-off", "ot-security")).await.unwrap())
+            }
             2 => {
                 for role in ["control-engineer", "maintenance"] {
                     site.office.decide(persons.ada.signs(&change, "sign-off", role)).await.unwrap();
@@ -424,7 +427,9 @@ async fn an_old_answer_a_replay_and_a_late_one_are_told_apart() {
     // An answer after its time.
     site.world.clock.set(START + 31 * 60_000);
     site.answers(&mut one).await;
-    let late = |it: &Change| it.stages[0].targets["hmi-1"].refused.as_ref().is_some_and(|it| it.0.as_str() == "LATE");
+    let late = |it: &Change| {
+        it.stages[0].targets["hmi-1"].refused.as_ref().is_some_and(|it| it.0.as_str() == "LATE")
+    };
     let now = site.heard(&change.id, late).await;
     assert!(now.stages[0].targets["hmi-1"].post.is_none());
 }
@@ -438,8 +443,11 @@ async fn a_stage_opens_in_its_time_with_every_check_passed_or_overridden() {
     for wanted in ["window: agreed is", "backup-age", "agent of hmi-1", "--override"] {
         assert!(refused.contains(wanted), "{wanted} is missing in {refused}");
     }
-    let opened =
-        site.office.open_stage("local", &change.id, 1, "the plant stands still", BTreeMap::new()).await.unwrap();
+    let opened = site
+        .office
+        .open_stage("local", &change.id, 1, "the plant stands still", BTreeMap::new())
+        .await
+        .unwrap();
     assert_eq!(opened.stages[0].overridden, "the plant stands still");
     assert_eq!(opened.stages[0].state(), StageState::Pending, "no pre-snapshot is taken yet");
     let early = told(site.office.complete_stage("local", &change.id, 1, "").await);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use holdpoint_common::proto::store::{AssetRecord, HeldRecord, SectionState, SnapshotRecord};
 use holdpoint_common::proto::v1::SectionStatus;
-use holdpoint_common::row::SectionKind;
+use holdpoint_common::row::{SectionKind, SelfRow};
 use holdpoint_common::section::Digest;
+use prost::Message;
 
 use crate::assess::{AssetFacts, RowSource};
 use crate::zone::Grade;
@@ -82,10 +83,12 @@ impl Snapshot {
 
     /// What judging needs to know of the host as it was then.
     pub fn facts(&self, role: Option<&str>) -> Option<AssetFacts> {
-        let sections = self.record.sections.iter().map(|it| HeldRecord {
-            kind: it.kind,
-            shown: it.state.clone(),
-            attempt: None,
+        let sections = self.sections.iter().map(|(kind, section)| {
+            // Whatever the report said of them: rows that are not there any more were not read completely.
+            let status =
+                if section.rows.is_some() { section.state.status } else { SectionStatus::Failed.into() };
+            let shown = Some(SectionState { status, ..section.state.clone() });
+            HeldRecord { kind: (*kind).into(), shown, attempt: None }
         });
         let record = AssetRecord {
             id: self.record.asset.clone(),
@@ -94,6 +97,12 @@ impl Snapshot {
             ..AssetRecord::default()
         };
         AssetFacts::of(&record)
+    }
+
+    /// SHA-256 of the agent's program, hexadecimal, as the agent says; `None` when it does not.
+    pub fn agent_digest(&self) -> Option<String> {
+        let row = self.rows(SectionKind::Self_).first()?;
+        SelfRow::decode(row.as_slice()).ok()?.agent_digest
     }
 
     /// The lowest grade among its sections.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use holdpoint_common::proto::store::AssetRecord;
+use holdpoint_common::proto::store::{AssetRecord, SnapshotRecord};
 use holdpoint_common::proto::v1::SectionKind;
 use holdpoint_common::row::{PlatformRow, SoftwareRow};
 use holdpoint_common::section::Digest;
@@ -23,6 +23,8 @@ use super::ruleset::{Entry, Ruleset};
 use super::score::Score;
 use super::told::tell;
 use crate::assess::{Coverage, Held, RowSource};
+use crate::baseline::sections::rows_of;
+use crate::baseline::{Baselines, Shelf, Stated};
 use crate::knowledge;
 
 /// Images that are remembered beyond one for each asset.
@@ -30,7 +32,11 @@ const SPARE_IMAGES: usize = 1_024;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<Memory>);
+pub struct Board {
+    memory: Mutex<Memory>,
+    /// What was approved of each asset.
+    baselines: Shelf,
+}
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -43,7 +49,9 @@ struct Memory {
 /// Everything that an answer follows from, beside the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Image {
-    sections: [(Option<Digest>, Coverage); 4],
+    sections: [(Option<Digest>, Coverage); 5],
+    /// What was approved.
+    approved: Option<[Stated; 5]>,
     asset: Asset,
 }
 
@@ -60,14 +68,25 @@ struct Platform {
 type Add = fn(&mut Facts, &[Vec<u8>]);
 
 /// Sections from which facts come, with the beginning of their names.
-const SECTIONS: [(SectionKind, &str, Add); 4] = [
-    (SectionKind::Hardening, "", Facts::add_rows),
-    (SectionKind::Live, "live.", Facts::add_live),
-    (SectionKind::Self_, "agent.", Facts::add_self),
-    (SectionKind::Listeners, "agent.listeners", Facts::add_listeners),
+const SECTIONS: [(SectionKind, &[&str], Add); 5] = [
+    (SectionKind::Hardening, &[], Facts::add_rows),
+    (SectionKind::Live, &["live."], Facts::add_live),
+    (SectionKind::Self_, &["agent."], Facts::add_self),
+    (SectionKind::Listeners, &["agent.listeners", "listeners."], Facts::add_listeners),
+    (SectionKind::Services, &["services."], Facts::add_services),
 ];
 
 impl Board {
+    /// A board that compares with these baselines, as they are whenever it is asked.
+    pub fn with(baselines: Shelf) -> Self {
+        Self { baselines, ..Self::default() }
+    }
+
+    /// The baselines that it compares with.
+    pub fn baselines(&self) -> &Shelf {
+        &self.baselines
+    }
+
     /// The rules that hold.
     pub fn rules(&self, files: &[knowledge::Held<RuleFile>]) -> Arc<Ruleset> {
         let digests: Vec<Digest> = files.iter().map(|it| it.source.digest).collect();
@@ -91,10 +110,11 @@ impl Board {
         };
         let wanted: Vec<bool> = rules.rules.iter().map(|it| is_wanted(filter, it)).collect();
         let mut page = Page::default();
+        let baselines = self.baselines.current();
         let assets = chosen(world.assets, filter.asset.as_deref(), filter.role.as_deref());
         let after = filter.after.as_ref();
         for record in assets.filter(|it| after.is_none_or(|after| it.id >= after.0)) {
-            let (asset, judged) = self.judged(&rules, record, world);
+            let (asset, judged) = self.judged(&rules, record, &baselines, world);
             let skip = after.filter(|it| it.0 == record.id).map(|it| place(&rules, &it.1));
             let mut facts = None;
             for &(number, outcome, _) in judged.iter() {
@@ -111,7 +131,8 @@ impl Board {
                     page.next_after = page.lines.last().map(|it| (it.asset.clone(), it.rule.clone()));
                     return page;
                 }
-                let facts = facts.get_or_insert_with(|| facts_of(record, world.rows));
+                let approved = approved(&baselines, record);
+                let facts = facts.get_or_insert_with(|| all_facts(record, approved, world.rows));
                 page.lines.push(line(&rules, entry, &asset, record, facts, world.now_ms));
             }
         }
@@ -133,8 +154,9 @@ impl Board {
             limit => limit.min(MAX_LIMIT),
         };
         let mut scores = Scores::default();
+        let baselines = self.baselines.current();
         for record in chosen(world.assets, asset, role) {
-            let (asset, judged) = self.judged(&rules, record, world);
+            let (asset, judged) = self.judged(&rules, record, &baselines, world);
             let mut score = Score::default();
             for &(number, outcome, weight) in judged.iter() {
                 let entry = &rules.rules[usize::from(number)];
@@ -154,20 +176,28 @@ impl Board {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn judged(&self, rules: &Arc<Ruleset>, record: &AssetRecord, world: &World<'_>) -> (Asset, Arc<Judged>) {
+    fn judged(
+        &self,
+        rules: &Arc<Ruleset>,
+        record: &AssetRecord,
+        baselines: &Baselines,
+        world: &World<'_>,
+    ) -> (Asset, Arc<Judged>) {
         let asset = self.asset(rules, record, world);
         let sections = SECTIONS.map(|(kind, _, _)| {
             let held = Held::of(record, kind);
             (held.digest, held.coverage)
         });
-        let image = Image { sections, asset };
+        let snapshot = approved(baselines, record);
+        let approved = snapshot.map(|it| SECTIONS.map(|(kind, _, _)| Stated::then(it, kind)));
+        let image = Image { sections, approved, asset };
         if let Some(known) = self.memory().images.get(&image) {
             return (image.asset, Arc::clone(known));
         }
-        let facts = facts_of(record, world.rows);
+        let facts = all_facts(record, snapshot, world.rows);
         let mut judged = Judged::new();
         for (number, entry) in rules.rules.iter().enumerate() {
             let (chosen, seen) = rules.judge(entry, &image.asset, &facts);
@@ -179,7 +209,8 @@ impl Board {
         let judged = Arc::new(judged);
         let asset = image.asset.clone();
         // Rows that could not be read just now may be readable the next time.
-        if facts.gap("") != Missing::RowsUnreadable {
+        let is_readable = |it: &Facts| it.gap("") != Missing::RowsUnreadable;
+        if is_readable(&facts) && facts.approved().is_none_or(is_readable) {
             let mut memory = self.memory();
             if memory.images.len() > world.assets.len() + SPARE_IMAGES {
                 memory.images.clear();
@@ -337,19 +368,52 @@ fn line(
     }
 }
 
+/// What was approved of an asset last.
+fn approved<'a>(baselines: &'a Baselines, record: &AssetRecord) -> Option<&'a SnapshotRecord> {
+    baselines.of(&record.id).map(|it| it.snapshot.as_ref())
+}
+
+/// Reads the facts of an asset, now and as they were approved.
+fn all_facts(record: &AssetRecord, approved: Option<&SnapshotRecord>, source: &dyn RowSource) -> Facts {
+    let approved = approved.and_then(|it| facts_then(it, source)).map(Arc::new);
+    facts_of(record, source).against(approved)
+}
+
+/// Reads the facts of a snapshot; `None` when its facts were not read completely: then none of them was approved.
+fn facts_then(snapshot: &SnapshotRecord, source: &dyn RowSource) -> Option<Facts> {
+    let mut facts = Facts::default();
+    for (kind, beginnings, add) in SECTIONS {
+        let is_own = kind == SectionKind::Hardening;
+        let Stated::Whole(digest) = Stated::then(snapshot, kind) else {
+            if is_own {
+                return None;
+            }
+            beginnings.iter().for_each(|it| facts.add_gap(it, Missing::NoBaseline));
+            continue;
+        };
+        match rows_of(source, kind, &digest) {
+            Ok(Some(rows)) => add(&mut facts, &rows),
+            Ok(None) | Err(_) => facts.add_gap("", Missing::RowsUnreadable),
+        }
+    }
+    Some(facts)
+}
+
 /// Reads the facts of an asset.
 fn facts_of(record: &AssetRecord, source: &dyn RowSource) -> Facts {
     let mut facts = Facts::default();
-    for (kind, beginning, add) in SECTIONS {
+    for (kind, beginnings, add) in SECTIONS {
         let held = Held::of(record, kind);
         let is_own = kind == SectionKind::Hardening;
         match held.digest.map(|it| source.rows(kind, &it)) {
             // Of a section of hardening that is not whole nothing is concluded, whatever its rows say.
             Some(Ok(Some(rows))) if is_own || held.coverage == Coverage::Complete => add(&mut facts, &rows),
-            Some(Ok(Some(_))) => facts.add_gap(beginning, Missing::SectionIncomplete),
+            Some(Ok(Some(_))) => {
+                beginnings.iter().for_each(|it| facts.add_gap(it, Missing::SectionIncomplete))
+            }
             Some(Ok(None) | Err(_)) => facts.add_gap("", Missing::RowsUnreadable),
             None if is_own => {}
-            None => facts.add_gap(beginning, Missing::SectionMissing),
+            None => beginnings.iter().for_each(|it| facts.add_gap(it, Missing::SectionMissing)),
         }
     }
     facts

@@ -167,3 +167,55 @@ fn equal_machines_are_judged_once() {
     board.scores(None, None, 1, "", &world);
     assert_eq!(sections.1.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn what_equals_the_baseline_is_judged_against_the_newest_one() {
+    use crate::baseline::Shelf;
+    use holdpoint_common::proto::store::audit_entry::Detail;
+    use holdpoint_common::proto::store::baseline_entry::What;
+    use holdpoint_common::proto::store::{
+        AuditEntry, BaselineApproved, BaselineEntry, SnapshotRecord, SnapshotSection,
+    };
+
+    let mut sections = Sections::default();
+    let complete = SectionStatus::Complete;
+    let host = |sections: &mut Sections, admins, status| {
+        windows(sections, "hmi", "hmi", status, &[("accounts.administrators", admins)])
+    };
+    let approved = |number: u64, record: &AssetRecord| {
+        let section = |it: &HeldRecord| SnapshotSection { kind: it.kind, state: it.shown.clone() };
+        let snapshot = SnapshotRecord {
+            asset: "hmi".into(),
+            nonce: vec![1; 16],
+            sequence: number,
+            sections: record.sections.iter().map(section).collect(),
+            ..SnapshotRecord::default()
+        };
+        let what = BaselineApproved { snapshot: Some(snapshot), reason: "x".into(), ..Default::default() };
+        let entry = BaselineEntry { asset: "hmi".into(), version: number, what: Some(What::Approved(what)) };
+        let detail = Some(Detail::Baseline(entry.encode_to_vec()));
+        AuditEntry { number, detail, ..AuditEntry::default() }
+    };
+    let (old, new) = (host(&mut sections, "[a]", complete), host(&mut sections, "[a; b]", complete));
+    let partial = host(&mut sections, "[a; b]", SectionStatus::Partial);
+    let shelf = Shelf::default();
+    let (board, ages) = (Board::with(shelf.clone()), AllowedAges::default());
+    let assets = [Arc::new(new.clone())];
+    let told = || {
+        let filter = Filter { rule: Some("W17".into()), ..Filter::default() };
+        let page = board.page(&filter, &world(&assets, &sections, &ages, NOW));
+        let line = page.lines.into_iter().find(|it| it.rule == "W17").unwrap().told;
+        format!("{} {}", line.verdict, line.reason.unwrap_or_default().split(':').next().unwrap())
+    };
+    assert_eq!(told(), "NOT_CHECKED no-baseline");
+    for (entries, said) in [
+        (vec![approved(1, &old)], "FAIL "),
+        (vec![approved(1, &old), approved(2, &new)], "PASS "),
+        (vec![approved(1, &partial)], "NOT_CHECKED no-baseline"),
+        (vec![], "NOT_CHECKED no-baseline"),
+    ] {
+        shelf.publish(Arc::new(crate::baseline::Baselines::fold(&entries)));
+        assert_eq!(told(), said);
+        assert_eq!(told(), said, "remembered");
+    }
+}

@@ -5,9 +5,11 @@
 //! what the agent says of itself (`agent.*`). Of a section that is not whole nothing follows.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use holdpoint_common::row::{HardeningRow, LiveRow, SelfRow, TextList, hardening_row};
+use holdpoint_common::row::{
+    HardeningRow, ListenerRow, LiveRow, SelfRow, ServiceRow, TextList, hardening_row,
+};
 use prost::Message;
 
 use super::result::Missing;
@@ -59,6 +61,8 @@ pub struct Facts {
     by_id: HashMap<String, Vec<HardeningRow>>,
     /// Beginnings of names of which nothing is said, and why.
     gaps: Vec<(&'static str, Missing)>,
+    /// The facts of the newest baseline.
+    approved: Option<Arc<Facts>>,
 }
 
 impl Facts {
@@ -95,6 +99,17 @@ impl Facts {
         self.gaps.push((beginning, why));
     }
 
+    /// What was approved; `None` without a baseline.
+    pub fn approved(&self) -> Option<&Facts> {
+        self.approved.as_deref()
+    }
+
+    /// Lays these facts beside what was approved.
+    #[must_use]
+    pub fn against(self, approved: Option<Arc<Facts>>) -> Self {
+        Self { approved, ..self }
+    }
+
     /// Adds what a whole `live` section says.
     pub fn add_live(&mut self, rows: &[Vec<u8>]) {
         let rows: Vec<LiveRow> = rows.iter().filter_map(|it| LiveRow::decode(it.as_slice()).ok()).collect();
@@ -104,10 +119,7 @@ impl Facts {
             format!("{what}: {who}")
         };
         let of = |kind: &str, name: &dyn Fn(&LiveRow) -> String| {
-            let mut items: Vec<String> = rows.iter().filter(|it| it.kind == kind).map(name).collect();
-            items.sort_unstable();
-            items.dedup();
-            Some(hardening_row::Value::List(TextList { items }))
+            listed(rows.iter().filter(|it| it.kind == kind).map(name))
         };
         self.add(derived("live.old_code", "section live", of("mapped-file", &named)));
         self.add(derived("live.stale_services", "section live", of("service", &named)));
@@ -130,24 +142,47 @@ impl Facts {
             self.add(derived("agent.cage", "section self", cage));
             let key = row.key_protection.clone().map(hardening_row::Value::Text);
             self.add(derived("agent.key_protection", "section self", key));
+            let config = row.config_digest.clone().map(hardening_row::Value::Text);
+            self.add(derived("agent.config_digest", "section self", config));
         }
     }
 
-    /// Adds how many sockets the agent itself listens on, of a whole `listeners` section.
+    /// Adds what a whole `listeners` section says: what listens, and on how many sockets the agent itself does.
     pub fn add_listeners(&mut self, rows: &[Vec<u8>]) {
-        let is_agent = |it: &holdpoint_common::row::ListenerRow| {
+        let rows: Vec<ListenerRow> =
+            rows.iter().filter_map(|it| ListenerRow::decode(it.as_slice()).ok()).collect();
+        let is_agent = |it: &&ListenerRow| {
             let name =
                 it.program.as_deref().unwrap_or_default().rsplit(['/', '\\']).next().unwrap_or_default();
             name.eq_ignore_ascii_case("holdpoint-agent") || name.eq_ignore_ascii_case("holdpoint-agent.exe")
         };
-        let own = rows
-            .iter()
-            .filter_map(|it| holdpoint_common::row::ListenerRow::decode(it.as_slice()).ok())
-            .filter(is_agent)
-            .count();
-        let own = i64::try_from(own).unwrap_or(i64::MAX);
+        let own = i64::try_from(rows.iter().filter(is_agent).count()).unwrap_or(i64::MAX);
         self.add(derived("agent.listeners", "section listeners", Some(hardening_row::Value::Number(own))));
+        let named = |it: &ListenerRow| {
+            let who = it.service.as_deref().or(it.program.as_deref()).unwrap_or("?");
+            format!("{} {} {}: {who}", it.protocol, it.address, it.port)
+        };
+        self.add(derived("listeners.all", "section listeners", listed(rows.iter().map(named))));
     }
+
+    /// Adds which services a whole `services` section has, and how each is started; whether it runs just now is not
+    /// part of it.
+    pub fn add_services(&mut self, rows: &[Vec<u8>]) {
+        let named = |it: ServiceRow| {
+            let ServiceRow { name, start_mode, image_path, account, .. } = it;
+            let parts = [start_mode, account, image_path].into_iter().flatten();
+            format!("{name}: {}", parts.collect::<Vec<_>>().join(", "))
+        };
+        let rows = rows.iter().filter_map(|it| ServiceRow::decode(it.as_slice()).ok());
+        self.add(derived("services.all", "section services", listed(rows.map(named))));
+    }
+}
+
+fn listed(items: impl Iterator<Item = String>) -> Option<hardening_row::Value> {
+    let mut items: Vec<String> = items.collect();
+    items.sort_unstable();
+    items.dedup();
+    Some(hardening_row::Value::List(TextList { items }))
 }
 
 fn derived(id: &str, source: &str, value: Option<hardening_row::Value>) -> HardeningRow {

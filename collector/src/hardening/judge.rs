@@ -2,6 +2,7 @@
 
 use holdpoint_common::row::HardeningRow;
 
+use super::approved;
 use super::condition::{Absent, Condition, Each, Expect, Leaf, Meaning, Unsaid};
 use super::facts::{Facts, is_whole};
 use super::result::{Elsewhere, Missing, Outcome};
@@ -183,12 +184,17 @@ impl Leaf {
             (Some(wanted), Some(subject)) => wanted.matches(subject),
             (Some(_), None) => matches!(row.state.as_str(), "denied" | "error"),
         };
-        let parts: Vec<Part<'a>> = facts
+        let mut parts: Vec<Part<'a>> = facts
             .rows(&self.fact)
             .iter()
             .filter(is_meant)
-            .map(|row| Part { leaf: self, row: Some(row), outcome: self.hold(row, asset) })
+            .map(|row| Part { leaf: self, row: Some(row), outcome: self.hold(row, asset, facts.approved()) })
             .collect();
+        let is_said = !parts.is_empty() || self.missing != Unsaid::NotChecked;
+        if is_said && self.asks_baseline() && self.is_gone(facts) {
+            // Something that was approved is not there any more, and no row is left to show it.
+            parts.push(Part { leaf: self, row: None, outcome: Outcome::Fail });
+        }
         if parts.is_empty() {
             // The fact is absent as a whole, and its row says why.
             let row = facts.rows(&self.fact).iter().find(|it| it.subject.is_none());
@@ -209,32 +215,54 @@ impl Leaf {
         Seen { outcome, parts }
     }
 
-    fn hold(&self, row: &HardeningRow, asset: &Asset) -> Outcome {
-        match row.state.as_str() {
-            "denied" => Outcome::NotChecked(Missing::Denied),
+    pub(super) fn asks_baseline(&self) -> bool {
+        self.expect.contains(&Expect::Baseline)
+    }
+
+    /// Whether the baseline has something of which nothing is said now.
+    fn is_gone(&self, facts: &Facts) -> bool {
+        let is_meant = |row: &HardeningRow| match (&self.subject, &row.subject) {
+            (None, _) => true,
+            (Some(wanted), Some(subject)) => wanted.matches(subject),
+            (Some(_), None) => false,
+        };
+        // A fact that could not be read has no subjects: then nobody can say that one is gone.
+        let rows = facts.rows(&self.fact);
+        rows.iter().all(|it| matches!(it.state.as_str(), "observed" | "absent"))
+            && approved::is_gone(&self.fact, rows, facts.approved(), is_meant)
+    }
+
+    fn hold(&self, row: &HardeningRow, asset: &Asset, approved: Option<&Facts>) -> Outcome {
+        let own = match row.state.as_str() {
+            "denied" => return Outcome::NotChecked(Missing::Denied),
             "absent" => self.hold_absent(asset),
             "observed" => match &row.value {
                 Some(value) => self.hold_value(&Value::of_row(value), is_whole(row)),
-                None => Outcome::Error,
+                None => Some(Outcome::Error),
             },
-            _ => Outcome::Error,
-        }
+            _ => return Outcome::Error,
+        };
+        let kept = self.asks_baseline().then(|| approved::equals(row, approved, self.missing));
+        Outcome::all(own.into_iter().chain(kept))
     }
 
-    fn hold_absent(&self, asset: &Asset) -> Outcome {
+    /// `None` when nothing is expected beside the baseline.
+    fn hold_absent(&self, asset: &Asset) -> Option<Outcome> {
         match self.expect.as_slice() {
-            [Expect::Absent] => return Outcome::Pass,
-            [Expect::Present] => return Outcome::Fail,
-            [Expect::Baseline] => return Outcome::NotChecked(Missing::NoBaseline),
+            [Expect::Absent] => return Some(Outcome::Pass),
+            [Expect::Present] => return Some(Outcome::Fail),
+            [Expect::Baseline] => return None,
             _ => {}
         }
-        let Some(means) = self.meaning(asset) else { return Outcome::NotChecked(Missing::BuildUnknown) };
+        let Some(means) = self.meaning(asset) else {
+            return Some(Outcome::NotChecked(Missing::BuildUnknown));
+        };
         match means {
             Meaning::Value(value) => self.hold_value(value, true),
-            Meaning::Pass => Outcome::Pass,
-            Meaning::Fail => Outcome::Fail,
-            Meaning::NotApplicable => Outcome::NotApplicable(Elsewhere::NothingThere),
-            Meaning::NotChecked => Outcome::NotChecked(Missing::AbsenceUndetermined),
+            Meaning::Pass => Some(Outcome::Pass),
+            Meaning::Fail => Some(Outcome::Fail),
+            Meaning::NotApplicable => Some(Outcome::NotApplicable(Elsewhere::NothingThere)),
+            Meaning::NotChecked => Some(Outcome::NotChecked(Missing::AbsenceUndetermined)),
         }
     }
 
@@ -251,8 +279,11 @@ impl Leaf {
         Some(&Meaning::NotChecked)
     }
 
-    fn hold_value(&self, value: &Value, is_whole: bool) -> Outcome {
-        Outcome::all(self.expect.iter().map(|it| it.hold(value, is_whole)))
+    /// `None` when nothing is expected beside the baseline.
+    fn hold_value(&self, value: &Value, is_whole: bool) -> Option<Outcome> {
+        let mut own = self.expect.iter().filter(|it| **it != Expect::Baseline).peekable();
+        own.peek()?;
+        Some(Outcome::all(own.map(|it| it.hold(value, is_whole))))
     }
 }
 

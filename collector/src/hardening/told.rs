@@ -91,8 +91,15 @@ pub(super) fn tell(
     if seen.parts.len() > MAX_PARTS {
         observed.push(format!("and {} more", seen.parts.len() - MAX_PARTS));
     }
-    let unsaid: Vec<&str> =
-        seen.parts.iter().filter(|it| it.row.is_none()).map(|it| it.leaf.fact.as_str()).collect();
+    let is_gone = |it: &&Part<'_>| it.row.is_none() && it.outcome == Outcome::Fail && it.leaf.asks_baseline();
+    reasons.extend(
+        seen.parts
+            .iter()
+            .filter(is_gone)
+            .map(|it| format!("something of {} that was approved is not there any more", it.leaf.fact)),
+    );
+    let unsaid = seen.parts.iter().filter(|it| it.row.is_none() && !is_gone(it));
+    let unsaid: Vec<&str> = unsaid.map(|it| it.leaf.fact.as_str()).collect();
     if !unsaid.is_empty() {
         reasons.push(format!("nothing is said of {}", unsaid.join(", ")));
     }

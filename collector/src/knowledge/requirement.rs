@@ -229,6 +229,21 @@ pub fn read_toml(text: &str) -> Result<Requirements, InvalidRequirements> {
     taken.finish()
 }
 
+/// One requirement out of a table of another file, under an id that the file gives: what it looks at, the oldest
+/// version that will do, and its scheme.
+///
+/// # Errors
+/// One sentence on the first fault.
+pub(crate) fn read_inside(table: toml::Table, id: &str) -> Result<Requirement, String> {
+    const ELSEWHERE: [&str; 4] = ["id", "role", "reference", "title"];
+    if let Some(key) = table.keys().find(|it| ELSEWHERE.contains(&it.as_str())) {
+        return Err(InvalidRequirement::UnknownKey(key.clone()).to_string());
+    }
+    let mut fields = fields_of(table).map_err(|it| it.to_string())?;
+    fields.insert("id", id.to_owned());
+    requirement(fields).map_err(|it| it.to_string())
+}
+
 type Fields = BTreeMap<&'static str, String>;
 
 fn fields_of(table: toml::Table) -> Result<Fields, InvalidRequirement> {

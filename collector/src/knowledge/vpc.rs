@@ -6,20 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use quick_xml::Reader;
-use quick_xml::XmlVersion;
-use quick_xml::events::{BytesStart, Event};
-
 use super::skipped::Skipped;
 use super::statement::{InvalidStatements, MAX_STATEMENTS, Read, Statement, SupplierState, finish};
 use super::text::shown;
+use super::xml::{self, Attributes, InvalidXml, MAX_TEXT, Visitor};
 
-/// Deepest nesting of elements.
-const MAX_DEPTH: usize = 32;
 /// Most elements.
 const MAX_ELEMENTS: usize = 2_000_000;
-/// Longest value, in bytes.
-const MAX_TEXT: usize = 4_000;
 
 /// Names of the outermost element.
 const ROOTS: [&str; 5] =
@@ -45,18 +38,9 @@ const FIELDS: [(&str, &[&str]); 9] = [
 /// Why a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidVpc {
-    /// Not well-formed.
-    #[error("the XML cannot be read: {0}")]
-    Syntax(String),
-    /// A document type, which could name entities and other files.
-    #[error("it has a document type; such files are not read")]
-    DocumentType,
-    /// An entity that XML itself does not have.
-    #[error("it has an entity that is not of XML itself")]
-    Entity,
-    /// Too deep to be an honest document.
-    #[error("it is nested more than {MAX_DEPTH} levels")]
-    TooDeep,
+    /// Not XML that is read here.
+    #[error(transparent)]
+    Xml(#[from] InvalidXml),
     /// Too many elements.
     #[error("it has more than {MAX_ELEMENTS} elements")]
     TooMany,
@@ -67,149 +51,141 @@ pub enum InvalidVpc {
 
 type Fields = BTreeMap<&'static str, String>;
 
-/// An element that is open.
-struct Open {
-    name: String,
-    text: String,
-    /// For a patch, a product and the outermost element: the values inside.
-    fields: Option<Fields>,
-    is_patch: bool,
-}
-
 /// Reads a file when its outermost element is one of this form.
 pub fn recognise(text: &str) -> Option<Read> {
-    let mut reader = Reader::from_str(text);
-    // The first element comes within a declaration, a document type, and a few comments.
-    for _ in 0..20 {
-        match reader.read_event() {
-            Ok(Event::Start(start) | Event::Empty(start)) => {
-                return ROOTS.contains(&name_of(&start).as_str()).then(|| read(text));
-            }
-            Ok(Event::Eof) | Err(_) => return None,
-            Ok(_) => {}
-        }
+    let mut document = Document::default();
+    let read = xml::walk(text.as_bytes(), &mut document);
+    match read {
+        Err(Stop::OtherForm) => None,
+        // What breaks before its first element is of this form only if it names one.
+        Err(Stop::Because(_)) if document.elements == 0 && !names_a_root(text) => None,
+        Err(Stop::Because(why)) => Some(Err(why)),
+        Ok(()) => Some(finish(None, document.stated, document.skipped)),
     }
-    None
 }
 
-fn read(text: &str) -> Read {
-    let mut reader = Reader::from_str(text);
-    let mut open: Vec<Open> = Vec::new();
-    let (mut stated, mut skipped, mut elements, mut patches) = (Vec::new(), Skipped::default(), 0, 0_u32);
-    loop {
-        let event = reader.read_event().map_err(|it| InvalidVpc::Syntax(shown(&it.to_string(), 200)))?;
-        match event {
-            Event::Start(start) => {
-                opened(&start, &mut open, &mut elements)?;
-            }
-            Event::Empty(start) => {
-                opened(&start, &mut open, &mut elements)?;
-                closed(&mut open, &mut stated, &mut skipped, &mut patches)?;
-            }
-            Event::End(_) => closed(&mut open, &mut stated, &mut skipped, &mut patches)?,
-            Event::Text(more) => add(&mut open, &more.xml10_content())?,
-            Event::CData(more) => add(&mut open, &more.xml10_content())?,
-            Event::GeneralRef(reference) => {
-                let character = match reference.resolve_char_ref() {
-                    Ok(Some(character)) => character,
-                    Ok(None) => predefined(&reference.xml10_content()).ok_or(InvalidVpc::Entity)?,
-                    Err(_) => return Err(InvalidVpc::Entity.into()),
-                };
-                add(&mut open, character.encode_utf8(&mut [0; 4]))?;
-            }
-            Event::DocType(_) => return Err(InvalidVpc::DocumentType.into()),
-            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
-            Event::Eof if open.is_empty() => break,
-            Event::Eof => return Err(InvalidVpc::Syntax("it ends in the middle".to_owned()).into()),
-        }
-    }
-    finish(None, stated, skipped)
+/// Why no more is read.
+enum Stop {
+    /// The outermost element is another one.
+    OtherForm,
+    Because(InvalidStatements),
 }
 
-fn opened(
-    start: &BytesStart<'_>,
-    open: &mut Vec<Open>,
-    elements: &mut usize,
-) -> Result<(), InvalidStatements> {
-    *elements += 1;
-    if *elements > MAX_ELEMENTS {
-        return Err(InvalidVpc::TooMany.into());
+impl From<InvalidXml> for Stop {
+    fn from(why: InvalidXml) -> Self {
+        Self::Because(InvalidVpc::Xml(why).into())
     }
-    if open.len() == MAX_DEPTH {
-        return Err(InvalidVpc::TooDeep.into());
+}
+
+impl From<InvalidVpc> for Stop {
+    fn from(why: InvalidVpc) -> Self {
+        Self::Because(why.into())
     }
-    let name = name_of(start);
-    let is_patch = PATCHES.contains(&name.as_str());
-    let holds = is_patch || open.is_empty() || PRODUCTS.contains(&name.as_str());
-    let mut fields = holds.then(Fields::new);
-    for attribute in start.attributes() {
-        let attribute = attribute.map_err(|it| InvalidVpc::Syntax(shown(&it.to_string(), 200)))?;
-        let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| InvalidVpc::Entity)?;
-        if value.len() > MAX_TEXT {
-            return Err(InvalidVpc::TooLong.into());
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Document {
+    /// Of every element that is open: for a patch, a product and the outermost one, the values inside.
+    open: Vec<Option<Fields>>,
+    stated: Vec<Statement>,
+    skipped: Skipped,
+    elements: usize,
+    patches: u32,
+}
+
+impl Document {
+    /// Adds a value to the innermost element that holds any.
+    fn put(&mut self, field: &'static str, value: &str) {
+        if let Some(holder) = self.open.iter_mut().rev().find_map(Option::as_mut) {
+            holder.entry(field).or_insert_with(|| value.trim().to_owned());
         }
-        let name = plain(attribute.key.local_name().as_ref());
-        let target = match &mut fields {
-            Some(own) => Some(own),
-            None => open.iter_mut().rev().find_map(|it| it.fields.as_mut()),
+    }
+
+    /// Takes a patch with what stands around it.
+    fn take(&mut self, own: &Fields) -> Result<(), InvalidStatements> {
+        self.patches += 1;
+        let place = format!("patch {}", self.patches);
+        if self.stated.len() == MAX_STATEMENTS {
+            return Err(InvalidStatements::TooMany);
+        }
+        let around = |name: &str| {
+            let outer = || self.open.iter().rev().find_map(|it| it.as_ref()?.get(name).cloned());
+            own.get(name).cloned().or_else(outer)
         };
-        if let (Some(target), Some(field)) = (target, field_of(&name)) {
-            target.entry(field).or_insert_with(|| value.trim().to_owned());
+        let Some(patch) = own.get("patch").or_else(|| own.get("title")).cloned() else {
+            self.skipped.at(&place, "it names no patch");
+            return Ok(());
+        };
+        let raw = own.get("state").cloned().unwrap_or_default();
+        let state = state_of(&raw);
+        let statement = Statement {
+            vendor: around("vendor").unwrap_or_default(),
+            product: around("product").unwrap_or_default(),
+            versions: around("version"),
+            patch,
+            state,
+            conditions: own.get("conditions").cloned(),
+            date: own.get("date").cloned(),
+            superseded_by: own.get("superseded_by").cloned(),
+            note: own.get("title").cloned(),
+            raw,
+        };
+        if state == SupplierState::Undetermined {
+            let word = shown(&statement.raw, 60);
+            self.skipped.at(&place, &format!("`{word}` is a word that is not known: taken as Undetermined"));
         }
+        self.stated.push(statement);
+        Ok(())
     }
-    open.push(Open { name, text: String::new(), fields, is_patch });
-    Ok(())
 }
 
-fn closed(
-    open: &mut Vec<Open>,
-    stated: &mut Vec<Statement>,
-    skipped: &mut Skipped,
-    patches: &mut u32,
-) -> Result<(), InvalidStatements> {
-    let Some(done) = open.pop() else { return Ok(()) };
-    let text = done.text.trim();
-    if !text.is_empty()
-        && done.fields.as_ref().is_none_or(BTreeMap::is_empty)
-        && let Some(field) = field_of(&done.name).or_else(|| leaf_of(&done.name))
-        && let Some(target) = open.iter_mut().rev().find_map(|it| it.fields.as_mut())
-    {
-        target.entry(field).or_insert_with(|| text.to_owned());
-        return Ok(());
+impl Visitor for Document {
+    type Error = Stop;
+
+    fn open(&mut self, path: &[Box<str>], name: &str, attributes: &Attributes<'_>) -> Result<(), Stop> {
+        let name = plain(name);
+        if path.is_empty() && !ROOTS.contains(&name.as_str()) {
+            return Err(Stop::OtherForm);
+        }
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS {
+            return Err(InvalidVpc::TooMany.into());
+        }
+        let holds = path.is_empty() || PATCHES.contains(&name.as_str()) || PRODUCTS.contains(&name.as_str());
+        self.open.push(holds.then(Fields::new));
+        for attribute in attributes.all() {
+            let (name, value) = attribute?;
+            if value.len() > MAX_TEXT {
+                return Err(InvalidVpc::TooLong.into());
+            }
+            if let Some(field) = field_of(&plain(&name)) {
+                self.put(field, &value);
+            }
+        }
+        Ok(())
     }
-    let Some(own) = done.fields.filter(|_| done.is_patch) else { return Ok(()) };
-    *patches += 1;
-    let place = format!("patch {patches}");
-    if stated.len() == MAX_STATEMENTS {
-        return Err(InvalidStatements::TooMany);
+
+    fn close(&mut self, _: &[Box<str>], name: &str, text: &str) -> Result<(), Stop> {
+        let Some(own) = self.open.pop() else { return Ok(()) };
+        let name = plain(name);
+        let says_nothing = own.as_ref().is_none_or(BTreeMap::is_empty);
+        if !text.is_empty()
+            && says_nothing
+            && let Some(field) = field_of(&name).or_else(|| leaf_of(&name))
+        {
+            self.put(field, text);
+            return Ok(());
+        }
+        match own {
+            Some(own) if PATCHES.contains(&name.as_str()) => self.take(&own).map_err(Stop::Because),
+            Some(_) | None => Ok(()),
+        }
     }
-    let around = |name: &str| {
-        let outer = || open.iter().rev().find_map(|it| it.fields.as_ref()?.get(name).cloned());
-        own.get(name).cloned().or_else(outer)
-    };
-    let Some(patch) = own.get("patch").or_else(|| own.get("title")).cloned() else {
-        skipped.at(&place, "it names no patch");
-        return Ok(());
-    };
-    let raw = own.get("state").cloned().unwrap_or_default();
-    let state = state_of(&raw);
-    if state == SupplierState::Undetermined {
-        let why = format!("`{}` is a word that is not known: taken as Undetermined", shown(&raw, 60));
-        skipped.at(&place, &why);
+
+    fn cut(&mut self) -> Result<(), Stop> {
+        Err(InvalidVpc::TooLong.into())
     }
-    stated.push(Statement {
-        vendor: around("vendor").unwrap_or_default(),
-        product: around("product").unwrap_or_default(),
-        versions: around("version"),
-        patch,
-        state,
-        raw,
-        conditions: own.get("conditions").cloned(),
-        date: own.get("date").cloned(),
-        superseded_by: own.get("superseded_by").cloned(),
-        note: own.get("title").cloned(),
-    });
-    Ok(())
 }
 
 /// The words of the report, whatever their case and blanks. Silence is no statement.
@@ -228,24 +204,11 @@ fn state_of(raw: &str) -> SupplierState {
     }
 }
 
-fn add(open: &mut [Open], more: &str) -> Result<(), InvalidVpc> {
-    let Some(innermost) = open.last_mut() else { return Ok(()) };
-    if innermost.text.len() + more.len() > MAX_TEXT {
-        // Blanks between elements are no value.
-        return if more.trim().is_empty() { Ok(()) } else { Err(InvalidVpc::TooLong) };
-    }
-    innermost.text.push_str(more);
-    Ok(())
-}
-
-fn predefined(name: &str) -> Option<char> {
-    Some(match name {
-        "lt" => '<',
-        "gt" => '>',
-        "amp" => '&',
-        "apos" => '\'',
-        "quot" => '"',
-        _ => return None,
+/// Whether one of the first elements is an outermost one of this form, whatever stands before it.
+fn names_a_root(text: &str) -> bool {
+    text.split('<').take(200).any(|it| {
+        let name = it.split(|it: char| it.is_whitespace() || it == '>' || it == '/').next().unwrap_or("");
+        ROOTS.contains(&plain(name.rsplit(':').next().unwrap_or("")).as_str())
     })
 }
 
@@ -262,10 +225,6 @@ fn leaf_of(name: &str) -> Option<&'static str> {
 
 fn field_of(name: &str) -> Option<&'static str> {
     FIELDS.iter().find(|it| it.1.contains(&name)).map(|it| it.0)
-}
-
-fn name_of(start: &BytesStart<'_>) -> String {
-    plain(start.local_name().as_ref())
 }
 
 /// A name without case and punctuation.

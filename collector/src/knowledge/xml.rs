@@ -50,6 +50,11 @@ pub(super) trait Visitor {
 
     /// An element closes; `text` is what stood in it, when it holds no other elements.
     fn close(&mut self, path: &[Box<str>], name: &str, text: &str) -> Result<(), Self::Error>;
+
+    /// A text is longer than [`MAX_TEXT`]: what is beyond is not seen, which a visitor may refuse.
+    fn cut(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// The attributes of an element.
@@ -67,6 +72,21 @@ impl Attributes<'_> {
             .find(|it| AsRef::<str>::as_ref(&it.key.local_name()) == name)?;
         let value = found.normalized_value(XmlVersion::Implicit1_0).ok()?;
         Some(shown(&value, MAX_TEXT))
+    }
+
+    /// Every attribute by its local name, with its value as it is meant.
+    pub(super) fn all(&self) -> impl Iterator<Item = Result<(String, String), InvalidXml>> {
+        let mut all = self.0.attributes();
+        // The check compares each attribute with all others.
+        all.with_checks(false);
+        all.take(MAX_ATTRIBUTES).map(|it| {
+            let it = it.map_err(|it| InvalidXml::NotXml(shown(&it.to_string(), 200)))?;
+            let name = AsRef::<str>::as_ref(&it.key.local_name()).to_owned();
+            let value = it.normalized_value(XmlVersion::Implicit1_0);
+            let value = value
+                .map_err(|why| InvalidXml::NotXml(shown(&format!("the attribute {name}: {why}"), 200)))?;
+            Ok((name, value.into_owned()))
+        })
     }
 }
 
@@ -99,9 +119,9 @@ pub(super) fn walk<V: Visitor>(bytes: &[u8], visitor: &mut V) -> Result<(), V::E
                 visitor.close(&path, &name, text.trim())?;
                 text.clear();
             }
-            Event::Text(part) => add(&mut text, &part.into_inner()),
-            Event::CData(part) => add(&mut text, &part.into_inner()),
-            Event::GeneralRef(reference) => add(&mut text, &resolve(&reference)?),
+            Event::Text(part) => add(visitor, &mut text, &part.into_inner())?,
+            Event::CData(part) => add(visitor, &mut text, &part.into_inner())?,
+            Event::GeneralRef(reference) => add(visitor, &mut text, &resolve(&reference)?)?,
             Event::DocType(_) => return Err(InvalidXml::DocType.into()),
             Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
             Event::Eof if path.is_empty() && seen_any => return Ok(()),
@@ -115,10 +135,12 @@ fn open<V: Visitor>(visitor: &mut V, path: &[Box<str>], start: &BytesStart<'_>) 
 }
 
 /// Adds to a text up to its limit.
-fn add(text: &mut String, part: &str) {
+fn add<V: Visitor>(visitor: &mut V, text: &mut String, part: &str) -> Result<(), V::Error> {
     let left = MAX_TEXT.saturating_sub(text.len());
     let end = (0..=left.min(part.len())).rev().find(|it| part.is_char_boundary(*it)).unwrap_or(0);
     text.push_str(&part[..end]);
+    // Blanks between elements are no value.
+    if part[end..].trim().is_empty() { Ok(()) } else { visitor.cut() }
 }
 
 fn resolve(reference: &BytesRef<'_>) -> Result<String, InvalidXml> {

@@ -29,6 +29,7 @@ use tokio_stream::StreamExt;
 use tonic::{Extensions, Request, Response, Status, Streaming, async_trait};
 
 use crate::assess::{Board, BoardError, Cursor, Filter, RowSource, Verdict};
+use crate::baseline::Shelf;
 use crate::intake::carried::{Carried, Kept, NotKept};
 use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
@@ -131,13 +132,18 @@ impl<O: Office> KnowledgeService<O> {
     }
 
     /// What the zone was told.
-    pub fn library(&self) -> Arc<Library> {
-        Arc::clone(&self.library)
+    pub fn library(&self) -> &Arc<Library> {
+        &self.library
     }
 
-    /// The findings of the zone.
-    pub fn board(&self) -> Arc<Board> {
-        Arc::clone(&self.board)
+    /// The findings of every asset.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// The baselines that hardening is held against. Whoever keeps them publishes there.
+    pub fn baselines(&self) -> &Shelf {
+        self.hardening.baselines()
     }
 
     /// Imports one file. A file that cannot be used is an answer, not a failure.

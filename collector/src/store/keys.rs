@@ -203,6 +203,12 @@ pub(crate) fn audit(number: u64) -> Vec<u8> {
     Table::Audit.key(&number.to_be_bytes())
 }
 
+/// The number that ends the key of an entry of the audit log.
+pub(crate) fn audit_number(key: &[u8]) -> Option<u64> {
+    let at = key.len().checked_sub(8)?;
+    Some(u64::from_be_bytes(key.get(at..)?.try_into().ok()?))
+}
+
 /// What people decided, by its number.
 pub(crate) fn decision(number: u64) -> Vec<u8> {
     Table::Decision.key(&number.to_be_bytes())

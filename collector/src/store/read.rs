@@ -198,6 +198,13 @@ impl Store {
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
 
+    /// As [`Store::audit`], each with the number that it is kept under, whatever number it says itself.
+    pub fn audit_numbered(&self, from: u64, max: usize) -> Result<Vec<(u64, AuditRecord)>, StoreError> {
+        let after = from.checked_sub(1).map(keys::audit);
+        let found = self.records(&Table::Audit.prefix(), after, max.min(MAX_PAGE))?;
+        Ok(found.into_iter().filter_map(|(key, entry)| Some((keys::audit_number(&key)?, entry))).collect())
+    }
+
     /// The number that the next entry of the audit log must have; the first is 1.
     pub fn next_audit(&self) -> u64 {
         self.inner.shared.read().catalog.record.next_audit

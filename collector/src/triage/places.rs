@@ -67,6 +67,11 @@ impl Places {
         places
     }
 
+    /// Whether the files are older than allowed.
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
     /// Where an asset stands, and which file says so.
     pub fn asset(&self, id: &str) -> Option<(&Placed, &Arc<Source>)> {
         let &(file, line) = self.assets.get(id)?;

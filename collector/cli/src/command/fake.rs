@@ -1,19 +1,30 @@
 //! A collector for tests: the real services over a real connection, with answers made up here.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use holdpoint_collector::pki::{Origin, Pki};
+use holdpoint_common::clock::{Clock, SystemClock};
+use holdpoint_common::credentials::Credentials;
+use holdpoint_common::decision::verify;
+use holdpoint_common::identity::ZoneName;
+use holdpoint_common::proto::store::SignedDecision;
 use holdpoint_common::proto::v1::admin_server::{Admin, AdminServer};
+use holdpoint_common::proto::v1::changes_server::{Changes, ChangesServer};
 use holdpoint_common::proto::v1::inventory_server::{Inventory, InventoryServer};
 use holdpoint_common::proto::v1::knowledge_server::{Knowledge, KnowledgeServer};
 use holdpoint_common::proto::v1::*;
 use holdpoint_common::refusal::Reason;
-use holdpoint_common::section::Rows;
+use holdpoint_common::section::{Digest, Rows};
+use prost::Message;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use crate::connection::Connection;
+use crate::profile::Search;
 
 /// Verdicts of the findings, in order. The first page shows nothing open.
 const VERDICTS: [&str; 5] = ["FIXED", "NOT_AFFECTED", "NO_PRODUCT", "UNKNOWN", "AFFECTED"];
@@ -30,6 +41,37 @@ const PAGE: usize = 2;
 /// Largest part of an import that it accepts, in bytes.
 const PART: usize = 64 * 1024;
 
+/// The change that it has.
+pub(super) const CHANGE: &str = "CHG-0001";
+
+/// The plan of that change.
+pub(super) const PLAN: &str = r#"
+title = "OpenSSL"
+[[expectation]]
+id = "ssl"
+advisory = "DSA-1"
+[[expectation]]
+id = "restarted"
+restarted = true
+[[stage]]
+title = "Stations"
+tier = "hmi"
+assets = ["hmi-01", "hmi-02"]
+hold_points = ["handed over"]
+[[test]]
+id = "FTP-1"
+title = "Station works"
+may_sign = ["operations"]
+[[test.step]]
+id = "trend"
+text = "Draw a trend"
+max = 5
+unit = "s"
+[[test.step]]
+id = "look"
+text = "Look"
+"#;
+
 const ASSETS: [&str; 3] = ["hist-01", "hmi-01", "hmi-02"];
 
 /// Starts a collector on a free port and connects to it.
@@ -41,9 +83,37 @@ pub(super) async fn collector() -> Connection {
             .add_service(InventoryServer::new(Fake::default()))
             .add_service(KnowledgeServer::new(Fake::default()))
             .add_service(AdminServer::new(Fake::default()))
+            .add_service(ChangesServer::new(Fake::default()))
             .serve_with_incoming(incoming),
     );
     Connection::over(Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap())
+}
+
+/// Writes the profile of an operator with its key.
+pub(super) fn profile(directory: &Path) -> PathBuf {
+    let zone = ZoneName { site: "plant".parse().unwrap(), zone: "line-1".parse().unwrap() };
+    let now_ms = SystemClock.now_ms();
+    Pki::init(&directory.join("zone"), &zone, Origin::NewRoot, now_ms).unwrap();
+    let pki = Pki::open(&directory.join("zone"), &zone, now_ms).unwrap();
+    let (_, files) = pki.issue_with_key(&zone.operator("anna".parse().unwrap()), now_ms).unwrap();
+    for (name, text) in [
+        ("certificate.pem", files.certificate_pem),
+        ("key.pem", files.key_pem),
+        ("anchors.pem", files.ca_pem),
+    ] {
+        fs::write(directory.join(name), text).unwrap();
+    }
+    let path = directory.join("operator.toml");
+    let profile = "collector = \"127.0.0.1:1\"\nname = \"anna\"\ncertificate = \"certificate.pem\"\n\
+                   key = \"key.pem\"\nca = \"anchors.pem\"\n";
+    fs::write(&path, profile).unwrap();
+    path
+}
+
+/// An operator who can sign.
+pub(super) fn operator() -> Credentials {
+    let directory = tempfile::tempdir().unwrap();
+    Search::new(Some(profile(directory.path()).into()), |_| None).find().unwrap().credentials().unwrap()
 }
 
 #[derive(Default)]
@@ -229,8 +299,9 @@ impl Knowledge for Fake {
     async fn status(&self, request: Request<StatusRequest>) -> Answer<StatusResponse> {
         let StatusRequest { verdict, limit, after, .. } = request.into_inner();
         let wanted = VERDICTS.into_iter().filter(|it| verdict.as_deref().is_none_or(|wanted| wanted == *it));
-        let findings: Vec<_> =
-            wanted.map(|it| Finding { verdict: it.into(), ..Finding::default() }).collect();
+        let findings: Vec<_> = wanted
+            .map(|it| Finding { asset: "hmi-01".into(), verdict: it.into(), ..Finding::default() })
+            .collect();
         let any_open = findings.iter().any(|it| matches!(it.verdict.as_str(), "UNKNOWN" | "AFFECTED"));
         let (findings, next_after) = page(findings, &after, limit);
         answer(StatusResponse { findings, next_after, any_open })
@@ -295,7 +366,7 @@ impl Knowledge for Fake {
     }
 
     async fn list_placement(&self, _: Request<ListPlacementRequest>) -> Answer<ListPlacementResponse> {
-        not_here()
+        answer(ListPlacementResponse::default())
     }
 
     async fn show_triage(&self, _: Request<TriageRequest>) -> Answer<TriageResponse> {
@@ -383,5 +454,199 @@ impl Admin for Fake {
 
     async fn reindex(&self, _: Request<ReindexRequest>) -> Answer<StoreReport> {
         not_here()
+    }
+}
+
+/// The change as it stands when its stage is in a state, with a verdict for each of its targets.
+fn change(id: &str, stage: u32, state: &str, verdict: &str) -> Change {
+    let target = |asset: &str| StageTarget {
+        asset: asset.into(),
+        pre: "taken".into(),
+        post: "taken".into(),
+        ..StageTarget::default()
+    };
+    let judged = |asset: &str, verdict: &str| ChangeVerdict {
+        stage,
+        asset: asset.into(),
+        verdict: verdict.into(),
+        ..ChangeVerdict::default()
+    };
+    let stages = vec![ChangeStage {
+        n: stage,
+        state: state.into(),
+        tier: "hmi".into(),
+        targets: ["hmi-01", "hmi-02"].map(target).into(),
+        ..ChangeStage::default()
+    }];
+    Change {
+        id: id.into(),
+        state: "in_progress".into(),
+        plan: PLAN.into(),
+        plan_digest: Digest::of(PLAN.as_bytes()).to_vec(),
+        stages,
+        verdicts: vec![judged("hmi-01", "REMEDIATED"), judged("hmi-02", verdict)],
+        steps: vec![ChangeStep { revision: 1, action: "change-drafted".into(), ..ChangeStep::default() }],
+        ..Change::default()
+    }
+}
+
+/// A stream that says how two targets stand, and then the change; a broken one never says the change.
+fn progress(id: &str, last: Change) -> ReceiverStream<Result<ChangeProgress, Status>> {
+    let (sender, stream) = tokio::sync::mpsc::channel(4);
+    let targets = last.stages.iter().flat_map(|it| it.targets.clone()).collect();
+    sender.try_send(Ok(ChangeProgress { targets, change: None })).unwrap();
+    if id == CHANGE {
+        sender.try_send(Ok(ChangeProgress { targets: Vec::new(), change: Some(last) })).unwrap();
+    }
+    ReceiverStream::new(stream)
+}
+
+#[async_trait]
+impl Changes for Fake {
+    async fn list_changes(&self, _: Request<ListChangesRequest>) -> Answer<ListChangesResponse> {
+        let one = ChangeSummary { id: CHANGE.into(), state: "draft".into(), ..ChangeSummary::default() };
+        answer(ListChangesResponse { changes: vec![one] })
+    }
+
+    /// One change is there; of another the plan is not the one of its digest.
+    async fn get_change(&self, request: Request<GetChangeRequest>) -> Answer<Change> {
+        let id = request.into_inner().id;
+        match id.as_str() {
+            CHANGE => answer(change(CHANGE, 1, "pending", "NOT_ASSESSED")),
+            "CHG-SWAPPED" => {
+                let plan = PLAN.replace("DSA-1", "DSA-2");
+                answer(Change { plan, ..change(&id, 1, "pending", "NOT_ASSESSED") })
+            }
+            _ => Err(Status::not_found(format!("there is no change `{id}`"))),
+        }
+    }
+
+    async fn list_duties(&self, _: Request<ListDutiesRequest>) -> Answer<ListDutiesResponse> {
+        answer(ListDutiesResponse::default())
+    }
+
+    async fn get_baseline(&self, request: Request<GetBaselineRequest>) -> Answer<Baseline> {
+        let GetBaselineRequest { asset, version } = request.into_inner();
+        answer(Baseline { asset, version: version.max(1), ..Baseline::default() })
+    }
+
+    async fn list_drift(&self, _: Request<ListDriftRequest>) -> Answer<ListDriftResponse> {
+        answer(ListDriftResponse::default())
+    }
+
+    async fn list_controls(&self, _: Request<ListControlsRequest>) -> Answer<ListControlsResponse> {
+        answer(ListControlsResponse::default())
+    }
+
+    async fn new_change(&self, _: Request<NewChangeRequest>) -> Answer<Change> {
+        answer(change(CHANGE, 1, "pending", "NOT_ASSESSED"))
+    }
+
+    async fn submit_change(&self, _: Request<SubmitChangeRequest>) -> Answer<Change> {
+        not_here()
+    }
+
+    async fn record_meeting(&self, _: Request<RecordMeetingRequest>) -> Answer<Change> {
+        not_here()
+    }
+
+    type OpenStageStream = ReceiverStream<Result<ChangeProgress, Status>>;
+
+    /// One host never answers; the stage opens when it is left out.
+    async fn open_stage(&self, request: Request<OpenStageRequest>) -> Answer<Self::OpenStageStream> {
+        let OpenStageRequest { id, stage, leave_out, .. } = request.into_inner();
+        let state = if leave_out.is_empty() { "pending" } else { "open" };
+        answer(progress(&id, change(&id, stage, state, "NOT_ASSESSED")))
+    }
+
+    async fn complete_stage(&self, _: Request<CompleteStageRequest>) -> Answer<Change> {
+        not_here()
+    }
+
+    type VerifyStageStream = ReceiverStream<Result<ChangeProgress, Status>>;
+
+    /// The number of the stage says what comes out.
+    async fn verify_stage(&self, request: Request<VerifyStageRequest>) -> Answer<Self::VerifyStageStream> {
+        let VerifyStageRequest { id, stage, .. } = request.into_inner();
+        let verdict = match stage {
+            1 => "ALREADY_REMEDIATED",
+            2 => "INCONCLUSIVE",
+            _ => "A_WORD_OF_A_NEWER_COLLECTOR",
+        };
+        answer(progress(&id, change(&id, stage, "verified", verdict)))
+    }
+
+    async fn roll_back_stage(&self, _: Request<RollBackStageRequest>) -> Answer<Change> {
+        not_here()
+    }
+
+    async fn record_lessons(&self, _: Request<RecordLessonsRequest>) -> Answer<Change> {
+        not_here()
+    }
+
+    async fn close_change(&self, _: Request<CloseChangeRequest>) -> Answer<Change> {
+        not_here()
+    }
+
+    async fn approve_baseline(&self, _: Request<ApproveBaselineRequest>) -> Answer<Baseline> {
+        not_here()
+    }
+
+    /// Nothing is left open after a decision.
+    async fn dispose_drift(&self, request: Request<DisposeDriftRequest>) -> Answer<ListDriftResponse> {
+        assert!(request.into_inner().until_ms.is_some_and(|it| it > 5), "until is counted from now");
+        answer(ListDriftResponse::default())
+    }
+
+    async fn record_evaluation(
+        &self,
+        request: Request<RecordEvaluationRequest>,
+    ) -> Answer<ListDutiesResponse> {
+        let RecordEvaluationRequest { source, from_ms, to_ms, .. } = request.into_inner();
+        assert!(from_ms < to_ms);
+        answer(ListDutiesResponse { duties: vec![Duty { subject: source, ..Duty::default() }] })
+    }
+
+    async fn name_patch_source(&self, _: Request<NamePatchSourceRequest>) -> Answer<ListDutiesResponse> {
+        not_here()
+    }
+
+    async fn register_control(&self, request: Request<RegisterControlRequest>) -> Answer<Control> {
+        let RegisterControlRequest { id, until_ms, .. } = request.into_inner();
+        answer(Control { id, until_ms, state: "untested".into(), ..Control::default() })
+    }
+
+    async fn test_control(&self, request: Request<TestControlRequest>) -> Answer<Control> {
+        let TestControlRequest { id, works, .. } = request.into_inner();
+        let state = if works { "works" } else { "fails" };
+        answer(Control { id, state: state.into(), ..Control::default() })
+    }
+
+    async fn end_control(&self, _: Request<EndControlRequest>) -> Answer<Control> {
+        not_here()
+    }
+
+    type ExportEvidenceStream = ReceiverStream<Result<EvidencePart, Status>>;
+
+    /// Two parts; of any other change the second never comes.
+    async fn export_evidence(
+        &self,
+        request: Request<ExportEvidenceRequest>,
+    ) -> Answer<Self::ExportEvidenceStream> {
+        let is_whole = request.into_inner().id == CHANGE;
+        let (sender, parts) = tokio::sync::mpsc::channel(2);
+        let second = if is_whole { Ok("ence") } else { Err(Status::internal("it broke")) };
+        for part in [Ok("evid"), second] {
+            sender.try_send(part.map(|it| EvidencePart { bytes: it.into() })).unwrap();
+        }
+        answer(ReceiverStream::new(parts))
+    }
+
+    /// Takes in what is signed, whoever signed it.
+    async fn decide(&self, request: Request<DecideRequest>) -> Answer<Change> {
+        let signed = SignedDecision::decode(request.into_inner().signed.as_slice()).unwrap();
+        let verified = verify(&signed).map_err(|it| Status::invalid_argument(it.to_string()))?;
+        assert_eq!(verified.decision.plan_digest, Digest::of(PLAN.as_bytes()).to_vec());
+        answer(change(&verified.decision.change, 1, "pending", "NOT_ASSESSED"))
     }
 }

@@ -3,11 +3,17 @@
 pub mod asset;
 pub mod assets;
 pub mod audit;
+pub mod baseline;
+pub mod change;
 pub mod compare;
 pub mod completions;
+pub mod control;
 pub mod dispose;
+pub mod drift;
+pub mod due;
 pub mod enroll;
 pub mod events;
+pub mod evidence;
 pub mod explain;
 pub mod export;
 #[cfg(test)]
@@ -67,9 +73,7 @@ impl Caller {
 
 /// Does what was typed.
 pub fn run(command: Command, caller: &Caller) -> Result<Exit, Failure> {
-    if let Command::Remote(Remote::Hardening(options)) = &command
-        && let Some(done) = hardening::run_here(options, &caller.out)
-    {
+    if let Some(done) = run_alone(&command, caller) {
         return done;
     }
     match command {
@@ -84,6 +88,20 @@ pub fn run(command: Command, caller: &Caller) -> Result<Exit, Failure> {
             let connection = Connection::open(&caller.profile.find()?, &caller.out).await?;
             ask(command, &connection, &caller.out).await
         }),
+    }
+}
+
+/// What some commands of a collector can do without one; `None` for all the others.
+fn run_alone(command: &Command, caller: &Caller) -> Option<Result<Exit, Failure>> {
+    let Command::Remote(command) = command else { return None };
+    if let Remote::Hardening(options) = command {
+        hardening::run_here(options, &caller.out)
+    } else if let Remote::Change(command) = command {
+        change::run_here(command, caller)
+    } else if let Remote::Evidence(command) = command {
+        evidence::run_here(command, &caller.out)
+    } else {
+        None
     }
 }
 
@@ -117,6 +135,14 @@ pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Resu
         Remote::Statements(options) => out.print(&statements::ask(options, connection).await?)?,
         Remote::Patch(command) => patch::run(command, connection, out).await?,
         Remote::Compare(options) => out.print(&compare::ask(&options, connection).await?)?,
+        Remote::Change(command) => {
+            return change::run(*command, connection, out, SystemClock.now_ms()).await;
+        }
+        Remote::Evidence(command) => return evidence::run(&command, connection, out).await,
+        Remote::Baseline(command) => baseline::run(command, connection, out).await?,
+        Remote::Drift(options) => drift::run(options, connection, out, SystemClock.now_ms()).await?,
+        Remote::Due(options) => due::run(options, connection, out).await?,
+        Remote::Control(command) => control::run(command, connection, out, SystemClock.now_ms()).await?,
         Remote::Audit(audit::Command::Verify) => return audit::run(connection, out).await,
     }
     Ok(Exit::Done)

@@ -130,7 +130,8 @@ impl Output {
     /// Says what went wrong, with every cause, and what helps.
     pub fn fail(&self, failure: &Failure) {
         let chain = Chain(failure).to_string();
-        to_stderr(&format!("{} {}", self.stderr.error("error:"), visible(&chain)));
+        let lines: Vec<_> = chain.lines().map(visible).collect();
+        to_stderr(&format!("{} {}", self.stderr.error("error:"), lines.join("\n")));
         if let Some(hint) = failure.hint() {
             self.hint(&hint);
         }

@@ -12,10 +12,10 @@ use crate::output::{Answer, Page, Table};
 /// One asset.
 #[derive(Debug, Serialize)]
 pub struct Asset {
-    id: String,
+    pub(crate) id: String,
     name: String,
     zone: Option<String>,
-    role: Option<String>,
+    pub(crate) role: Option<String>,
     level: Option<u32>,
     os: Option<String>,
     os_version: Option<String>,

@@ -6,10 +6,16 @@
 
 pub mod asset;
 pub mod audit;
+pub mod baseline;
+pub mod change;
 pub mod comparison;
+pub mod control;
 pub mod disposition;
+pub mod drift;
+pub mod duty;
 pub mod enrolled;
 pub mod event;
+pub mod evidence;
 pub mod explanation;
 pub mod feed;
 pub mod finding;

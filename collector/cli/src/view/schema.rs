@@ -6,16 +6,24 @@
 
 use std::collections::BTreeSet;
 
+use holdpoint_collector::change::{StageState, State, Verdict};
+use holdpoint_common::proto::store::Decision;
 use holdpoint_common::proto::v1 as pb;
-use holdpoint_common::section::Rows;
+use holdpoint_common::section::{Digest, Rows};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::asset::{Asset, Changed, Details};
 use super::audit::Audit;
+use super::baseline::Baseline;
+use super::change::{Carried, Change, Listed, Written};
 use super::comparison::Comparison;
+use super::control::Control;
 use super::disposition::Disposition;
+use super::drift::Drift;
+use super::duty::Duty;
 use super::event::Event;
+use super::evidence::{Checked as CheckedEvidence, Exported as ExportedEvidence};
 use super::explanation::Explanation;
 use super::feed::Feed;
 use super::finding::Finding;
@@ -532,6 +540,247 @@ fn tracks_and_dispositions_are_as_described() {
     };
     let bare = pb::PatchTrack { state: "Unevaluated".into(), ..pb::PatchTrack::default() };
     check("patch.json", &[track, bare].map(Track::from));
+}
+
+fn change() -> pb::Change {
+    let sign_off = pb::SignOff {
+        role: "operations".into(),
+        person: "kim".into(),
+        operator: "o".into(),
+        at_ms: 1,
+        text: "t".into(),
+        rollback_verified: true,
+        digest: vec![1],
+    };
+    let target = pb::StageTarget {
+        asset: "a".into(),
+        pre: "taken".into(),
+        post: "REPLAYED".into(),
+        pre_sequence: Some(1),
+        post_sequence: Some(2),
+        pre_boot_id: some("b"),
+        post_boot_id: some("c"),
+        attested: true,
+    };
+    let bare_target = pb::StageTarget { pre: "missing".into(), ..pb::StageTarget::default() };
+    let check =
+        pb::Check { check: "clock".into(), asset: "a".into(), result: "fail".into(), text: "t".into() };
+    let point = |kind: &str, by: &str| pb::StagePoint {
+        name: "n".into(),
+        kind: kind.into(),
+        released: true,
+        by: by.into(),
+    };
+    let stage = pb::ChangeStage {
+        n: 1,
+        title: "t".into(),
+        state: "open".into(),
+        tier: "hmi".into(),
+        targets: vec![target, bare_target],
+        preflight: vec![check, pb::Check { result: "pass".into(), ..pb::Check::default() }],
+        r#override: "o".into(),
+        points: vec![point("hold", "kim"), point("witness", "")],
+        answers_until_ms: Some(1),
+        expectations: vec!["e".into()],
+    };
+    let bare_stage =
+        pb::ChangeStage { state: "pending".into(), tier: "controllers".into(), ..pb::ChangeStage::default() };
+    let evidence = pb::ChangeEvidence {
+        phase: "post".into(),
+        what: "w".into(),
+        value: "v".into(),
+        digest: vec![1],
+        section: "software".into(),
+    };
+    let verdict = pb::ChangeVerdict {
+        asset: "a".into(),
+        expectation: "e".into(),
+        verdict: "INCONCLUSIVE".into(),
+        reason: "STALE".into(),
+        modifiers: vec!["COLLATERAL_CHANGE".into()],
+        text: "t".into(),
+        evidence: both(evidence).into(),
+        grade: "B".into(),
+        stage: 1,
+    };
+    let bare_verdict = pb::ChangeVerdict { verdict: "REMEDIATED".into(), ..pb::ChangeVerdict::default() };
+    let collateral = pb::Collateral {
+        number: 1,
+        stage: 1,
+        asset: "a".into(),
+        section: "software".into(),
+        item: "i".into(),
+        before: some("1"),
+        after: some("2"),
+        explained_by: "kim".into(),
+        explanation: "e".into(),
+    };
+    let test = pb::TestRun {
+        procedure: "p".into(),
+        person: "kim".into(),
+        role: "operations".into(),
+        at_ms: 1,
+        passed: true,
+        steps: both(pb::TestStep {
+            step: "s".into(),
+            observed: "1".into(),
+            limits: "l".into(),
+            passed: true,
+        })
+        .into(),
+    };
+    let step = pb::ChangeStep {
+        revision: 1,
+        audit_number: 2,
+        at_ms: 3,
+        by: "b".into(),
+        action: "a".into(),
+        text: "t".into(),
+    };
+    pb::Change {
+        id: "CHG-0001".into(),
+        title: "t".into(),
+        state: "in_progress".into(),
+        plan_digest: vec![1],
+        plan: "p".into(),
+        stages: vec![stage, bare_stage],
+        vetoes: vec![pb::SignOff { role: "plant-safety".into(), ..pb::SignOff::default() }],
+        sign_offs: vec![sign_off],
+        missing_roles: vec!["maintenance".into()],
+        verdicts: vec![verdict, bare_verdict],
+        collateral: both(collateral).into(),
+        tests: both(test).into(),
+        procedures: vec!["p".into()],
+        steps: both(step).into(),
+        window_start_ms: Some(1),
+        window_end_ms: Some(2),
+        hard_stop_ms: Some(3),
+        latest_rollback_ms: Some(4),
+        blocked_by: vec!["b".into()],
+        next: "n".into(),
+        meetings: vec!["m".into()],
+        lessons: "l".into(),
+        soak_until_ms: Some(5),
+        revision: 6,
+        refers_to: "CHG-0000".into(),
+    }
+}
+
+#[test]
+fn changes_are_as_described() {
+    let bare = pb::Change { state: "draft".into(), ..pb::Change::default() };
+    for it in [change(), bare] {
+        check("change-show.json", &Change::from(it));
+    }
+    check("change-log.json", &Change::from(change()).into_log());
+    let summary = pb::ChangeSummary {
+        id: "CHG-0001".into(),
+        title: "t".into(),
+        state: "draft".into(),
+        assets: 1,
+        stages: 1,
+        window_start_ms: Some(1),
+        window_end_ms: Some(2),
+        next: "n".into(),
+    };
+    let bare = pb::ChangeSummary { state: "vetoed".into(), ..pb::ChangeSummary::default() };
+    check("change-list.json", &[summary, bare].map(Listed::from));
+    let file = std::path::Path::new("f");
+    for role in ["operations", ""] {
+        let decision = Decision { kind: "veto".into(), role: role.into(), ..Decision::default() };
+        check("change-carried.json", &Carried::new(&decision, "o".into(), file, &Digest::of(b"d")));
+    }
+    check("change-skeleton.json", &Written::new("DSA-1", file, 2, 1));
+    check("evidence-export.json", &ExportedEvidence::new("CHG-0001", file, "rows", 8, &[1]));
+    let all = |text: &str| vec![text.to_owned()];
+    check(
+        "evidence-check.json",
+        &CheckedEvidence::new(true, some("c"), some("closed"), some("0a"), all("p"), all("n"), all("f")),
+    );
+    check("evidence-check.json", &CheckedEvidence::new(true, None, some(""), None, vec![], vec![], vec![]));
+}
+
+#[test]
+fn baselines_and_duties_are_as_described() {
+    let part = |part: &str| pb::BaselinePart {
+        part: part.into(),
+        digest: vec![1],
+        items: vec!["i".into()],
+        complete: true,
+    };
+    let baseline = pb::Baseline {
+        asset: "a".into(),
+        version: 1,
+        parts: vec![part("software"), pb::BaselinePart { digest: vec![], ..part("ports") }],
+        approved_ms: 1,
+        approved_by: "kim".into(),
+        change: "CHG-0001".into(),
+        reason: "r".into(),
+        sequence: 2,
+        grade: "B".into(),
+    };
+    for it in both(baseline) {
+        check("baseline.json", &Baseline::from(it));
+    }
+    let drift = pb::DriftItem {
+        asset: "a".into(),
+        part: "software".into(),
+        item: "i".into(),
+        baseline: some("1"),
+        now: some("2"),
+        digest: vec![1],
+        disposition: "open".into(),
+        reason: "r".into(),
+        until_ms: Some(1),
+        kind: 3,
+        undetermined: "no-baseline".into(),
+    };
+    check("drift.json", &both(drift).map(Drift::from));
+    let duty = |state: &str| pb::Duty {
+        kind: "evaluate".into(),
+        subject: "s".into(),
+        asset: "a".into(),
+        due_ms: 1,
+        state: state.into(),
+        text: "t".into(),
+        rule: "r".into(),
+    };
+    let bare = pb::Duty { state: "done".into(), ..pb::Duty::default() };
+    check("due.json", &[duty("due"), duty("overdue"), bare].map(Duty::from));
+    let control = pb::Control {
+        id: "C-7".into(),
+        asset: "a".into(),
+        subject: "s".into(),
+        owner: "ada".into(),
+        description: "d".into(),
+        fact: some("a=b"),
+        interval_days: 90,
+        until_ms: 1,
+        state: "works".into(),
+        text: "t".into(),
+        tested_ms: Some(1),
+    };
+    let bare = pb::Control { state: "untested".into(), ..pb::Control::default() };
+    check("control.json", &[control, bare].map(Control::from));
+}
+
+#[test]
+fn the_words_of_changes_are_those_of_the_collector() {
+    let schema = load("change-show.json");
+    let words = |pointer: &str| -> Vec<String> {
+        let listed = schema.pointer(pointer).unwrap().as_array().unwrap();
+        listed.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+    };
+    let all = |known: &[&str], pointer: &str| assert_eq!(words(pointer), known, "{pointer}");
+    all(&State::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>(), "/properties/state/enum");
+    all(
+        &StageState::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+        "/properties/stages/items/properties/state/enum",
+    );
+    all(
+        &Verdict::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+        "/properties/verdicts/items/properties/verdict/enum",
+    );
 }
 
 #[test]

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use holdpoint_common::decision::{self, Verified};
 use holdpoint_common::proto::store::change_entry::What;
 use holdpoint_common::proto::store::{
-    BoardMeeting, CollateralExplained, LessonsRecorded, PointReleased, SignedDecision,
+    BoardMeeting, CollateralExplained, EvidenceExported, LessonsRecorded, PointReleased, SignedDecision,
 };
 use holdpoint_common::refusal::Reason;
+use holdpoint_common::section::Digest;
 use holdpoint_common::tls::{Anchor, Purpose};
 use tonic::Status;
 
 use super::{ChangeOffice, New};
 use crate::change::fold::Change;
+use crate::evidence::Policy;
 use crate::zone::{Call, Role, Shown, admit_operator, operator_of};
 
 impl ChangeOffice {
@@ -135,6 +137,20 @@ impl ChangeOffice {
     pub async fn learn(&self, by: &str, id: &str, text: String) -> Result<Arc<Change>, Status> {
         let what = What::Lessons(LessonsRecorded { text: text.clone() });
         self.write(id, New::of(by, "lessons-recorded", text, what)).await
+    }
+}
+
+impl ChangeOffice {
+    /// Notes that evidence was taken out.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn exported(&self, by: &str, id: &str, pack: &[u8], policy: Policy) -> Result<(), Status> {
+        let digest = Digest::of(pack);
+        let text = format!("{} bytes, SHA-256 {digest}", pack.len());
+        let what =
+            What::Exported(EvidenceExported { digest: digest.to_vec(), policy: policy.as_str().to_owned() });
+        self.write(id, New::of(by, "evidence-exported", text, what)).await.map(drop)
     }
 }
 

@@ -19,11 +19,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use holdpoint_collector::knowledge::MAX_FILE;
 use holdpoint_common::chain::Chain;
-use holdpoint_common::proto::v1::import_result;
+use holdpoint_common::decision::{from_file, is_decision};
+use holdpoint_common::proto::v1::{DecideRequest, Taken, import_result};
+use holdpoint_common::section::Digest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use prost::Message;
 
 use crate::archive::{self, InvalidArchive, Member};
-use crate::connection::Connection;
+use crate::connection::{Connection, answer};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::view::import::Import;
@@ -43,7 +46,8 @@ const GIVEN_UP: &str = "reading it was given up";
     after_help = "Examples:\n  holdpoint import requirements.csv\n  holdpoint import advisories/ -o json\n  \
     holdpoint import csaf-2026-11.zip debian.tar.zst   archives, read without unpacking them to disk\n  \
     holdpoint import hmi-01.oneshot             a scan that a person carried here\n  \
-    holdpoint import --as hmi-07 xp.oneshot     the same, of a host that has no identity\n\n\
+    holdpoint import --as hmi-07 xp.oneshot     the same, of a host that has no identity\n  \
+    holdpoint import operations.hpd             a decision that was signed on a station without a network\n\n\
     Taken are CSAF, OSV, Microsoft's monthly CVRF, KEV, EPSS (each also with gzip), lists of the site, and scans.\n\
     Archives are zip, tar, tar.gz and tar.zst. X.sha256 and X.sha512 beside X are checked before X is sent; a\n\
     signature X.asc is mentioned and not checked.\n\
@@ -193,9 +197,37 @@ impl Carrier<'_> {
         if !self.checked(&shown, companions, &hashes) {
             return Ok(());
         }
+        if is_decision(&bytes) {
+            return self.decision(shown, &bytes).await;
+        }
         match send(name, bytes, self.as_asset, self.connection).await {
             Ok(import_result::Result::Taken(taken)) => self.import.take(shown, taken),
             Ok(import_result::Result::Refused(refused)) => self.import.refuse(shown, refused.reason),
+            Err(failure) if failure.is_for_good() => return Err(failure),
+            Err(failure) => self.import.refuse(shown, Chain(&failure).to_string()),
+        }
+        Ok(())
+    }
+
+    /// Brings what a person signed elsewhere. The signature decides, not who brings it.
+    async fn decision(&mut self, shown: String, bytes: &[u8]) -> Result<(), Failure> {
+        let signed = match from_file(bytes) {
+            Ok(signed) => signed,
+            Err(why) => {
+                self.import.refuse(shown, why.to_string());
+                return Ok(());
+            }
+        };
+        let digest = Digest::of(&signed.decision).to_vec();
+        let request = DecideRequest { signed: signed.encode_to_vec() };
+        match answer(self.connection.changes().decide(request)).await {
+            Ok(change) => {
+                let changes = vec![format!("{} is {}", change.id, change.state)];
+                let kind = "decision".to_owned();
+                self.import.take(shown, Taken { kind, digest, items: 1, changes, ..Taken::default() });
+            }
+            // Another decision may be another person's, with other roles.
+            Err(failure @ Failure::Refused { .. }) => self.import.refuse(shown, failure.to_string()),
             Err(failure) if failure.is_for_good() => return Err(failure),
             Err(failure) => self.import.refuse(shown, Chain(&failure).to_string()),
         }

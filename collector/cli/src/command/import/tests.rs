@@ -1,5 +1,8 @@
 use std::fs;
 
+use holdpoint_common::decision::{sign, to_file};
+use holdpoint_common::proto::store::Decision;
+
 use super::super::fake;
 use super::*;
 use crate::args::Format;
@@ -58,6 +61,31 @@ async fn a_collector_that_does_not_permit_it_ends_the_command() {
     let (import, ended) = import(vec![dir.path().to_owned()]).await;
     assert_eq!(ended.unwrap_err().exit(), Exit::Unreachable);
     assert_eq!(names(&import)["taken"], serde_json::json!(["1.json"]), "what was done is told");
+}
+
+#[tokio::test]
+async fn a_decision_goes_to_the_change_that_it_is_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let decision = Decision {
+        change: fake::CHANGE.into(),
+        plan_digest: Digest::of(fake::PLAN.as_bytes()).to_vec(),
+        kind: "sign-off".into(),
+        ..Decision::default()
+    };
+    let signed = sign(&decision, &fake::operator()).unwrap();
+    let mut changed = signed.clone();
+    changed.decision[3] ^= 1;
+    fs::write(dir.path().join("1.hpd"), to_file(&signed)).unwrap();
+    fs::write(dir.path().join("2-changed.hpd"), to_file(&changed)).unwrap();
+    fs::write(dir.path().join("3-cut.hpd"), &to_file(&signed)[..20]).unwrap();
+    let (import, ended) = import(vec![dir.path().to_owned()]).await;
+    ended.unwrap();
+    assert_eq!(
+        names(&import),
+        serde_json::json!({"taken": ["1.hpd"], "refused": ["2-changed.hpd", "3-cut.hpd"]})
+    );
+    let json = serde_json::to_value(&import).unwrap();
+    assert_eq!(json["taken"][0]["kind"], "decision");
 }
 
 #[cfg(unix)]
