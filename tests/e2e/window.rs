@@ -56,7 +56,9 @@ fn a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger() {
     };
     match plant::here() {
         Some(dir) => window(&root, &dir),
-        None => plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger"),
+        None => {
+            plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger")
+        }
     }
 }
 
@@ -193,7 +195,8 @@ fn window(root: &Root, dir: &Path) {
     assert_eq!(verified["state"], "verified", "{verified:#}");
 
     // The end, and evidence of all of it.
-    let observed = ["--observe", "trend=3.2s", "--observe", "alarm=unacknowledged", "--observe", "handover=pass"];
+    let observed =
+        ["--observe", "trend=3.2s", "--observe", "alarm=unacknowledged", "--observe", "handover=pass"];
     let record = [&["FTP-1", "--role", "operations"][..], &observed].concat();
     let (code, tested) = change.step(&operations, &["test", "record"], &record);
     assert_eq!((code, &tested["tests"][0]["passed"]), (Some(0), &true.into()), "{tested:#}");

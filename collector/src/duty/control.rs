@@ -78,16 +78,21 @@ pub fn lapsed(control: &Control, machine: Option<&Tested>, now_ms: i64) -> Optio
     if now_ms >= control.said.until_ms {
         return Some(Lapse::Expired);
     }
-    if let Some(Tested::Broken(why)) = machine {
-        return Some(Lapse::Failed(why.clone()));
-    }
-    if let Some((_, false, why)) = &control.tested {
-        return Some(Lapse::Failed(why.clone()));
+    if let Some(why) = fails(control, machine) {
+        return Some(Lapse::Failed(why.to_owned()));
     }
     if matches!(machine, Some(Tested::Holds)) {
         return None;
     }
     (now_ms > control.test_due_ms()).then_some(Lapse::Overdue)
+}
+
+/// Why a control does not work, whether its time is over or not; `None` when nobody saw it failing.
+pub(super) fn fails<'a>(control: &'a Control, machine: Option<&'a Tested>) -> Option<&'a str> {
+    match (machine, &control.tested) {
+        (Some(Tested::Broken(why)), _) | (_, Some((_, false, why))) => Some(why),
+        (_, _) => None,
+    }
 }
 
 /// What the controls of a finding say together.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdpoint_common::clock::readable;
 use holdpoint_common::proto::store::{ControlRecord, DecisionRecord, DispositionRecord};
 
-use super::control::{Control, Lapse, lapsed};
+use super::control::{Control, fails, lapsed};
 use super::fold::{Duties, Evaluation, NO_SOURCE, Source};
 use super::short::{AssetShort, ChangeShort};
 use super::{ACT_MS, BASELINE_MS, EVALUATE_MS};
@@ -379,21 +379,17 @@ impl Desk<'_> {
 
     fn test(&self, control: &Control, machine: Option<&Tested>) -> (i64, DutyState, String) {
         let (id, due_ms) = (&control.said.id, control.test_due_ms());
-        match lapsed(control, machine, self.now_ms()) {
-            Some(Lapse::Failed(why)) => {
-                let text = format!("control {id} does not work, and what rests on it is open: {why}");
-                // Since nobody has vouched for it any more.
-                let last_ms = control.tested.as_ref().map_or(control.since_ms, |it| it.0);
-                (last_ms, DutyState::Overdue, text)
-            }
-            Some(Lapse::Ended(_) | Lapse::Expired | Lapse::Overdue) => {
-                (due_ms, DutyState::within(due_ms, self.now_ms()), format!("test control {id}"))
-            }
-            None if matches!(machine, Some(Tested::Holds)) => {
-                (due_ms, DutyState::Done, format!("control {id} is seen working"))
-            }
-            None => (due_ms, DutyState::within(due_ms, self.now_ms()), format!("test control {id}")),
+        if let Some(why) = fails(control, machine) {
+            let text = format!("control {id} does not work, and what rests on it is open: {why}");
+            // Since nobody has vouched for it any more.
+            let last_ms = control.tested.as_ref().map_or(control.since_ms, |it| it.0);
+            return (last_ms, DutyState::Overdue, text);
         }
+        let is_seen = matches!(machine, Some(Tested::Holds));
+        if is_seen && lapsed(control, machine, self.now_ms()).is_none() {
+            return (due_ms, DutyState::Done, format!("control {id} is seen working"));
+        }
+        (due_ms, DutyState::within(due_ms, self.now_ms()), format!("test control {id}"))
     }
 
     fn exceptions(&self, duties: &mut Vec<Duty>) {

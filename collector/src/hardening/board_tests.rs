@@ -184,11 +184,20 @@ fn what_equals_the_baseline_is_judged_against_the_newest_one() {
     };
     let approved = |number: u64, record: &AssetRecord| {
         let section = |it: &HeldRecord| SnapshotSection { kind: it.kind, state: it.shown.clone() };
+        // A baseline of nothing that its parts ask for is none.
+        let listeners = SnapshotSection {
+            kind: SectionKind::Listeners.into(),
+            state: Some(SectionState {
+                status: complete.into(),
+                digest: vec![0; 32],
+                ..SectionState::default()
+            }),
+        };
         let snapshot = SnapshotRecord {
             asset: "hmi".into(),
             nonce: vec![1; 16],
             sequence: number,
-            sections: record.sections.iter().map(section).collect(),
+            sections: record.sections.iter().map(section).chain([listeners]).collect(),
             ..SnapshotRecord::default()
         };
         let what = BaselineApproved { snapshot: Some(snapshot), reason: "x".into(), ..Default::default() };

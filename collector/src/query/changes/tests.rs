@@ -188,7 +188,7 @@ async fn duties_are_recorded_listed_and_read_again() {
     assert_eq!(again.code(), Code::FailedPrecondition);
     let test = pb::TestControlRequest { id: "C-1".into(), works: true, text: "scanned".into() };
     assert_eq!(duty::test_control(&books, caller(), test).await.unwrap().state, "works");
-    let expected = ["control-test C-1 due", "act ADV-1 due", "evaluate oem due", "control-ends C-1 due"];
+    let expected = ["control-test C-1 due", "evaluate oem due", "act ADV-1 due", "control-ends C-1 due"];
     assert_eq!(list(&books).await, expected);
 
     let world = world.restarted().await;
