@@ -232,9 +232,11 @@ impl Ranker {
 
     fn each(&self, index: &Index, judged: &Judged, asset: u16, overridden: &HashMap<&str, u8>) -> Ranks {
         // Hashing a text for every finding of a zone is left out where nobody has said anything.
-        let by_person = |subject: SubjectId| match overridden.is_empty() {
-            true => None,
-            false => overridden.get(&*index.subject(subject)?.text).copied(),
+        let by_person = |subject: SubjectId| {
+            if overridden.is_empty() {
+                return None;
+            }
+            overridden.get(&*index.subject(subject)?.text).copied()
         };
         let mut counts = [[0; RANKS]; CLASSES];
         let each = judged.findings.iter().map(|finding| {

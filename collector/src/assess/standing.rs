@@ -430,7 +430,7 @@ impl Board {
     }
 
     /// For each of these subjects the assets on which a machine sees nothing of it open: there are findings about it,
-    /// and every one is FIXED or NOT_AFFECTED today. An asset without a finding is none of them.
+    /// and every one is `FIXED` or `NOT_AFFECTED` today. An asset without a finding is none of them.
     ///
     /// # Errors
     /// Everything is changing.

@@ -84,7 +84,7 @@ impl<'a> Verifier<'a> {
         let claimed = <[u8; 32]>::try_from(chain.as_slice()).ok();
         if let Some(suspect) = self.suspect.take() {
             let goes_on = says == Some(suspect.place + 1) && claimed == Some(link(&suspect.chain, entry));
-            self.settle(suspect, goes_on);
+            self.settle(&suspect, goes_on);
         }
         let place = self.last + 1;
         let expected = link(&self.head, entry);
@@ -125,7 +125,7 @@ impl<'a> Verifier<'a> {
     pub fn finish(mut self, next: Option<u64>) -> Verification {
         if let Some(suspect) = self.suspect.take() {
             let is_last = next == Some(suspect.place + 1);
-            self.settle(suspect, is_last);
+            self.settle(&suspect, is_last);
         }
         match next {
             Some(next) if self.last + 1 < next => {
@@ -144,8 +144,8 @@ impl<'a> Verifier<'a> {
     }
 
     /// What a suspect is, now that it is known whether the log goes on as if it stood in its right place.
-    fn settle(&mut self, suspect: Suspect, goes_on: bool) {
-        let Suspect { place, says, chain, signed, follows } = suspect;
+    fn settle(&mut self, suspect: &Suspect, goes_on: bool) {
+        let Suspect { place, says, chain, signed, follows } = *suspect;
         if goes_on {
             self.fault(place, &format!("was changed: it says that it is number {says}"));
             (self.last, self.head) = (place, chain);

@@ -217,11 +217,10 @@ impl Baselines {
                 }
                 match DriftWord::named(word) {
                     None => refused("drift is authorised, investigate or revert"),
-                    Some(DriftWord::Authorised) => Ok(()),
                     Some(DriftWord::Investigate | DriftWord::Revert) if until_ms.is_none() => {
                         refused("only authorised drift needs no end")
                     }
-                    Some(DriftWord::Investigate | DriftWord::Revert) => Ok(()),
+                    Some(DriftWord::Authorised | DriftWord::Investigate | DriftWord::Revert) => Ok(()),
                 }
             }
         }

@@ -130,9 +130,10 @@ pub(super) fn differences(
     let (mut only_before, mut only_after) = only(before, after);
     only_before.retain(|it| !is_declared(it));
     only_after.retain(|it| !is_declared(it));
-    let (only_before, only_after) = match kind {
-        SectionKind::Listeners => without_dynamic(only_before, only_after),
-        _ => (only_before, only_after),
+    let (only_before, only_after) = if kind == SectionKind::Listeners {
+        without_dynamic(only_before, only_after)
+    } else {
+        (only_before, only_after)
     };
     let mut sides: BTreeMap<String, (Side<'_>, Side<'_>)> = BTreeMap::new();
     for encoded in only_before {

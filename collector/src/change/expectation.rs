@@ -299,12 +299,11 @@ fn told(finding: Finding, outcome: Outcome, instances: &[Instance]) -> String {
 fn why_not_live(outcome: Outcome, instances: &[Instance]) -> Why {
     let waiting = instances.iter().filter_map(|it| it.waits.as_ref()).map(|it| it.0).min();
     match waiting {
-        Some(Waiting::OldCode) => Why::OldCodeMapped,
         Some(Waiting::Service) => Why::ServiceNotRestarted,
         Some(Waiting::Kernel) => Why::KernelNotBooted,
-        Some(Waiting::Restart) => Why::RestartPending,
+        Some(Waiting::OldCode) => Why::OldCodeMapped,
         None if outcome == Outcome::OLD_CODE => Why::OldCodeMapped,
-        None => Why::RestartPending,
+        Some(Waiting::Restart) | None => Why::RestartPending,
     }
 }
 

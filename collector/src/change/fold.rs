@@ -224,9 +224,8 @@ impl Stage {
     /// Where it stands.
     pub fn state(&self) -> StageState {
         match self.step {
-            StageStep::Pending => StageState::Pending,
             StageStep::Opening if self.targets.values().all(Target::is_ready) => StageState::Open,
-            StageStep::Opening => StageState::Pending,
+            StageStep::Pending | StageStep::Opening => StageState::Pending,
             StageStep::WorkComplete => StageState::WorkComplete,
             StageStep::Judged(state) => state,
         }
@@ -454,11 +453,11 @@ impl Change {
                         | StageState::Inconclusive
                 );
                 if !may {
-                    return Err(Refused::because(match stage.state() {
-                        StageState::Pending if stage.is_opened() => {
-                            "the stage waits for its pre-snapshots".to_owned()
-                        }
-                        state => format!("stage {} is {state}", it.stage),
+                    let waits = stage.is_opened() && stage.state() == StageState::Pending;
+                    return Err(Refused::because(if waits {
+                        "the stage waits for its pre-snapshots".to_owned()
+                    } else {
+                        format!("stage {} is {}", it.stage, stage.state())
                     }));
                 }
                 self.asks(stage, &it.challenges)
@@ -614,7 +613,7 @@ impl Change {
         for (step, result) in procedure.steps.iter().zip(&test.steps) {
             match step.limits.admit(&result.observed) {
                 _ if step.id != result.step => {
-                    why.push(format!("`{}` stands where `{}` belongs", result.step, step.id))
+                    why.push(format!("`{}` stands where `{}` belongs", result.step, step.id));
                 }
                 Ok(passed) if passed == result.passed => {}
                 Ok(_) => why.push(format!("`{}` says otherwise than its limits", step.id)),

@@ -203,12 +203,10 @@ impl<'a> Bench<'a> {
             names_by_hand: matches!(expectation.wanted, plan::Wanted::AtLeast(_)),
         };
         let said = pair::said(before, after, &circumstances);
-        match &expectation.wanted {
-            plan::Wanted::NotAffected { control: Some(control), .. } => {
-                pair::mitigated(said, after, pair.post, control)
-            }
-            _ => said,
+        if let plan::Wanted::NotAffected { control: Some(control), .. } = &expectation.wanted {
+            return pair::mitigated(said, after, pair.post, control);
         }
+        said
     }
 
     /// The same of every expectation of a target, and of the target.

@@ -129,8 +129,8 @@ impl ChangeOffice {
         }
         let plan_text =
             std::str::from_utf8(text).map_err(|_| Status::invalid_argument("the plan is not UTF-8 text"))?;
-        let plan = plan::read(plan_text).map_err(listed)?;
-        let assets = resolve::resolve(&plan, self).map_err(listed)?;
+        let plan = plan::read(plan_text).map_err(|it| listed(&it))?;
+        let assets = resolve::resolve(&plan, self).map_err(|it| listed(&it))?;
         let mut turn = self.turn().await?;
         let (count, last) = {
             let changes = self.changes.read().unwrap_or_else(PoisonError::into_inner);
@@ -227,7 +227,9 @@ impl ChangeOffice {
             })
             .await?;
         *turn = false;
-        asks.iter().for_each(|it| self.zone.grant(&it.0));
+        for (asset, _) in &asks {
+            self.zone.grant(asset);
+        }
         let (number, at_ms) = told.first().copied().unwrap_or_default();
         let mut next = Change::clone(&change);
         next.take(&entry, Written { number, at_ms, by, action, text: &text }).map_err(|it| refused(&it))?;
@@ -427,6 +429,6 @@ fn refused(why: &Refused) -> Status {
 }
 
 /// Faults of a plan, a line each.
-fn listed(faults: Vec<String>) -> Status {
+fn listed(faults: &[String]) -> Status {
     Status::invalid_argument(faults.join("\n"))
 }

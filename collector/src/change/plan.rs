@@ -350,10 +350,12 @@ impl Plan {
 
     /// Advisories and requirements that expectations name.
     pub fn subjects(&self) -> BTreeSet<&str> {
-        let named = self.expectations.iter().filter_map(|it| match &it.wanted {
-            Wanted::NotAffected { subject, .. } => subject.split('/').next(),
-            _ => None,
-        });
-        named.collect()
+        let mut named = BTreeSet::new();
+        for expectation in &self.expectations {
+            if let Wanted::NotAffected { subject, .. } = &expectation.wanted {
+                named.extend(subject.split('/').next());
+            }
+        }
+        named
     }
 }

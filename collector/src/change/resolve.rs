@@ -205,7 +205,7 @@ fn twice(stages: &[BTreeSet<&str>], faults: &mut Vec<String>) {
         for asset in stage {
             match first.get(asset) {
                 Some(before) => {
-                    faults.push(format!("stage[{number}]: `{asset}` is in stage {before} as well"))
+                    faults.push(format!("stage[{number}]: `{asset}` is in stage {before} as well"));
                 }
                 None => {
                     first.insert(asset, number);

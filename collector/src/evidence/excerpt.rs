@@ -245,7 +245,7 @@ fn own(entry: &[u8]) -> Option<Own> {
     let audit = AuditEntry::decode(entry).ok()?;
     let Some(Detail::Change(bytes)) = &audit.detail else { return None };
     let change = ChangeEntry::decode(bytes.as_slice()).ok()?;
-    Some(Own { change, audit })
+    Some(Own { audit, change })
 }
 
 fn taken<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], InvalidExcerpt> {

@@ -388,7 +388,9 @@ fn facts_then(snapshot: &SnapshotRecord, source: &dyn RowSource) -> Option<Facts
             if is_own {
                 return None;
             }
-            beginnings.iter().for_each(|it| facts.add_gap(it, Missing::NoBaseline));
+            for beginning in beginnings {
+                facts.add_gap(beginning, Missing::NoBaseline);
+            }
             continue;
         };
         match rows_of(source, kind, &digest) {
@@ -409,11 +411,17 @@ fn facts_of(record: &AssetRecord, source: &dyn RowSource) -> Facts {
             // Of a section of hardening that is not whole nothing is concluded, whatever its rows say.
             Some(Ok(Some(rows))) if is_own || held.coverage == Coverage::Complete => add(&mut facts, &rows),
             Some(Ok(Some(_))) => {
-                beginnings.iter().for_each(|it| facts.add_gap(it, Missing::SectionIncomplete))
+                for beginning in beginnings {
+                    facts.add_gap(beginning, Missing::SectionIncomplete);
+                }
             }
             Some(Ok(None) | Err(_)) => facts.add_gap("", Missing::RowsUnreadable),
             None if is_own => {}
-            None => beginnings.iter().for_each(|it| facts.add_gap(it, Missing::SectionMissing)),
+            None => {
+                for beginning in beginnings {
+                    facts.add_gap(beginning, Missing::SectionMissing);
+                }
+            }
         }
     }
     facts

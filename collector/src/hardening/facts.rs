@@ -119,7 +119,7 @@ impl Facts {
             format!("{what}: {who}")
         };
         let of = |kind: &str, name: &dyn Fn(&LiveRow) -> String| {
-            listed(rows.iter().filter(|it| it.kind == kind).map(name))
+            Some(listed(rows.iter().filter(|it| it.kind == kind).map(name)))
         };
         self.add(derived("live.old_code", "section live", of("mapped-file", &named)));
         self.add(derived("live.stale_services", "section live", of("service", &named)));
@@ -162,7 +162,7 @@ impl Facts {
             let who = it.service.as_deref().or(it.program.as_deref()).unwrap_or("?");
             format!("{} {} {}: {who}", it.protocol, it.address, it.port)
         };
-        self.add(derived("listeners.all", "section listeners", listed(rows.iter().map(named))));
+        self.add(derived("listeners.all", "section listeners", Some(listed(rows.iter().map(named)))));
     }
 
     /// Adds which services a whole `services` section has, and how each is started; whether it runs just now is not
@@ -174,15 +174,15 @@ impl Facts {
             format!("{name}: {}", parts.collect::<Vec<_>>().join(", "))
         };
         let rows = rows.iter().filter_map(|it| ServiceRow::decode(it.as_slice()).ok());
-        self.add(derived("services.all", "section services", listed(rows.map(named))));
+        self.add(derived("services.all", "section services", Some(listed(rows.map(named)))));
     }
 }
 
-fn listed(items: impl Iterator<Item = String>) -> Option<hardening_row::Value> {
+fn listed(items: impl Iterator<Item = String>) -> hardening_row::Value {
     let mut items: Vec<String> = items.collect();
     items.sort_unstable();
     items.dedup();
-    Some(hardening_row::Value::List(TextList { items }))
+    hardening_row::Value::List(TextList { items })
 }
 
 fn derived(id: &str, source: &str, value: Option<hardening_row::Value>) -> HardeningRow {

@@ -33,6 +33,7 @@ impl Said {
 
 /// What is known beside the two readings.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any may be true with any")]
 pub(super) struct Circumstances {
     /// The fix counts after a restart alone.
     pub(super) needs_restart: bool,

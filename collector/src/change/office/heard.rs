@@ -155,8 +155,7 @@ fn nonce_of(wait: &Wait) -> Vec<u8> {
 impl ChangeOffice {
     async fn write_heard(&self, heard: Heard) {
         let Heard { change, stage, asset, what } = heard;
-        let by =
-            asset.parse().map(|it| self.zone.name().agent(it).to_string()).unwrap_or_else(|_| asset.clone());
+        let by = self.agent(&asset);
         let written = match what {
             News::Answered(nonce) => self.take_answer(&by, &change, stage, &asset, &nonce).await,
             News::Refused(why) => self.refuse(&by, &change, stage, &asset, why).await,
@@ -165,6 +164,11 @@ impl ChangeOffice {
             // A stage may have been judged meanwhile: then nobody waits for it any more.
             debug!(change, asset, error = &cause as &dyn std::error::Error, "an answer is not taken");
         }
+    }
+
+    /// An agent as the audit log writes it.
+    pub(super) fn agent(&self, asset: &str) -> String {
+        asset.parse().map_or_else(|_| asset.to_owned(), |it| self.zone.name().agent(it).to_string())
     }
 
     async fn take_answer(
@@ -223,7 +227,23 @@ impl ChangeOffice {
             Why::SequenceNotHigher => "a report came whose sequence is not higher than the one before",
             Why::IdentityMismatch => "another machine presented the asset's certificate",
             Why::HostDeclined => "the host said that it may not look now",
-            _ => "the answer did not count",
+            Why::Stale
+            | Why::BeforeWorkEnd
+            | Why::CoverageLower
+            | Why::AccessDenied
+            | Why::CollectionError
+            | Why::ClockUntrusted
+            | Why::NoPreSnapshot
+            | Why::NoRule
+            | Why::UnparsedVersion
+            | Why::RuleChangedBetween
+            | Why::FeedStale
+            | Why::AgentAltered
+            | Why::RestartPending
+            | Why::OldCodeMapped
+            | Why::KernelNotBooted
+            | Why::SwitchOff
+            | Why::ServiceNotRestarted => "the answer did not count",
         };
         let what = What::Refused(AnswerRefused {
             stage,

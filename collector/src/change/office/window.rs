@@ -7,7 +7,8 @@ use std::time::Duration;
 use holdpoint_common::clock::readable;
 use holdpoint_common::proto::store::change_entry::What;
 use holdpoint_common::proto::store::{
-    ChangeClosed, LeftOut, RollbackRecorded, RuleDigest, StageCompleted, StageJudged, StageOpening,
+    ChallengeRecord, ChangeChallenge, ChangeClosed, LeftOut, RollbackRecorded, RuleDigest, StageCompleted,
+    StageJudged, StageOpening,
 };
 use tokio::time::Instant;
 use tonic::Status;
@@ -46,6 +47,9 @@ impl Phase {
         }
     }
 }
+
+/// Questions as assets keep them, and as the change does.
+type Questions = (Vec<(String, ChallengeRecord)>, Vec<ChangeChallenge>);
 
 impl ChangeOffice {
     /// Opens a stage: looks at everything that has to be right before work, and asks every target what it is now.
@@ -163,19 +167,7 @@ impl ChangeOffice {
         self.zone.now_ms() + i64::from(change.plan.answer_within_min) * MINUTE_MS
     }
 
-    fn ask_after(
-        &self,
-        by: &str,
-        change: &Change,
-        stage: u32,
-        phase: Phase,
-    ) -> Result<
-        (
-            Vec<(String, holdpoint_common::proto::store::ChallengeRecord)>,
-            Vec<holdpoint_common::proto::store::ChangeChallenge>,
-        ),
-        Status,
-    > {
+    fn ask_after(&self, by: &str, change: &Change, stage: u32, phase: Phase) -> Result<Questions, Status> {
         let (mut asks, mut challenges) = (Vec::new(), Vec::new());
         for asset in targets(change, stage)? {
             if self.zone.asset(&asset).is_none_or(|it| it.retired_ms.is_some()) {
@@ -225,8 +217,7 @@ impl ChangeOffice {
         for (asset, target) in waited {
             let Some(asked) = &target.post_asked else { continue };
             if self.zone.declined(asset, &asked.nonce).is_some() {
-                let by = asset.parse().map(|it| self.zone.name().agent(it).to_string());
-                let by = by.unwrap_or_else(|_| asset.clone());
+                let by = self.agent(asset);
                 // What is not written now is looked for again.
                 let _ = self.refuse(&by, &change.id, number, asset, Why::HostDeclined).await;
             }

@@ -90,18 +90,18 @@ impl<'a> Keys<'a> {
         self.table.remove(key)
     }
 
-    fn wrong(&self, key: &str, value: &Value, wanted: &str) {
-        self.fault(key, format!("it has the type {}, and has to be {wanted}", value.type_str()));
+    fn wrong(&self, key: &str, found: &str, wanted: &str) {
+        self.fault(key, format!("it has the type {found}, and has to be {wanted}"));
     }
 
     fn string(&mut self, key: &'static str) -> Option<String> {
-        match self.take(key)? {
-            Value::String(text) => Some(text),
-            other => {
-                self.wrong(key, &other, "text");
-                None
-            }
-        }
+        let value = self.take(key)?;
+        let found = value.type_str();
+        let Value::String(text) = value else {
+            self.wrong(key, found, "text");
+            return None;
+        };
+        Some(text)
     }
 
     /// One line of text without blanks around it; `None` when it is missing or wrong.
@@ -158,7 +158,7 @@ impl<'a> Keys<'a> {
             None => return Vec::new(),
             Some(Value::Array(listed)) => listed,
             Some(other) => {
-                self.wrong(key, &other, "a list of texts");
+                self.wrong(key, other.type_str(), "a list of texts");
                 return Vec::new();
             }
         };
@@ -182,7 +182,7 @@ impl<'a> Keys<'a> {
                 | Value::Boolean(_)
                 | Value::Datetime(_)
                 | Value::Array(_)
-                | Value::Table(_) => self.wrong(key, &value, "a list of texts"),
+                | Value::Table(_) => self.wrong(key, value.type_str(), "a list of texts"),
             }
         }
         words
@@ -201,7 +201,7 @@ impl<'a> Keys<'a> {
                 }
             },
             Some(other) => {
-                self.wrong(key, &other, "a whole number");
+                self.wrong(key, other.type_str(), "a whole number");
                 otherwise
             }
         }
@@ -218,8 +218,12 @@ impl<'a> Keys<'a> {
                     return None;
                 }
             },
-            other => {
-                self.wrong(key, &other, "a number");
+            other @ (Value::String(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_)) => {
+                self.wrong(key, other.type_str(), "a number");
                 return None;
             }
         };
@@ -232,13 +236,12 @@ impl<'a> Keys<'a> {
 
     /// `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
-        match self.take(key)? {
-            Value::Boolean(flag) => Some(flag),
-            other => {
-                self.wrong(key, &other, "true or false");
-                None
-            }
-        }
+        let value = self.take(key)?;
+        let Value::Boolean(flag) = value else {
+            self.wrong(key, value.type_str(), "true or false");
+            return None;
+        };
+        Some(flag)
     }
 
     /// A moment with its offset from UTC, as text or as TOML's own, in Unix milliseconds.
@@ -246,8 +249,12 @@ impl<'a> Keys<'a> {
         let text = match self.take(key)? {
             Value::String(text) => text,
             Value::Datetime(at) => at.to_string(),
-            other => {
-                self.wrong(key, &other, "a time");
+            other @ (Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Array(_)
+            | Value::Table(_)) => {
+                self.wrong(key, other.type_str(), "a time");
                 return None;
             }
         };
@@ -265,13 +272,13 @@ impl<'a> Keys<'a> {
     /// A table; `None` when it is missing or wrong.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Keys<'a>> {
         let place = self.at(key);
-        match self.take(key)? {
-            Value::Table(table) => Some(Keys { place, table, asked: Vec::new(), faults: self.faults }),
-            other => {
-                self.wrong(key, &other, "a table");
-                None
-            }
-        }
+        let value = self.take(key)?;
+        let found = value.type_str();
+        let Value::Table(table) = value else {
+            self.wrong(key, found, "a table");
+            return None;
+        };
+        Some(Keys { place, table, asked: Vec::new(), faults: self.faults })
     }
 
     /// A list of tables; empty when it is missing or wrong.
@@ -280,7 +287,7 @@ impl<'a> Keys<'a> {
             None => return Vec::new(),
             Some(Value::Array(listed)) => listed,
             Some(other) => {
-                self.wrong(key, &other, "a list of tables");
+                self.wrong(key, other.type_str(), "a list of tables");
                 return Vec::new();
             }
         };
@@ -291,14 +298,12 @@ impl<'a> Keys<'a> {
         let mut tables = Vec::new();
         for (number, value) in (1_usize..).zip(listed) {
             let place = format!("{}[{number}]", self.at(key));
-            match value {
-                Value::Table(table) => {
-                    tables.push(Keys { place, table, asked: Vec::new(), faults: self.faults });
-                }
-                other => self
-                    .faults
-                    .add(&place, format!("it has the type {}, and has to be a table", other.type_str())),
-            }
+            let found = value.type_str();
+            let Value::Table(table) = value else {
+                self.faults.add(&place, format!("it has the type {found}, and has to be a table"));
+                continue;
+            };
+            tables.push(Keys { place, table, asked: Vec::new(), faults: self.faults });
         }
         tables
     }

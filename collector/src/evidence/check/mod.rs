@@ -83,7 +83,9 @@ pub fn check(file: &[u8], pins: &Pins) -> Checked {
     match Opened::read(file) {
         Ok(pack) => inside(&pack, pins, &mut said),
         Err(faults) => {
-            faults.into_iter().for_each(|it| said.fault(it));
+            for fault in faults {
+                said.fault(fault);
+            }
             said.leaves_open("anything: what is inside was not looked at, because the file does not hold");
         }
     }
@@ -108,7 +110,9 @@ fn inside(pack: &Opened<'_>, pins: &Pins, said: &mut Checked) {
     let change = match refolded(&entries, &rows, said) {
         Ok(change) => change,
         Err(faults) => {
-            faults.into_iter().for_each(|it| said.fault(shown_long(&it)));
+            for fault in faults {
+                said.fault(shown_long(&fault));
+            }
             return;
         }
     };

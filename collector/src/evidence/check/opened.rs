@@ -52,17 +52,17 @@ impl<'a> Opened<'a> {
 
     /// Certificates by their names.
     pub(super) fn certificates(&self) -> impl Iterator<Item = (Digest, &'a [u8])> {
-        self.members.iter().filter_map(|(member, bytes)| match member {
-            Member::Certificate(digest) => Some((*digest, *bytes)),
-            _ => None,
+        self.members.iter().filter_map(|(member, bytes)| {
+            let Member::Certificate(digest) = member else { return None };
+            Some((*digest, *bytes))
         })
     }
 
     /// Packed rows by their digest.
     pub(super) fn sections(&self) -> BTreeMap<Digest, Vec<u8>> {
-        let section = |(member, bytes): (&Member, &&[u8])| match member {
-            Member::Section(digest) => Some((*digest, bytes.to_vec())),
-            _ => None,
+        let section = |(member, bytes): (&Member, &&[u8])| {
+            let Member::Section(digest) = member else { return None };
+            Some((*digest, bytes.to_vec()))
         };
         self.members.iter().filter_map(section).collect()
     }

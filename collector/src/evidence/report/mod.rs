@@ -11,7 +11,7 @@ use holdpoint_common::clock::readable;
 
 use super::manifest::Manifest;
 use crate::change::fold::Decided;
-use crate::change::{Change, State, Verdict};
+use crate::change::{BoardRole, Change, State, Verdict};
 use html::{Cell, Look, Page};
 
 /// The page.
@@ -85,7 +85,7 @@ fn board(page: &mut Page, change: &Change) {
         }),
         "Nobody has signed.",
     );
-    let missing: Vec<&str> = change.missing_roles().into_iter().map(|it| it.as_str()).collect();
+    let missing: Vec<&str> = change.missing_roles().into_iter().map(BoardRole::as_str).collect();
     if !missing.is_empty() {
         page.paragraph(&format!("Not signed by: {}.", missing.join(", ")));
     }

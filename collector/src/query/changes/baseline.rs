@@ -30,7 +30,7 @@ const MAX_LISTED: usize = 20_000;
 /// Longest reason, in characters.
 const MAX_WHY: usize = 2_000;
 /// How long a fresh snapshot is waited for.
-const FRESH: Duration = Duration::from_secs(120);
+const FRESH: Duration = Duration::from_mins(2);
 /// What a fresh snapshot is asked for.
 const PHASE: &str = "baseline";
 /// Shortest beginning of a digest that names drift, in characters.

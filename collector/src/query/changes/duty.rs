@@ -163,8 +163,7 @@ fn control_message(books: &Books, control: &Control) -> pb::Control {
     let (zone, ages) = (books.zone(), books.board().ages());
     let machine = fact.as_ref().map(|it| tested(zone, ages, &asset, it));
     let text = match (ended, &machine, last) {
-        (Some((_, why)), _, _) => why.clone(),
-        (None, Some(Tested::Broken(why) | Tested::Open(why)), _) => why.clone(),
+        (Some((_, why)), _, _) | (None, Some(Tested::Broken(why) | Tested::Open(why)), _) => why.clone(),
         (None, Some(Tested::Holds), _) => "a machine sees it".to_owned(),
         (None, None, Some((_, _, text))) => text.clone(),
         (None, None, None) => String::new(),
