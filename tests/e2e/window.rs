@@ -57,7 +57,7 @@ fn a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger() {
     match plant::here() {
         Some(dir) => window(&root, &dir),
         None => {
-            plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger")
+            plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger");
         }
     }
 }

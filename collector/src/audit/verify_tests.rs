@@ -23,7 +23,9 @@ fn log(key: &AuditKey) -> Vec<AuditRecord> {
 
 fn faults(key: &AuditKey, log: &[AuditRecord]) -> Vec<String> {
     let mut verifier = Verifier::new(key.public());
-    log.iter().for_each(|it| verifier.check(it));
+    for record in log {
+        verifier.check(record);
+    }
     verifier.finish(Some(ENTRIES + 1)).faults
 }
 
@@ -92,7 +94,7 @@ const CASES: &[Case] = &[
     (
         "the text is changed",
         |_, it| {
-            it[2].entry = AuditEntry { number: 3, text: "x".into(), ..AuditEntry::default() }.encode_to_vec()
+            it[2].entry = AuditEntry { number: 3, text: "x".into(), ..AuditEntry::default() }.encode_to_vec();
         },
         &["entry 3 was changed: it is not what was chained and signed"],
     ),

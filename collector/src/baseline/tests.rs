@@ -250,7 +250,9 @@ fn a_version_follows_the_one_before_with_a_newer_snapshot() {
     assert!(refused(&baselines, &approved(2, empty)).contains("nothing to approve"));
     assert!(baselines.covers(&snapshot(5)) && !baselines.covers(&snapshot(6)));
     let entries = log(&[approved(1, snapshot(5)), approved(2, snapshot(9))]);
-    entries.iter().for_each(|it| baselines.follow(it));
+    for entry in &entries {
+        baselines.follow(entry);
+    }
     let history = baselines.of("hmi").unwrap();
     assert_eq!((history.versions.len(), history.snapshot.sequence), (2, 9));
 }
@@ -417,7 +419,9 @@ proptest! {
         prop_assert_eq!(&once, &Baselines::fold(prefix));
         prop_assert_eq!(&once, &Baselines::fold(prefix.iter().chain(prefix)));
         let mut rest = once;
-        log.iter().for_each(|it| rest.follow(it));
+        for entry in &log {
+            rest.follow(entry);
+        }
         prop_assert_eq!(rest, Baselines::fold(&log), "going on from a prefix comes to the same");
     }
 }

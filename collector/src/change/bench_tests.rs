@@ -63,7 +63,8 @@ fn sources(number: usize) -> String {
 fn a_window_of_a_thousand_targets_is_judged_in_seconds() {
     let shelf = Arc::new(Shelf::default());
     let ids: Vec<String> = (0..TARGETS).map(|it| format!("hmi-{it:04}")).collect();
-    let mut change = Change::of_plan("CHG-0001", plan(expectations(), &[Tier::Hmi]), &[ids.clone()]);
+    let mut change =
+        Change::of_plan("CHG-0001", plan(expectations(), &[Tier::Hmi]), std::slice::from_ref(&ids));
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
     for (number, id) in ids.iter().enumerate() {
         let pre = host(number).install("telnetd", "1");

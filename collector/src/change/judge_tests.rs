@@ -238,7 +238,7 @@ fn services_listeners_facts_and_absence_come_from_complete_sections() {
         it
     };
     let blind = |kind| host().incomplete(kind, SectionStatus::Failed, "permission denied");
-    let table = [
+    let table = vec![
         (Wanted::ServiceRunning("ssh.service".into()), stopped(), host(), "REMEDIATED"),
         (Wanted::ServiceRunning("ssh".into()), host(), stopped(), "NOT_REMEDIATED"),
         (Wanted::ServiceRunning("ssh".into()), host(), host(), "ALREADY_REMEDIATED"),

@@ -601,7 +601,13 @@ impl World {
                         && self.change.collateral.iter().all(|it| it.explained.is_some())
                 }
                 State::ClosedUnremediated => opened.iter().all(|it| matches!(it.step, Step::Judged(_))),
-                _ => {
+                State::Draft
+                | State::InReview
+                | State::Authorised
+                | State::InProgress
+                | State::Verified
+                | State::Vetoed
+                | State::RolledBack => {
                     let is_back = |(stage, said): (&reference::Stage, &super::fold::Stage)| {
                         let mut own = said.verdicts.iter().filter(|it| it.expectation.is_empty());
                         stage.step == Step::Pending

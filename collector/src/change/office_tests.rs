@@ -255,7 +255,9 @@ async fn what_was_acknowledged_is_there_after_a_restart_between_any_two_steps() 
         match step {
             0 => drop(site.office.submit("local", &id).await.unwrap()),
             1 => {
-                drop(site.office.decide(persons.ada.signs(&change, "sign-off", "ot-security")).await.unwrap())
+                drop(
+                    site.office.decide(persons.ada.signs(&change, "sign-off", "ot-security")).await.unwrap(),
+                );
             }
             2 => {
                 for role in ["control-engineer", "maintenance"] {
@@ -413,7 +415,7 @@ async fn an_old_answer_a_replay_and_a_late_one_are_told_apart() {
     // The report of before, once more.
     let mut replay = one.clone();
     replay.sequence = pre.sequence - 1;
-    replay.reports(&site.world, &[pre.nonce.clone()]).await.unwrap_err();
+    replay.reports(&site.world, std::slice::from_ref(&pre.nonce)).await.unwrap_err();
     let now = site.heard(&change.id, |it| it.stages[0].targets["hmi-1"].refused.is_some()).await;
     assert_eq!(now.stages[0].targets["hmi-1"].refused.as_ref().unwrap().0.as_str(), "REPLAYED");
 

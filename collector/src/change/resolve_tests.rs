@@ -62,7 +62,8 @@ fn with_head(head: &str, stages: &[(&str, &str)]) -> Result<Vec<Vec<String>>, Ve
     let stages: String = stages.iter().map(stage).collect();
     let text =
         format!("title = \"t\"\n{head}\n[[expectation]]\nid = \"a\"\nadvisory = \"DSA-1/CVE-9\"\n{stages}");
-    resolve(&plan::read(&text).unwrap(), &zone())
+    let plan = plan::read(&text)?;
+    resolve(&plan, &zone())
 }
 
 #[test]

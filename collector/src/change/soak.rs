@@ -161,7 +161,11 @@ mod tests {
         for verdict in ["REMEDIATED_OTHERWISE", "ALREADY_REMEDIATED", "MITIGATED"] {
             assert!(again(verdict, "runs", &broken(6), &[]).is_some(), "{verdict}");
         }
-        assert_eq!(again("REMEDIATED", "runs", &broken(7), &[found.clone()]), None, "told before");
+        assert_eq!(
+            again("REMEDIATED", "runs", &broken(7), std::slice::from_ref(&found)),
+            None,
+            "told before"
+        );
         let older = Regressed { verdict_revision: 4, ..found };
         assert!(again("REMEDIATED", "runs", &broken(7), &[older]).is_some(), "a verdict of its own");
     }

@@ -233,7 +233,7 @@ impl Host {
     }
 
     /// What a report of the host says.
-    pub(super) fn report(&self, shelf: &Shelf, asset: &str, sequence: u64, nonce: &[u8]) -> SnapshotRecord {
+    pub(super) fn report(&self, store: &Shelf, asset: &str, sequence: u64, nonce: &[u8]) -> SnapshotRecord {
         let section = |(kind, rows): (SectionKind, Rows)| {
             let (status, reasons) = match self.statuses.get(&kind) {
                 Some((status, reason)) => (*status, vec![(*reason).to_owned()]),
@@ -242,7 +242,7 @@ impl Host {
             let state = SectionState {
                 status: status.into(),
                 reasons,
-                digest: shelf.keep(&rows).to_vec(),
+                digest: store.keep(&rows).to_vec(),
                 rows: u32::try_from(rows.as_slice().len()).unwrap(),
                 received_ms: 1_000,
                 sequence,
@@ -369,9 +369,9 @@ pub(super) const ASSET: &str = "hmi-1";
 impl Case {
     pub(super) fn new(expectations: Vec<Expectation>, pre: Host, post: Host) -> Self {
         let rules = || {
-            expectations.iter().filter_map(|it| match &it.wanted {
-                Wanted::NotAffected { subject, .. } => Some((subject.split('/').next()?.to_owned(), vec![1])),
-                _ => None,
+            expectations.iter().filter_map(|it| {
+                let Wanted::NotAffected { subject, .. } = &it.wanted else { return None };
+                Some((subject.split('/').next()?.to_owned(), vec![1]))
             })
         };
         let rules = [rules().collect(), rules().collect()];
@@ -386,22 +386,22 @@ impl Case {
     }
 
     /// The change as far as judging looks at it.
-    pub(super) fn change(&self, shelf: &Shelf) -> Change {
+    pub(super) fn change(&self, store: &Shelf) -> Change {
         let mut change = Change::of_plan("CHG-0001", self.plan.clone(), &[vec![ASSET.to_owned()]]);
         change.rules.clone_from(&self.rules[0]);
         let target = change.stages[0].targets.get_mut(ASSET).unwrap();
         target.pre_asked = Some(challenge(ASSET, nonce(1), 1));
         target.post_asked = Some(challenge(ASSET, nonce(2), 2));
-        target.pre = self.pre.as_ref().map(|it| it.report(shelf, ASSET, 2, &nonce(1)));
-        target.post = self.post.as_ref().map(|it| it.report(shelf, ASSET, 3, &nonce(2)));
+        target.pre = self.pre.as_ref().map(|it| it.report(store, ASSET, 2, &nonce(1)));
+        target.post = self.post.as_ref().map(|it| it.report(store, ASSET, 3, &nonce(2)));
         change
     }
 
-    pub(super) fn judge_change(&self, change: &Change, shelf: &Arc<Shelf>) -> Judged {
+    pub(super) fn judge_change(&self, change: &Change, store: &Arc<Shelf>) -> Judged {
         judge(&Question {
             change,
             stage: 1,
-            rows: Arc::clone(shelf) as Arc<dyn RowSource>,
+            rows: Arc::clone(store) as Arc<dyn RowSource>,
             knowledge: &Arc::new(self.knowledge.clone()),
             ages: &AllowedAges::default(),
             now_ms: self.now_ms,
@@ -412,8 +412,8 @@ impl Case {
     }
 
     pub(super) fn judged(&self) -> Judged {
-        let shelf = Arc::new(Shelf::default());
-        self.judge_change(&self.change(&shelf), &shelf)
+        let store = Arc::new(Shelf::default());
+        self.judge_change(&self.change(&store), &store)
     }
 
     /// The verdict of an expectation with its reason; of the target for an empty one.
@@ -426,8 +426,11 @@ impl Case {
 pub(super) fn word(judged: &Judged, expectation: &str) -> String {
     let it = judged.verdicts.iter().find(|it| it.expectation == expectation).unwrap();
     let reason = if it.reason.is_empty() { String::new() } else { format!("({})", it.reason) };
-    let modifiers: String = it.modifiers.iter().map(|it| format!("+{it}")).collect();
-    format!("{}{reason}{modifiers}", it.verdict)
+    let words: Vec<&str> =
+        [it.verdict.as_str()].into_iter().chain(it.modifiers.iter().map(String::as_str)).collect();
+    let (verdict, modifiers) = words.split_first().unwrap();
+    let modifiers = modifiers.iter().fold(String::new(), |all, it| all + "+" + it);
+    format!("{verdict}{reason}{modifiers}")
 }
 
 /// What moved, each as "section item: before -> after".

@@ -467,9 +467,9 @@ fn entries_that_may_not_follow_are_refused() {
     ]));
     let unknown = EvaluationRecorded { source: "other".into(), from_ms: 0, to_ms: 1, ..Default::default() };
     let silent = EvaluationRecorded { source: "oem".into(), from_ms: 0, to_ms: 1, ..Default::default() };
-    let daily = |days| match control("C-3", None, T0) {
-        What::Control(it) => What::Control(ControlRegistered { interval_days: days, ..it }),
-        other => other,
+    let daily = |days| {
+        let What::Control(it) = control("C-3", None, T0) else { unreachable!("a control is one") };
+        What::Control(ControlRegistered { interval_days: days, ..it })
     };
     let cases = [
         ("vendor", source("vendor", &[])),
@@ -516,7 +516,9 @@ proptest! {
         prop_assert_eq!(&once, &Duties::fold(prefix));
         prop_assert_eq!(&once, &Duties::fold(prefix.iter().chain(prefix)));
         let mut rest = once;
-        log.iter().for_each(|it| rest.follow(it));
+        for entry in &log {
+            rest.follow(entry);
+        }
         prop_assert_eq!(rest, Duties::fold(&log));
     }
 

@@ -2,7 +2,7 @@ use super::super::cases::row;
 use super::*;
 use crate::knowledge::AllowedAges;
 use holdpoint_common::proto::store::{HeldRecord, SectionState};
-use holdpoint_common::proto::v1::SectionStatus;
+use holdpoint_common::proto::v1::{ListenerRow, SectionStatus};
 use holdpoint_common::section::Rows;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -180,24 +180,18 @@ fn what_equals_the_baseline_is_judged_against_the_newest_one() {
     let mut sections = Sections::default();
     let complete = SectionStatus::Complete;
     let host = |sections: &mut Sections, admins, status| {
-        windows(sections, "hmi", "hmi", status, &[("accounts.administrators", admins)])
+        let mut record = windows(sections, "hmi", "hmi", status, &[("accounts.administrators", admins)]);
+        // A baseline of nothing that its parts ask for is none.
+        sections.put::<ListenerRow>(&mut record, SectionKind::Listeners, complete, &[]);
+        record
     };
     let approved = |number: u64, record: &AssetRecord| {
         let section = |it: &HeldRecord| SnapshotSection { kind: it.kind, state: it.shown.clone() };
-        // A baseline of nothing that its parts ask for is none.
-        let listeners = SnapshotSection {
-            kind: SectionKind::Listeners.into(),
-            state: Some(SectionState {
-                status: complete.into(),
-                digest: vec![0; 32],
-                ..SectionState::default()
-            }),
-        };
         let snapshot = SnapshotRecord {
             asset: "hmi".into(),
             nonce: vec![1; 16],
             sequence: number,
-            sections: record.sections.iter().map(section).chain([listeners]).collect(),
+            sections: record.sections.iter().map(section).collect(),
             ..SnapshotRecord::default()
         };
         let what = BaselineApproved { snapshot: Some(snapshot), reason: "x".into(), ..Default::default() };

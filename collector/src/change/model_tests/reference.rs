@@ -170,14 +170,14 @@ impl Model {
                 target.met.insert(expectation, verdict.closes() && verdict.needs_snapshots());
             }
         }
-        let state = if all.iter().any(|it| it.fails()) {
+        let outcome = if all.iter().any(|it| it.fails()) {
             StageState::Failed
         } else if all.iter().all(|it| it.closes()) {
             StageState::Verified
         } else {
             StageState::Inconclusive
         };
-        self.stages[stage].step = Step::Judged(state);
+        self.stages[stage].step = Step::Judged(outcome);
     }
 }
 

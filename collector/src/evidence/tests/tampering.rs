@@ -189,7 +189,8 @@ fn no_byte_of_the_entries_can_be_another_one_whoever_signs() {
         let read = Excerpt::read(&changed).map_err(|it| it.to_string());
         assert!(read.and_then(|it| it.verified(story::ID, &public)).is_err(), "byte {at}");
     }
-    let cases: [(&str, fn(&mut Excerpt)); 7] = [
+    type Edit = fn(&mut Excerpt);
+    let cases: [(&str, Edit); 7] = [
         ("an own entry is hidden", |it| it.records[2].entry = None),
         ("an own entry is removed", |it| drop(it.records.remove(2))),
         ("somebody else's entry is removed", |it| {

@@ -132,12 +132,12 @@ pub fn read_plan(file: &Path) -> Result<String, Failure> {
 pub async fn send(decides: &dyn Decides, connection: &Connection, out: &Output) -> Result<Exit, Failure> {
     let about = About::ask(decides.change(), connection).await?;
     let decisions = decides.decisions(&about)?;
-    let mut decided = None;
+    let mut answered = None;
     for decision in &decisions {
         let signed = connection.sign(decision)?.encode_to_vec();
-        decided = Some(answer(connection.changes().decide(DecideRequest { signed })).await?);
+        answered = Some(answer(connection.changes().decide(DecideRequest { signed })).await?);
     }
-    out.print(&Change::from(decided.ok_or(Failure::Incomplete("the change"))?))?;
+    out.print(&Change::from(answered.ok_or(Failure::Incomplete("the change"))?))?;
     Ok(exit_of(&decisions))
 }
 

@@ -100,7 +100,7 @@ fn stages(affected: &[Affected]) -> BTreeMap<Place, Vec<&str>> {
                 two.partner.as_deref() == Some(&it.id) || it.partner.as_deref() == Some(&two.id)
             })
         };
-        let beside = stages.get(&place).is_some_and(|stage| stage.iter().any(|other| is_partner(&other)));
+        let beside = stages.get(&place).is_some_and(|stage| stage.iter().any(is_partner));
         stages.entry((place.0, place.1, usize::from(beside))).or_default().push(&it.id);
     }
     stages

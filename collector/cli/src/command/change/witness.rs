@@ -195,8 +195,13 @@ impl Decides for Record {
             procedure_digest: about.digest().to_vec(),
             steps: results(procedure, &self.observe).map_err(|it| Failure::Argument(it.join("\n")))?,
         };
-        let (role, text) = (self.role.clone(), self.text.clone());
-        Ok(vec![Decision { role, text, test: Some(test), ..about.decision("functional-test")? }])
+        let decision = Decision {
+            role: self.role.clone(),
+            text: self.text.clone(),
+            test: Some(test),
+            ..about.decision("functional-test")?
+        };
+        Ok(vec![decision])
     }
 }
 
