@@ -11,6 +11,7 @@ mod host;
 mod plant;
 mod replay;
 mod root;
+mod tour;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,7 +57,9 @@ fn a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger() {
     };
     match plant::here() {
         Some(dir) => window(&root, &dir),
-        None => plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger"),
+        None => {
+            plant::run("window::a_window_ends_with_a_verdict_for_each_station_and_evidence_for_a_stranger")
+        }
     }
 }
 
@@ -193,10 +196,14 @@ fn window(root: &Root, dir: &Path) {
     assert_eq!(verified["state"], "verified", "{verified:#}");
 
     // The end, and evidence of all of it.
-    let observed = ["--observe", "trend=3.2s", "--observe", "alarm=unacknowledged", "--observe", "handover=pass"];
+    let observed =
+        ["--observe", "trend=3.2s", "--observe", "alarm=unacknowledged", "--observe", "handover=pass"];
     let record = [&["FTP-1", "--role", "operations"][..], &observed].concat();
     let (code, tested) = change.step(&operations, &["test", "record"], &record);
     assert_eq!((code, &tested["tests"][0]["passed"]), (Some(0), &true.into()), "{tested:#}");
+    for asset in ids.values() {
+        ask(&engineer, &["baseline", "approve", asset, "--change", &change.id]);
+    }
     change.does(&engineer, "lessons", &["--text", "hmi-5 needs another power supply"]);
     let closed = change.does(&engineer, "close", &[]);
     assert_eq!(closed["state"], "closed", "{closed:#}");

@@ -66,7 +66,9 @@ impl<'a> Change<'a> {
     pub(super) fn taken(&self, phase: &str, assets: &[String]) -> bool {
         let shown = self.show();
         let targets = shown["stages"][0]["targets"].as_array().unwrap();
-        let of = |asset: &String| targets.iter().find(|it| it["asset"] == asset.as_str()).map(|it| it[phase].clone());
+        let of = |asset: &String| {
+            targets.iter().find(|it| it["asset"] == asset.as_str()).map(|it| it[phase].clone())
+        };
         assets.iter().all(|it| of(it).is_some_and(|it| it == "taken"))
     }
 

@@ -111,7 +111,10 @@ impl Host {
     }
 
     fn apt(&self, arguments: &[&str]) {
-        self.run(&[&["apt-get", "--quiet", "--yes", "--no-download", "--option", "Dpkg::Use-Pty=0"], arguments].concat());
+        self.run(
+            &[&["apt-get", "--quiet", "--yes", "--no-download", "--option", "Dpkg::Use-Pty=0"], arguments]
+                .concat(),
+        );
     }
 
     /// Starts what runs on a station all the time and uses the library.
@@ -150,7 +153,11 @@ impl Host {
     /// Puts a file there that keeps the agent from looking, or takes it away.
     pub(super) fn forbid_looking(&self, forbid: bool) {
         let kill = format!("{STATE}/kill");
-        if forbid { self.run(&["touch", &kill]) } else { self.run(&["rm", &kill]) };
+        if forbid {
+            self.run(&["touch", &kill])
+        } else {
+            self.run(&["rm", &kill])
+        };
     }
 
     /// The agent's state, as it is on the disk.

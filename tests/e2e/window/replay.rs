@@ -11,7 +11,8 @@ use std::sync::Arc;
 use holdpoint_common::credentials::Credentials;
 use holdpoint_common::proto::v1::report_part::Part;
 use holdpoint_common::proto::v1::{
-    CheckInRequest, HeldSection, ReportAck, ReportHeader, ReportPart, SectionBody, SectionContent, SectionPart,
+    CheckInRequest, HeldSection, ReportAck, ReportHeader, ReportPart, SectionBody, SectionContent,
+    SectionPart,
 };
 use holdpoint_tests::inventory;
 use holdpoint_tests::operator::Operator;

@@ -47,10 +47,12 @@ pub(super) fn make() -> Result<Root, String> {
         }
     }
     let upgrade = fs::read_to_string(dir.join("upgrade")).map_err(told)?;
-    let [package, old, new, library]: [String; 4] =
-        upgrade.split_whitespace().map(str::to_owned).collect::<Vec<_>>().try_into().map_err(
-            |it| format!("{} says {it:?} of the package that is behind", dir.display()),
-        )?;
+    let [package, old, new, library]: [String; 4] = upgrade
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|it| format!("{} says {it:?} of the package that is behind", dir.display()))?;
     Ok(Root { dir: dir.join("root"), package, old, new, library })
 }
 
