@@ -11,6 +11,7 @@ mod host;
 mod plant;
 mod replay;
 mod root;
+mod tour;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -200,6 +201,9 @@ fn window(root: &Root, dir: &Path) {
     let record = [&["FTP-1", "--role", "operations"][..], &observed].concat();
     let (code, tested) = change.step(&operations, &["test", "record"], &record);
     assert_eq!((code, &tested["tests"][0]["passed"]), (Some(0), &true.into()), "{tested:#}");
+    for asset in ids.values() {
+        ask(&engineer, &["baseline", "approve", asset, "--change", &change.id]);
+    }
     change.does(&engineer, "lessons", &["--text", "hmi-5 needs another power supply"]);
     let closed = change.does(&engineer, "close", &[]);
     assert_eq!(closed["state"], "closed", "{closed:#}");
