@@ -56,6 +56,7 @@ impl Connection {
 
     /// The same channel for somebody who can sign.
     #[cfg(test)]
+    #[must_use]
     pub fn signing_as(self, operator: Credentials) -> Self {
         Self { operator: Some(Arc::new(operator)), ..self }
     }

@@ -10,7 +10,9 @@ use serde_json::Value;
 pub(super) fn operator(zone: &ZoneProcess, name: &str, person: &str, roles: &[&str]) -> PathBuf {
     let data = zone.data();
     let mut add = vec!["operator", "add", name, "--data", text(&data), "--person", person];
-    roles.iter().for_each(|it| add.extend(["--role", it]));
+    for role in roles {
+        add.extend(["--role", role]);
+    }
     let token = succeed("holdpoint-collector", &add);
     let own = zone.beside(name);
     fs::create_dir(&own).unwrap();

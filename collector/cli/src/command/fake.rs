@@ -458,7 +458,7 @@ impl Admin for Fake {
 }
 
 /// The change as it stands when its stage is in a state, with a verdict for each of its targets.
-fn change(id: &str, stage: u32, state: &str, verdict: &str) -> Change {
+fn change(id: &str, number: u32, state: &str, verdict: &str) -> Change {
     let target = |asset: &str| StageTarget {
         asset: asset.into(),
         pre: "taken".into(),
@@ -466,13 +466,13 @@ fn change(id: &str, stage: u32, state: &str, verdict: &str) -> Change {
         ..StageTarget::default()
     };
     let judged = |asset: &str, verdict: &str| ChangeVerdict {
-        stage,
+        stage: number,
         asset: asset.into(),
         verdict: verdict.into(),
         ..ChangeVerdict::default()
     };
     let stages = vec![ChangeStage {
-        n: stage,
+        n: number,
         state: state.into(),
         tier: "hmi".into(),
         targets: ["hmi-01", "hmi-02"].map(target).into(),
