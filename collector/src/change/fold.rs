@@ -365,6 +365,12 @@ impl Change {
         BoardRole::ALL.iter().copied().filter(|it| !self.sign_offs.contains_key(it)).collect()
     }
 
+    /// Whether later reports are held against it.
+    pub fn is_soaking(&self, now_ms: i64) -> bool {
+        let until_ms = self.closed.as_ref().map(|it| it.soak_until_ms);
+        self.state == State::Verified || self.state == State::Closed && until_ms.is_some_and(|it| now_ms < it)
+    }
+
     /// Why the change cannot close as remediated, each as one sentence. What baselines say is the caller's to add.
     pub fn open_for_closure(&self) -> Vec<String> {
         let mut why = Vec::new();

@@ -80,15 +80,29 @@ pub fn judge(question: &Question<'_>) -> Result<Judged, String> {
 /// One sentence on why rows cannot be read now.
 pub fn regressed(question: &Question<'_>, asset: &str, later: &Snapshot) -> Result<Vec<Regressed>, String> {
     let mut bench = Bench::of(question)?;
-    let Some(pre) = bench.stage.targets.get(asset).and_then(|it| it.pre.clone()) else {
+    let target = bench.stage.targets.get(asset);
+    let Some((pre, post)) = target.and_then(|it| it.pre.clone().zip(it.post.as_ref())) else {
         return Ok(Vec::new());
     };
+    // Rows from before the verdict tell of nothing that came back.
+    if later.record.sequence <= post.sequence {
+        return Ok(Vec::new());
+    }
     let pre = Snapshot::load(pre, question.rows.as_ref())?;
     let role = (question.role)(asset);
     let pair = bench.known.look(&pre, later, role.as_deref());
     let mut found = Vec::new();
     for (position, expectation) in bench.expected() {
         let Some(old) = bench.met_before(asset, &expectation.id) else { continue };
+        // What is mitigated was never gone; its control is tested where it is registered.
+        let is_told = |it: &&Regressed| {
+            it.asset == asset
+                && it.expectation == expectation.id
+                && Some(it.verdict_revision) == bench.stage.judged_at
+        };
+        if old == Verdict::Mitigated || question.change.regressions.iter().any(|it| is_told(&it)) {
+            continue;
+        }
         let Some((_, now)) = bench.known.read(&pair, position) else { continue };
         if matches!(now.finding, Finding::Fails | Finding::Several)
             && expectation.wanted != plan::Wanted::Restarted

@@ -13,7 +13,6 @@ pub mod plan;
 pub mod preflight;
 pub mod resolve;
 pub mod snapshot;
-pub mod soak;
 pub mod word;
 
 #[cfg(test)]

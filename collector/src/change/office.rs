@@ -262,7 +262,11 @@ impl ChangeOffice {
     fn listen(&self) {
         let mut hurried = BTreeSet::new();
         let mut waits = heard::Waits::default();
+        let now_ms = self.zone.now_ms();
         for change in self.changes() {
+            if change.is_soaking(now_ms) {
+                waits.soak(&change);
+            }
             for (number, stage) in (1..).zip(&change.stages) {
                 let is_over = stage.state() == StageState::Verified || change.state.has_ended();
                 if !stage.is_opened() || is_over {

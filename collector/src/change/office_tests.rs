@@ -242,6 +242,12 @@ async fn a_patched_host_is_remediated_and_one_that_was_left_out_is_not() {
     assert!(told(site.office.close("local", &change.id, "", blocked).await).contains("no baseline"));
     let closed = site.office.close("local", &change.id, "", Vec::new()).await.unwrap();
     assert_eq!(closed.state, State::Closed);
+
+    // What comes back while it soaks opens by itself.
+    two.has_software(vec![software("libtls", "1.0"), software("editor", "3")]);
+    two.reports(&site.world, &[]).await.unwrap();
+    let again = site.heard(&change.id, |it| !it.regressions.is_empty()).await;
+    assert_eq!((again.regressions[0].asset.as_str(), again.state), ("hmi-2", State::Closed));
     assert!(site.world.zone.audit().verify().unwrap().faults.is_empty());
 }
 

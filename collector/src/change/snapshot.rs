@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use holdpoint_common::proto::store::{AssetRecord, HeldRecord, SectionState, SnapshotRecord};
+use holdpoint_common::proto::store::{
+    AssetRecord, HeldRecord, SectionState, SnapshotRecord, SnapshotSection,
+};
 use holdpoint_common::proto::v1::SectionStatus;
 use holdpoint_common::row::{SectionKind, SelfRow};
 use holdpoint_common::section::Digest;
@@ -59,6 +61,23 @@ impl Snapshot {
             sections.insert(kind, Section { state: state.clone(), rows: found });
         }
         Ok(Self { record, sections })
+    }
+
+    /// What an asset shows now, as its newest reports said it: evidence of nothing that was asked.
+    pub fn now(asset: &AssetRecord) -> SnapshotRecord {
+        let newest = |it: &HeldRecord| SnapshotSection {
+            kind: it.kind,
+            state: it.attempt.clone().or_else(|| it.shown.clone()),
+        };
+        SnapshotRecord {
+            asset: asset.id.clone(),
+            fingerprint: asset.fingerprint.clone(),
+            sequence: asset.sequence,
+            boot_id: asset.boot_id.clone(),
+            agent_version: asset.agent_version.clone(),
+            sections: asset.sections.iter().map(newest).collect(),
+            ..SnapshotRecord::default()
+        }
     }
 
     /// A section; `None` when the report did not name it.

@@ -4,7 +4,7 @@
 //! What was heard is written by a task of its own, so that no report waits for it; what a collector missed while it
 //! was down it finds in the store.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use holdpoint_common::proto::store::change_entry::What;
@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::{ChangeOffice, New};
-use crate::change::fold::Stage;
+use crate::change::fold::{Change, Stage};
+use crate::change::judge;
+use crate::change::snapshot::Snapshot;
 use crate::change::word::Why;
 use crate::zone::{Unanswered, Watcher};
 
@@ -30,11 +32,17 @@ enum News {
     Answered(Vec<u8>),
     /// An answer did not count.
     Refused(Why),
+    /// It reported something new, and the change still watches it.
+    Moved,
 }
 
 /// Answers that are waited for, by asset.
 #[derive(Debug, Default)]
-pub(super) struct Waits(HashMap<String, Vec<Wait>>);
+pub(super) struct Waits {
+    answers: HashMap<String, Vec<Wait>>,
+    /// Changes that watch an asset after the work.
+    soaking: HashMap<String, BTreeSet<String>>,
+}
 
 #[derive(Debug)]
 struct Wait {
@@ -67,7 +75,14 @@ impl Waits {
                 old,
                 told: target.refused.iter().map(|it| it.0).collect(),
             };
-            self.0.entry(asset.clone()).or_default().push(wait);
+            self.answers.entry(asset.clone()).or_default().push(wait);
+        }
+    }
+
+    /// Watches the targets of a change for what comes back.
+    pub(super) fn soak(&mut self, change: &Change) {
+        for asset in change.stages.iter().flat_map(|it| it.targets.keys()) {
+            self.soaking.entry(asset.clone()).or_default().insert(change.id.clone());
         }
     }
 }
@@ -101,7 +116,12 @@ impl Ear {
 impl Watcher for Ear {
     fn asset_changed(&self, record: &Arc<AssetRecord>) {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(of_asset) = waits.0.get_mut(&record.id) else { return };
+        for change in waits.soaking.get(&record.id).into_iter().flatten() {
+            let (change, asset) = (change.clone(), record.id.clone());
+            // Without the task the collector is stopping.
+            let _ = self.queue.send(Heard { change, stage: 0, asset, what: News::Moved });
+        }
+        let Some(of_asset) = waits.answers.get_mut(&record.id) else { return };
         of_asset.retain(|wait| {
             let answered = record.answers.iter().any(|it| it.nonce == wait.nonce);
             if answered {
@@ -113,7 +133,7 @@ impl Watcher for Ear {
 
     fn answer_refused(&self, asset: &str, nonces: &[Vec<u8>], why: Unanswered) {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
-        for wait in waits.0.get_mut(asset).into_iter().flatten() {
+        for wait in waits.answers.get_mut(asset).into_iter().flatten() {
             let why = match why {
                 Unanswered::OldQuestion if nonces.iter().any(|it| wait.old.contains(it)) => Why::OldNonce,
                 Unanswered::OldQuestion => continue,
@@ -132,7 +152,7 @@ impl Watcher for Ear {
 /// Starts the task that writes what was heard, first of all what was missed. It ends with the office.
 pub(super) fn start(office: &Arc<ChangeOffice>, mut ears: mpsc::UnboundedReceiver<Heard>) {
     office.zone.watch(Arc::new(office.heard.clone()));
-    for (asset, waits) in &office.heard.waits.lock().unwrap_or_else(PoisonError::into_inner).0 {
+    for (asset, waits) in &office.heard.waits.lock().unwrap_or_else(PoisonError::into_inner).answers {
         for wait in waits {
             if matches!(office.zone.store().snapshot(&nonce_of(wait)), Ok(Some(_))) {
                 office.heard.tell(wait, asset, News::Answered(wait.nonce.clone()));
@@ -159,6 +179,7 @@ impl ChangeOffice {
         let written = match what {
             News::Answered(nonce) => self.take_answer(&by, &change, stage, &asset, &nonce).await,
             News::Refused(why) => self.refuse(&by, &change, stage, &asset, why).await,
+            News::Moved => self.look_back(&by, &change, &asset).await,
         };
         if let Err(cause) = written {
             // A stage may have been judged meanwhile: then nobody waits for it any more.
@@ -209,6 +230,30 @@ impl ChangeOffice {
             snapshot: Some(snapshot),
         });
         self.write(change, New::of(by, "snapshot-taken", text, what)).await.map(drop)
+    }
+
+    /// Writes what came back on an asset after the work.
+    async fn look_back(&self, by: &str, id: &str, asset: &str) -> Result<(), tonic::Status> {
+        let change = self.change(id)?;
+        let Some(record) = self.zone.asset(asset).filter(|_| change.is_soaking(self.zone.now_ms())) else {
+            return Ok(());
+        };
+        let stages = (1..).zip(&change.stages).filter(|it| it.1.targets.contains_key(asset));
+        for (stage, _) in stages {
+            let now = Snapshot::now(&record);
+            let name = asset.to_owned();
+            let found = self
+                .ask(&change, stage, move |question| {
+                    let now = Snapshot::load(now, question.rows.as_ref())?;
+                    judge::regressed(question, &name, &now)
+                })
+                .await?;
+            for it in found {
+                let text = format!("{asset}, {}: {}", it.expectation, it.text);
+                self.write(id, New::of(by, "target-regressed", text, What::Regressed(it))).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes that an answer did not count.

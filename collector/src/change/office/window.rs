@@ -224,6 +224,33 @@ impl ChangeOffice {
         }
     }
 
+    /// Puts a question about a stage to the judge, off the tasks that serve others.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        change: &Arc<Change>,
+        stage: u32,
+        judge: impl FnOnce(&Question<'_>) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, Status> {
+        let rules = self.rules(&change.plan);
+        let knowledge = self.library.current();
+        let (zone, board, change) = (Arc::clone(&self.zone), Arc::clone(&self.board), Arc::clone(change));
+        let judged = tokio::task::spawn_blocking(move || {
+            let role = |asset: &str| zone.asset(asset).and_then(|it| it.role.clone());
+            judge(&Question {
+                change: &change,
+                stage,
+                rows: Arc::new(zone.store().clone()),
+                knowledge: &knowledge,
+                ages: board.ages(),
+                now_ms: zone.now_ms(),
+                role: &role,
+                rules: &rules,
+            })
+        });
+        let judged = judged.await.map_err(|_| Status::internal("the verdicts could not be worked out"))?;
+        judged.map_err(Status::unavailable)
+    }
+
     /// Judges a stage and writes the verdicts.
     ///
     /// # Errors
@@ -236,25 +263,7 @@ impl ChangeOffice {
             )])));
         }
         let rules = self.rules(&change.plan);
-        let knowledge = self.library.current();
-        let (zone, board) = (Arc::clone(&self.zone), Arc::clone(&self.board));
-        let (judged_change, digests) = (Arc::clone(&change), rules.clone());
-        let judged = tokio::task::spawn_blocking(move || {
-            let role = |asset: &str| zone.asset(asset).and_then(|it| it.role.clone());
-            judge::judge(&Question {
-                change: &judged_change,
-                stage,
-                rows: Arc::new(zone.store().clone()),
-                knowledge: &knowledge,
-                ages: board.ages(),
-                now_ms: zone.now_ms(),
-                role: &role,
-                rules: &digests,
-            })
-        })
-        .await
-        .map_err(|_| Status::internal("the verdicts could not be worked out"))?
-        .map_err(Status::unavailable)?;
+        let judged = self.ask(&change, stage, judge::judge).await?;
         let whole = judged.verdicts.iter().filter(|it| it.expectation.is_empty());
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         whole.for_each(|it| *counts.entry(it.verdict.as_str()).or_default() += 1);

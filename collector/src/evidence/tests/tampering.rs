@@ -173,6 +173,9 @@ fn whoever_holds_the_key_cannot_contradict_the_entries() {
     assert!(checked.valid && found(&checked.proves_not, "that report.html says what the entries say"));
 }
 
+/// Something that is done to an excerpt.
+type Edit = fn(&mut Excerpt);
+
 #[test]
 fn no_byte_of_the_entries_can_be_another_one_whoever_signs() {
     let mut story = Story::new();
@@ -189,7 +192,6 @@ fn no_byte_of_the_entries_can_be_another_one_whoever_signs() {
         let read = Excerpt::read(&changed).map_err(|it| it.to_string());
         assert!(read.and_then(|it| it.verified(story::ID, &public)).is_err(), "byte {at}");
     }
-    type Edit = fn(&mut Excerpt);
     let cases: [(&str, Edit); 7] = [
         ("an own entry is hidden", |it| it.records[2].entry = None),
         ("an own entry is removed", |it| drop(it.records.remove(2))),

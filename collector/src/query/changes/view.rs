@@ -1,12 +1,12 @@
 //! Changes as messages.
 
-use holdpoint_common::proto::store::{PreflightCheck, TargetVerdict};
+use holdpoint_common::proto::store::{PreflightCheck, Regressed, TargetVerdict};
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::row::{SectionKind, section_name};
 
 use crate::change::fold::{Change, Collateral, Decided, Stage, Target, TestRun};
 use crate::change::plan::{Expectation, Wanted};
-use crate::change::{BoardRole, StageState, State};
+use crate::change::{BoardRole, StageState, State, Verdict};
 
 /// A change in short.
 pub(super) fn summary(change: &Change) -> pb::ChangeSummary {
@@ -38,6 +38,7 @@ pub(super) fn change(change: &Change) -> pb::Change {
         missing_roles: change.missing_roles().iter().map(|it| it.as_str().to_owned()).collect(),
         verdicts: numbered
             .flat_map(|(number, it)| it.verdicts.iter().map(move |it| verdict(number, it)))
+            .chain(change.regressions.iter().map(regressed))
             .collect(),
         collateral: change.collateral.iter().map(collateral).collect(),
         tests: change.tests.iter().map(|it| test(change, it)).collect(),
@@ -188,6 +189,17 @@ fn verdict(stage: u32, it: &TargetVerdict) -> pb::ChangeVerdict {
         evidence: evidence.collect(),
         grade: it.grade.clone(),
         stage,
+    }
+}
+
+/// What came back after the work, beside the verdict that it was gone.
+fn regressed(it: &Regressed) -> pb::ChangeVerdict {
+    pb::ChangeVerdict {
+        asset: it.asset.clone(),
+        expectation: it.expectation.clone(),
+        verdict: Verdict::Regressed.as_str().to_owned(),
+        text: it.text.clone(),
+        ..pb::ChangeVerdict::default()
     }
 }
 
