@@ -132,8 +132,15 @@ impl Host {
     /// Gives the host an identity in the zone.
     pub(super) fn enrol(&self, port: u16, token: &str) {
         let collector = format!("{}:{port}", plant::COLLECTOR);
-        let enroll = ["holdpoint-agent", "enroll", "--collector", &collector, "--token", token];
-        self.run(&[&enroll[..], &["--state", STATE]].concat());
+        let enroll =
+            ["holdpoint-agent", "enroll", "--collector", &collector, "--token", token, "--state", STATE];
+        wait("a busy collector takes the host in", || {
+            let output = self.enter().args(enroll).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            let is_asked_to_come_again = said.contains("no room at the moment");
+            assert!(output.status.success() || is_asked_to_come_again, "{}: {said}", self.name);
+            output.status.success()
+        });
         // The hosts of a real line do not call at the same moment.
         let settings = self.state().join("agent.toml");
         let said = fs::read_to_string(&settings).unwrap();
