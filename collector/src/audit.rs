@@ -4,7 +4,7 @@
 //! exists without the other. The chain is over the encoded entries; each chain value is signed
 //! with the collector's audit key (Ed25519, `audit.key` in the data directory). What the log
 //! cannot show by itself is that its newest entries were cut off: note the head elsewhere.
-//! [`verify`] walks the log and names what is wrong.
+//! `verify` walks the log and names what is wrong.
 
 mod verify;
 

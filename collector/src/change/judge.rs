@@ -1,7 +1,7 @@
 //! Two snapshots of each target against what is expected: the verdicts of a stage.
 //!
 //! Pure. Source of the words and of the evidence that each needs: `verdicts.md`. What stands before any comparison
-//! (who answered, whether it may be believed) is [`doubt`]'s; what two readings come to is [`pair`]'s; what moved
+//! (who answered, whether it may be believed) is `doubt`'s; what two readings come to is `pair`'s; what moved
 //! beside is [`super::collateral`]'s.
 
 use std::sync::Arc;

@@ -73,7 +73,7 @@ pub fn write<B: AsRef<[u8]>>(members: &[(Member, B)]) -> Result<Vec<u8>, Invalid
     Ok(file)
 }
 
-/// Reads a file that [`write`] could have written.
+/// Reads a file that [`write()`] could have written.
 ///
 /// # Errors
 /// It is over a limit, or any byte is another.

@@ -11,7 +11,7 @@
 //! certificates/DIGEST.der  of those who signed, of agents as far as known, and of who issued them
 //! ```
 //! A file has one form: [`container`] fixes every byte of the archive, the manifest every byte of its members, the
-//! signature the manifest. [`export`] makes a file from what it is given; [`check`] reads one without a clock, a
+//! signature the manifest. [`export()`] makes a file from what it is given; [`check()`] reads one without a clock, a
 //! network or a disk, folds the change again, and says in sentences what that proves and what it does not.
 
 pub mod certificates;

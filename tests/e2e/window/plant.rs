@@ -45,6 +45,8 @@ pub(super) fn build(dir: &Path) {
 /// Wires a host: `pid` is its first process, `number` counts hosts from 1.
 pub(super) fn connect(name: &str, pid: u32, number: u8) {
     let pid = pid.to_string();
+    // The cable of an earlier boot goes with its name space, which the kernel takes down when it finds the time.
+    drop(tool("ip").args(["link", "delete", name]).output());
     ip(&["link", "add", "name", name, "type", "veth", "peer", "name", "eth0", "netns", &pid]);
     ip(&["link", "set", name, "master", SWITCH, "up"]);
     let [a, b, c, _] = COLLECTOR.octets();

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::{ChangeOffice, New, refused};
-use crate::change::fold::{Change, Stage};
+use crate::change::fold::{Change, Stage, Target};
 use crate::change::judge::{self, Question};
 use crate::change::preflight;
 use crate::change::word::{State, Verdict, Why};
@@ -326,9 +326,11 @@ impl ChangeOffice {
 
 /// Whether every target that is waited for has said why no answer will come.
 fn nobody_will_answer(stage: &Stage) -> bool {
-    stage.targets.values().filter(|it| it.is_waited_for()).all(|it| {
+    let said_so = |it: &Target| {
         it.refused.as_ref().is_some_and(|it| matches!(it.0, Why::HostDeclined | Why::IdentityMismatch))
-    })
+    };
+    let mut waited = stage.targets.values().filter(|it| it.is_waited_for()).peekable();
+    waited.peek().is_some() && waited.all(said_so)
 }
 
 fn targets(change: &Change, stage: u32) -> Result<Vec<String>, Status> {

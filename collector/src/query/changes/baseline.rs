@@ -127,7 +127,12 @@ pub async fn approve(
     if record.retired_ms.is_some() || record.copy_of.is_some() {
         return Err(Status::failed_precondition(format!("`{}` is out of service, or a copy", record.id)));
     }
-    let reason = why(&reason, "a baseline needs its reason")?;
+    // A change is a reason: it says itself why.
+    let reason = if reason.trim().is_empty() && !change.is_empty() {
+        format!("as {} left it", shown(&change, 40))
+    } else {
+        why(&reason, "a baseline needs its reason")?
+    };
     let snapshot = if change.is_empty() {
         fresh(books.zone(), &record.id, &by).await?
     } else {
