@@ -173,6 +173,7 @@ fn window(root: &Root, dir: &Path) {
     assert_eq!((code, &verified["stages"][0]["state"]), (Some(1), &"failed".into()), "{verified:#}");
     for (name, verdict, reason, modifiers) in AFTER_WORK {
         let found = whole(&verified, &ids[name]);
+        println!("{name}: {} {} {}", found["verdict"], found["reason"], found["modifiers"]);
         assert_eq!(found["verdict"], verdict, "{name}: {found:#}");
         assert_eq!(found["reason"].as_str(), reason, "{name}: {found:#}");
         assert_eq!(found["modifiers"], Value::from(modifiers.to_vec()), "{name}: {verified:#}");
