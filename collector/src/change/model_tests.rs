@@ -634,12 +634,12 @@ impl World {
         let met = self.model.stages[stage].targets[asset].met.get("tls") == Some(&true);
         let is_old = met && self.hosts[asset] == Truth::Old;
         // A regression is told once for each verdict.
-        let is_told = self.change.regressions.iter().any(|it| {
+        let was_said = self.change.regressions.iter().any(|it| {
             it.asset == asset
                 && it.expectation == "tls"
                 && Some(it.verdict_revision) == self.change.stages[stage].judged_at
         });
-        assert_eq!(found.iter().any(|it| it.expectation == "tls"), is_old && !is_told, "{found:?}");
+        assert_eq!(found.iter().any(|it| it.expectation == "tls"), is_old && !was_said, "{found:?}");
         for it in found {
             assert_eq!(Some(it.verdict_revision), self.change.stages[stage].judged_at);
             self.offer(What::Regressed(it), true);
