@@ -19,7 +19,7 @@ use tracing::warn;
 
 use crate::assess::{Board, Filter, Verdict as Finding};
 use crate::audit::Act;
-use crate::knowledge::Library;
+use crate::knowledge::{Knowledge, Library};
 use crate::store::{Store, StoreError, Txn};
 use crate::zone::{self, Zone};
 
@@ -174,23 +174,10 @@ impl ChangeOffice {
     /// Everything that the board asks for and the plan does not say.
     pub async fn submit(&self, by: &str, id: &str) -> Result<Arc<Change>, Status> {
         let change = self.change(id)?;
-        let rules = self.rules(&change.plan);
+        let rules = rules(&self.library.current(), &change.plan);
         let rules = rules.into_iter().map(|(rule, digest)| RuleDigest { rule, digest }).collect();
         let what = What::Submitted(holdpoint_common::proto::store::ChangeSubmitted { rules });
         self.write(id, New::of(by, "change-submitted", String::new(), what)).await
-    }
-
-    /// Digests of the advisories and requirements that a plan names, as they are now; of one that is not held, none.
-    pub(super) fn rules(&self, plan: &Plan) -> Vec<(String, Vec<u8>)> {
-        let knowledge = self.library.current();
-        let digest = |subject: &str| {
-            let advisories =
-                knowledge.advisories.iter().filter(|it| it.label() == subject).map(|it| &it.source);
-            let requirements =
-                knowledge.requirements.iter().filter(|it| it.requirement.id == subject).map(|it| &it.source);
-            advisories.chain(requirements).next().map(|it| it.digest.to_vec()).unwrap_or_default()
-        };
-        plan.subjects().into_iter().map(|it| (it.to_owned(), digest(it))).collect()
     }
 
     /// Writes an entry. It is on disk, with the questions that go with it, before anybody sees it.
@@ -435,4 +422,15 @@ fn refused(why: &Refused) -> Status {
 /// Faults of a plan, a line each.
 fn listed(faults: &[String]) -> Status {
     Status::invalid_argument(faults.join("\n"))
+}
+
+/// Digests of the advisories and requirements that a plan names, as `knowledge` has them; of one that it lacks, none.
+fn rules(knowledge: &Knowledge, plan: &Plan) -> Vec<(String, Vec<u8>)> {
+    let digest = |subject: &str| {
+        let advisories = knowledge.advisories.iter().filter(|it| it.label() == subject).map(|it| &it.source);
+        let requirements =
+            knowledge.requirements.iter().filter(|it| it.requirement.id == subject).map(|it| &it.source);
+        advisories.chain(requirements).next().map(|it| it.digest.to_vec()).unwrap_or_default()
+    };
+    plan.subjects().into_iter().map(|it| (it.to_owned(), digest(it))).collect()
 }

@@ -9,6 +9,7 @@ use prost::Message;
 
 use super::plan::Plan;
 use crate::assess::{Coverage, Held, RowSource};
+use crate::duty::DAY_MS;
 use crate::zone::{Freshness, Zone};
 
 /// The result of a check that passed.
@@ -18,8 +19,6 @@ const UNKNOWN: &str = "unknown";
 
 /// Least free space of a target's system disk, KiB.
 const MIN_FREE_KIB: u64 = 1024 * 1024;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 
 /// What is asked before a stage opens.
 pub struct Question<'a> {

@@ -154,7 +154,7 @@ pub(super) fn start(office: &Arc<ChangeOffice>, mut ears: mpsc::UnboundedReceive
     office.zone.watch(Arc::new(office.heard.clone()));
     for (asset, waits) in &office.heard.waits.lock().unwrap_or_else(PoisonError::into_inner).answers {
         for wait in waits {
-            if matches!(office.zone.store().snapshot(&nonce_of(wait)), Ok(Some(_))) {
+            if matches!(office.zone.store().snapshot(&wait.nonce), Ok(Some(_))) {
                 office.heard.tell(wait, asset, News::Answered(wait.nonce.clone()));
             }
         }
@@ -166,10 +166,6 @@ pub(super) fn start(office: &Arc<ChangeOffice>, mut ears: mpsc::UnboundedReceive
             office.write_heard(heard).await;
         }
     });
-}
-
-fn nonce_of(wait: &Wait) -> Vec<u8> {
-    wait.nonce.clone()
 }
 
 impl ChangeOffice {

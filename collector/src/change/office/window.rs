@@ -13,16 +13,15 @@ use holdpoint_common::proto::store::{
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::{ChangeOffice, New, refused};
+use super::{ChangeOffice, New, refused, rules};
 use crate::change::fold::{Change, Stage, Target};
 use crate::change::judge::{self, Question};
 use crate::change::preflight;
 use crate::change::word::{State, Verdict, Why};
+use crate::duty::DAY_MS;
 
 /// Milliseconds of a minute.
 const MINUTE_MS: i64 = 60_000;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 /// How often a wait looks at what hosts declined, which is on no disk.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -231,8 +230,8 @@ impl ChangeOffice {
         stage: u32,
         judge: impl FnOnce(&Question<'_>) -> Result<T, String> + Send + 'static,
     ) -> Result<T, Status> {
-        let rules = self.rules(&change.plan);
         let knowledge = self.library.current();
+        let rules = rules(&knowledge, &change.plan);
         let (zone, board, change) = (Arc::clone(&self.zone), Arc::clone(&self.board), Arc::clone(change));
         let judged = tokio::task::spawn_blocking(move || {
             let role = |asset: &str| zone.asset(asset).and_then(|it| it.role.clone());
@@ -262,11 +261,15 @@ impl ChangeOffice {
                 "the work of stage {stage} is not complete: `holdpoint change complete` says so"
             )])));
         }
-        let rules = self.rules(&change.plan);
-        let judged = self.ask(&change, stage, judge::judge).await?;
+        // With the digests that were judged by: knowledge may change while rows are read.
+        let with_rules =
+            |question: &Question<'_>| judge::judge(question).map(|it| (it, question.rules.to_vec()));
+        let (judged, rules) = self.ask(&change, stage, with_rules).await?;
         let whole = judged.verdicts.iter().filter(|it| it.expectation.is_empty());
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        whole.for_each(|it| *counts.entry(it.verdict.as_str()).or_default() += 1);
+        for it in whole {
+            *counts.entry(it.verdict.as_str()).or_default() += 1;
+        }
         let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
         let text = format!("stage {stage}: {}", counts.join(", "));
         let what = What::Judged(StageJudged {
