@@ -230,8 +230,13 @@ fn harmless(raw: &[u8]) -> Option<String> {
     }
     let joined = parts.join("/");
     let count = joined.chars().count();
-    // The end of a path says more than its beginning.
-    let end: String = joined.chars().skip(count.saturating_sub(MAX_NAME)).collect();
+    // The end of a path says more than its beginning, and half a part of it could be a root or a way up.
+    let cut = count.saturating_sub(MAX_NAME);
+    let end: String = joined.chars().skip(cut).collect();
+    let end = match end.split_once('/') {
+        Some((_, whole_parts)) if cut > 0 => whole_parts,
+        Some(_) | None => &end,
+    };
     Some(end.chars().map(|it| if it.is_control() { ' ' } else { it }).collect())
 }
 

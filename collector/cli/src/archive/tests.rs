@@ -57,6 +57,20 @@ const FILES: [(&str, &[u8]); 3] =
     [("dir/a.json", b"{}"), ("dir/.hidden", b"x"), ("../../etc/\x1b[31mb.csv", b"id")];
 
 #[test]
+fn the_end_of_a_long_name_begins_with_a_whole_part() {
+    let tail = "/a".repeat(MAX_NAME / 2);
+    for (name, shown) in [
+        // A root, a way up, and half a part would be left by themselves.
+        (format!("long{tail}"), &tail[1..]),
+        (format!("long..{}", &tail[2..]), &tail[3..]),
+        (format!("a/{}", "b".repeat(2 * MAX_NAME)), &*"b".repeat(MAX_NAME)),
+        (format!("a/{}", "b".repeat(MAX_NAME - 2)), &*format!("a/{}", "b".repeat(MAX_NAME - 2))),
+    ] {
+        assert_eq!(harmless(name.as_bytes()).as_deref(), Some(shown));
+    }
+}
+
+#[test]
 fn members_are_read_from_every_kind_and_their_names_are_harmless() {
     let tar = tar_of(&FILES);
     let zstd = zstd::encode_all(tar.as_slice(), 1).unwrap();
