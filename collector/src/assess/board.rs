@@ -1,6 +1,6 @@
 //! The findings of every asset, kept at hand: told of what changed, judged before anybody reads.
 //!
-//! One thread judges in the background; whoever asks first judges what is left himself, so an
+//! One thread judges in the background; whoever asks judges what is left beside it, so an
 //! answer never misses a change that was announced before the question. Of a burst of changes of what is
 //! known the thread takes the last one, once it is quiet. Only compact findings are
 //! kept; what a person reads is rendered when it is asked for. The rows come from a [`RowSource`].
@@ -32,7 +32,7 @@ use super::rank::{Ranker, Ranks};
 use super::row;
 use super::standing::Clerk;
 use super::summary::{self, Summary};
-use super::work::{Sections, Untouched, Work};
+use super::work::{Looked, Sections, Untouched, Work};
 
 /// How often a question is tried again when knowledge changes under it.
 const MAX_TRIES: usize = 8;
@@ -64,6 +64,8 @@ pub struct Board {
     ages: AllowedAges,
     state: RwLock<State>,
     work: Mutex<Work>,
+    /// Held for reading from when an asset is taken off the list until its findings are on the board.
+    judging: RwLock<()>,
     bell: Arc<Bell>,
 }
 
@@ -121,6 +123,22 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Takes an asset off the list of those that wait; says no when it does not. Its findings of before are gone: they
+    /// must not be taken for those that are being joined.
+    fn take(&mut self, asset: &str) -> bool {
+        let waited = self.pending.remove(asset);
+        if let Some(on_board) = self.assets.get_mut(asset).filter(|_| waited) {
+            on_board.judged = None;
+        }
+        waited
+    }
+
+    /// Takes the first asset off the list.
+    fn take_next(&mut self) -> Option<Arc<str>> {
+        let next = self.pending.first().map(Arc::clone)?;
+        self.take(&next).then_some(next)
     }
 
     /// The newest knowledge that was told of.
@@ -212,6 +230,7 @@ impl Board {
             ages,
             state: RwLock::default(),
             work: Mutex::default(),
+            judging: RwLock::default(),
             bell: Arc::default(),
         });
         let (weak, bell) = (Arc::downgrade(&board), Arc::clone(&board.bell));
@@ -363,7 +382,7 @@ impl Board {
         };
         let mut products = index.product_numbers();
         if let Some(wanted) = advisory {
-            let named = |it: &super::index::Place| {
+            let named = |it: &super::product::Place| {
                 index.advisory(it.advisory).is_some_and(|it| page::is_named(it, wanted))
             };
             let kept: HashSet<_> =
@@ -430,6 +449,7 @@ impl Board {
                 Some(asset) => self.judge_one(asset),
                 None => while self.judge_next() {},
             }
+            self.wait_for_others();
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let is_ready =
                 |it: &OnBoard| it.judged.as_ref().is_some_and(|judged| judged.0 == state.generation);
@@ -459,38 +479,58 @@ impl Board {
 
     /// Judges one asset that waits; says no when none does.
     fn judge_next(&self) -> bool {
-        let mut work = lock(&self.work);
+        let _judging = self.judging.read().unwrap_or_else(PoisonError::into_inner);
         // Whoever only asks takes nothing from others who ask.
         if self.state.read().unwrap_or_else(PoisonError::into_inner).pending.is_empty() {
             return false;
         }
-        let next = self.state.write().unwrap_or_else(PoisonError::into_inner).pending.pop_first();
+        let work = lock(&self.work);
+        let next = self.state.write().unwrap_or_else(PoisonError::into_inner).take_next();
         let Some(id) = next else { return false };
-        self.judge_asset(&mut work, &id);
+        self.judge_asset(work, &id);
         true
     }
 
     fn judge_one(&self, asset: &str) {
-        let mut work = lock(&self.work);
-        if self.state.write().unwrap_or_else(PoisonError::into_inner).pending.remove(asset) {
-            self.judge_asset(&mut work, asset);
+        let _judging = self.judging.read().unwrap_or_else(PoisonError::into_inner);
+        let work = lock(&self.work);
+        if self.state.write().unwrap_or_else(PoisonError::into_inner).take(asset) {
+            self.judge_asset(work, asset);
         }
     }
 
-    /// Judges an asset by the index that the work has, which changes under its lock only.
-    fn judge_asset(&self, work: &mut Work, id: &str) {
+    /// Judges an asset by the index that the work has, which changes under its lock only. The lock is given up while
+    /// findings are joined: that takes long, and others can join beside it.
+    fn judge_asset(&self, mut work: MutexGuard<'_, Work>, id: &str) {
         let (generation, facts, assets) = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let Some(on_board) = state.assets.get(id) else { return };
             (state.generation, on_board.facts.clone(), state.assets.len())
         };
-        let judged = work.judge(&self.sections, &facts, assets);
+        let judged = match work.look(&self.sections, &facts, assets) {
+            Looked::Known(judged) => Some(judged),
+            Looked::ToJoin(job) => {
+                drop(work);
+                let judged = Arc::new(job.join());
+                lock(&self.work).keep(*job, &judged)
+            }
+        };
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        // Whoever changed the asset meanwhile has put it back on the list.
-        if let Some(on_board) = state.assets.get_mut(id).filter(|it| it.facts == facts) {
+        // Whoever changed the asset meanwhile, or the index, has put it back on the list.
+        if state.generation != generation {
+            return;
+        }
+        if let (Some(judged), Some(on_board)) =
+            (judged, state.assets.get_mut(id).filter(|it| it.facts == facts))
+        {
             on_board.judged = Some((generation, judged));
             state.rank(Some(id));
         }
+    }
+
+    /// Waits until nobody judges an asset.
+    fn wait_for_others(&self) {
+        drop(self.judging.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// What is told of and not arranged yet, by its number.

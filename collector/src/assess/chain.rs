@@ -10,13 +10,14 @@ use crate::knowledge::{HeldAdvisory, Identity, Kind, Source, Versions};
 use super::asset::{AssetFacts, Coverage, Held, PlatformFacts};
 use super::board::{Board, LastSeen};
 use super::explain::{Explanation, Step, Trace};
-use super::index::{Index, Of, SubjectId, at};
+use super::index::{Index, at};
 use super::judge::{self, Judged};
 use super::microsoft;
 use super::package::{self, Distribution, Fit};
 use super::page::{self, Weather};
 use super::requirement::judge_platform;
 use super::row::{self, Beside};
+use super::subject::{Of, SubjectId};
 use super::verdict::{Outcome, Reason};
 
 impl Board {
@@ -208,7 +209,7 @@ pub(super) fn nothing_found(
 
 /// The subject that a beginning means on an asset: the exact one, else the worst that was found, else the first.
 pub(super) fn chosen(index: &Index, judged: &Judged, beginning: &str) -> Option<SubjectId> {
-    let all = index.subjects_from(beginning);
+    let all = index.subjects.starting_with(beginning);
     let first = all.start;
     if all.is_empty() {
         return None;

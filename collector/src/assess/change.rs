@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::knowledge::{Advisory, HeldAdvisory, Identity, Knowledge};
 
-use super::index::{Index, Of, Subject, SubjectId, at, numbered};
+use super::index::{Index, at, numbered};
+use super::subject::{Of, Subject, SubjectId, Subjects};
 use super::verdict::Outcome;
 
 /// See the module.
@@ -30,10 +31,7 @@ pub(super) struct Products {
     pub(super) come: HashSet<u32>,
     /// One of them is a Windows.
     pub(super) windows: bool,
-    /// The new number of every old subject; `None` when it is gone or may have another meaning.
-    subjects: Vec<Option<SubjectId>>,
-    /// Every subject has its old number.
-    is_same: bool,
+    subjects: Renumbering,
 }
 
 impl Difference {
@@ -54,9 +52,8 @@ impl Difference {
             numbers.iter().any(|&it| index.product(it).is_some_and(|it| it.identity == Identity::Windows))
         };
         let windows = is_windows(old, &gone) || is_windows(new, &come);
-        let subjects = renumber(&old.subjects, &new.subjects, &moved);
-        let is_same = numbered(&subjects).all(|(number, it)| *it == Some(number));
-        Self::Products(Products { gone, come, windows, subjects, is_same })
+        let subjects = Renumbering::between(&old.subjects, &new.subjects, &moved);
+        Self::Products(Products { gone, come, windows, subjects })
     }
 
     /// Outcomes by the new numbers of their subjects: `Some(None)` when they are the old ones, `None` when one is
@@ -68,7 +65,9 @@ impl Difference {
     ) -> Option<Option<Vec<(SubjectId, Outcome)>>> {
         match self {
             Self::Everything => None,
-            Self::Products(Products { is_same: true, .. }) => Some(None),
+            Self::Products(products) if products.keeps_numbers() => {
+                outcomes.iter().all(|it| products.subject(it.0).is_some()).then_some(None)
+            }
             Self::Products(products) => {
                 let new = outcomes.iter().map(|it| Some((products.subject(it.0)?, it.1)));
                 new.collect::<Option<Vec<_>>>().map(Some)
@@ -88,12 +87,12 @@ impl Difference {
 impl Products {
     /// The new number of a subject.
     pub(super) fn subject(&self, old: SubjectId) -> Option<SubjectId> {
-        at(&self.subjects, old).copied().flatten()
+        at(&self.subjects.numbers, old).copied().flatten()
     }
 
-    /// Whether every subject has its old number.
-    pub(super) fn is_same(&self) -> bool {
-        self.is_same
+    /// Whether every subject that is not gone has its old number.
+    pub(super) fn keeps_numbers(&self) -> bool {
+        self.subjects.keeps
     }
 }
 
@@ -120,20 +119,40 @@ fn products_of(index: &Index, changed: impl Fn(u32) -> bool) -> HashSet<u32> {
     named.map(|it| it.0).collect()
 }
 
-/// The new number of every old subject. Both are ascending by text, so one walk finds them; several subjects may
-/// have one text, and are then told apart by where they come from.
-fn renumber(old: &[Subject], new: &[Subject], moved: &[Option<u32>]) -> Vec<Option<SubjectId>> {
-    let mut start = 0;
-    old.iter()
-        .map(|subject| {
-            while new.get(start).is_some_and(|it| it.text < subject.text) {
-                start += 1;
+/// The new number of every old subject.
+#[derive(Debug)]
+struct Renumbering {
+    /// By the old number; `None` when it is gone or may have another meaning.
+    numbers: Vec<Option<SubjectId>>,
+    /// None has another number than before.
+    keeps: bool,
+}
+
+impl Renumbering {
+    /// Both are ascending by text, so one walk finds those that have another number; several subjects may have one
+    /// text, and are then told apart by where they come from.
+    fn between(old: &Subjects, new: &Subjects, moved: &[Option<u32>]) -> Self {
+        let mut found = Self { numbers: vec![None; old.end()], keeps: true };
+        let mut start = 0;
+        for (number, subject) in old.iter() {
+            let is_it = |it: &Subject| is_moved(subject.of, it.of, moved);
+            let now = if new.get(number).is_some_and(is_it) {
+                Some(number)
+            } else {
+                while new.all().get(start).is_some_and(|it| it.text < subject.text) {
+                    start += 1;
+                }
+                let alike = new.all().get(start..).unwrap_or_default();
+                let mut alike = alike.iter().take_while(|it| it.text == subject.text);
+                alike.position(is_it).and_then(|it| new.number(start + it))
+            };
+            found.keeps &= now.is_none_or(|it| it == number);
+            if let Some(slot) = usize::try_from(number).ok().and_then(|it| found.numbers.get_mut(it)) {
+                *slot = now;
             }
-            let alike = new.get(start..)?.iter().take_while(|it| it.text == subject.text);
-            let position = alike.into_iter().position(|it| is_moved(subject.of, it.of, moved))?;
-            u32::try_from(start + position).ok()
-        })
-        .collect()
+        }
+        found
+    }
 }
 
 /// Whether an old place in the knowledge is now that new one. Requirements are the same in both.

@@ -1,12 +1,16 @@
 //! A board that follows changes one by one says the same as one that is asked for the first time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use holdpoint_common::proto::store::SectionState;
 use holdpoint_common::proto::v1::{SectionKind, SectionStatus, SoftwareRow};
 use holdpoint_common::row::PlatformRow;
 use holdpoint_common::version::Scheme;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::testing::{self, Shelf, asset, rule, software, with_platform};
 use super::{Board, Filter, FindingView};
@@ -227,4 +231,45 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn whoever_asks_beside_others_while_it_changes_is_told_what_holds_in_the_end() {
+    let shelf = Arc::new(Shelf::default());
+    let board = Board::open(shelf.clone(), AllowedAges::default());
+    let mut world = World { now_ms: NOW, ..World::default() };
+    let mut random = TestRunner::deterministic();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for number in 0..3 {
+            let (board, is_over) = (&board, &is_over);
+            scope.spawn(move || {
+                let one = Filter { asset: Some(format!("hmi-{number}")), ..Filter::default() };
+                while !is_over.load(Ordering::Relaxed) {
+                    for filter in [&Filter::default(), &one] {
+                        // Until an asset is told of it is not there; what changes too fast is asked for again.
+                        drop(board.page(filter, NOW, &|_| Some(NOW)));
+                    }
+                }
+            });
+        }
+        for _ in 0..1_500 {
+            let it = happens().new_tree(&mut random).unwrap().current();
+            if matches!(it, Happens::Later) {
+                continue;
+            }
+            if world.happens(&it) {
+                board.knowledge_changed(&Arc::new(world.knowledge.clone()), world.now_ms);
+            }
+            if let Happens::Row { asset, .. } | Happens::Release { asset, .. } = it {
+                world.rows[asset].truncate(8);
+                world.tell(&board, &shelf, asset);
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    for number in 0..ASSETS {
+        world.tell(&board, &shelf, number);
+    }
+    assert_eq!(world.asked(&board), world.judged());
 }

@@ -14,75 +14,16 @@ use crate::knowledge::map::{self, InstalledName, ProductName};
 use crate::knowledge::map_file::{self, Decision, FactName, MapRule};
 use crate::knowledge::text::folded;
 use crate::knowledge::{
-    Advisory, HeldAdvisory, Identity, Knowledge, NameKind, Requirement, Vulnerability, Wanted,
+    Advisory, Entry, HeldAdvisory, HeldRequirement, Identity, Knowledge, NameKind, Requirement,
+    Vulnerability, Wanted,
 };
 
+use super::map_rules::{self, MapRules, Origin};
 use super::microsoft::Calendar;
 use super::package::{self, Distribution, Fit};
+use super::product::{Place, Product};
 use super::row::{Beside, Names};
-use super::verdict::Outcome;
-
-use super::map_rules::{self, MapRules, Origin};
-
-/// Number of a subject.
-pub(super) type SubjectId = u32;
-
-/// What a finding can be about.
-#[derive(Debug, Clone)]
-pub(super) struct Subject {
-    /// `ADVISORY/CVE/ENTRY`, or a requirement's identifier.
-    pub(super) text: Arc<str>,
-    pub(super) of: Of,
-}
-
-/// Where a subject comes from, as positions in the knowledge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Of {
-    Requirement(u32),
-    Entry { advisory: u32, vulnerability: u32, entry: u32, product: u32 },
-}
-
-/// A product that advisories name, with everything they say of it.
-#[derive(Debug)]
-pub(super) struct Product {
-    pub(super) name: ProductName,
-    /// How it is recognised; rules of the map bind the named ones alone.
-    pub(super) identity: Identity,
-    pub(super) places: Vec<Place>,
-    /// Valid rules of either decision, and confirmed ones that have expired.
-    pub(super) confirmed: u32,
-    pub(super) rejected: u32,
-    pub(super) expired: u32,
-}
-
-/// One advisory's entries for a product.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) advisory: u32,
-    /// Positions of the entries, ascending.
-    pub(super) entries: Vec<u32>,
-    /// Vulnerability, entry and subject of every statement about these entries, ascending.
-    pub(super) subjects: Vec<(u32, u32, SubjectId)>,
-}
-
-/// Statements of one vulnerability: its position, the entry's, and the subject.
-pub(super) type Spoken = [(u32, u32, SubjectId)];
-
-impl Place {
-    /// The statements, vulnerability by vulnerability.
-    pub(super) fn by_vulnerability(&self) -> impl Iterator<Item = &Spoken> {
-        self.subjects.chunk_by(|one, two| one.0 == two.0)
-    }
-
-    /// Adds outcomes of entries, by position, as outcomes of their subjects.
-    pub(super) fn put(here: &Spoken, judged: Vec<(u32, Outcome)>, found: &mut Vec<(SubjectId, Outcome)>) {
-        for (entry, outcome) in judged {
-            if let Some(&(_, _, subject)) = here.iter().find(|it| it.1 == entry) {
-                found.push((subject, outcome));
-            }
-        }
-    }
-}
+use super::subject::{Of, Subject, SubjectId, Subjects};
 
 /// What a rule does for a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +50,10 @@ pub(super) struct NamedRule {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) knowledge: Arc<Knowledge>,
-    pub(super) subjects: Vec<Subject>,
+    pub(super) subjects: Subjects,
     pub(super) products: Vec<Product>,
+    /// By advisory, the product of each of its entries.
+    product_of: Vec<Box<[u32]>>,
     /// When it was built, Unix milliseconds.
     pub(super) built_ms: i64,
     /// From this time on a rule has expired that is counted here, Unix milliseconds.
@@ -134,21 +77,21 @@ pub(super) struct Index {
     /// Facts that persons declare, by asset.
     pub(super) declared: BTreeMap<String, Vec<(FactName, String)>>,
     rules: HashMap<String, Vec<NamedRule>>,
-    folded: HashMap<String, Vec<u32>>,
+    folded: HashMap<Arc<str>, Vec<u32>>,
 }
 
 impl Index {
     /// An index of what is known. What the one before has worked out of the same advisories is used again.
     pub(super) fn build(knowledge: &Arc<Knowledge>, now_ms: i64, before: &Self) -> Self {
         let mut index = Self { knowledge: Arc::clone(knowledge), built_ms: now_ms, ..Self::default() };
-        index.add_subjects(knowledge, &before.texts());
+        index.add_subjects(knowledge, before);
         index.add_requirements(knowledge);
         index.add_rules(knowledge, now_ms);
         for (number, product) in numbered(&index.products) {
             match &product.identity {
                 Identity::Named => {
-                    for name in map::folded_names(&product.name) {
-                        index.folded.entry(name).or_default().push(number);
+                    for name in &product.spelled.folded {
+                        index.folded.entry(Arc::clone(name)).or_default().push(number);
                     }
                 }
                 Identity::Package(_) => {
@@ -163,112 +106,108 @@ impl Index {
         index
     }
 
-    /// Texts of the subjects of every advisory, ascending, with the vulnerability and the entry that each is about.
-    fn texts(&self) -> HashMap<DocumentKey, Texts> {
-        let mut by_advisory = vec![Vec::new(); self.knowledge.advisories.len()];
-        for subject in &self.subjects {
+    /// What was worked out of every advisory, by the advisory.
+    fn documents(&self) -> HashMap<DocumentKey, Document<'_>> {
+        let mut subjects = vec![Vec::new(); self.knowledge.advisories.len()];
+        for (number, subject) in self.subjects.iter() {
             if let Of::Entry { advisory, vulnerability, entry, .. } = subject.of
-                && let Some(texts) = at_mut(&mut by_advisory, advisory)
+                && let Some(subjects) = at_mut(&mut subjects, advisory)
             {
-                texts.push((vulnerability, entry, Arc::clone(&subject.text)));
+                subjects.push(KnownSubject { vulnerability, entry, number, text: &subject.text });
             }
         }
-        self.knowledge.advisories.iter().map(document).zip(by_advisory).collect()
+        let documents = self.product_of.iter().zip(subjects);
+        let documents = documents.map(|(product_of, subjects)| Document { product_of, subjects });
+        self.knowledge.advisories.iter().map(key_of).zip(documents).collect()
     }
 
-    fn add_subjects(&mut self, knowledge: &Knowledge, before: &HashMap<DocumentKey, Texts>) {
-        let mut subjects: Vec<Subject> = numbered(&knowledge.requirements)
-            .map(|(number, it)| Subject {
-                text: it.requirement.id.as_str().into(),
-                of: Of::Requirement(number),
+    fn add_subjects(&mut self, knowledge: &Knowledge, before: &Self) {
+        let documents = before.documents();
+        let mut products = Products::new(before);
+        self.product_of = vec![Box::default(); knowledge.advisories.len()];
+        // With the number that it had, and the position of its place among those of its product.
+        let mut subjects: Vec<(Subject, Option<SubjectId>, usize)> = numbered(&knowledge.requirements)
+            .map(|(number, it)| {
+                let text = it.requirement.id.as_str().into();
+                (Subject { text, of: Of::Requirement(number) }, before.number_of(number, it), 0)
             })
             .collect();
-        let mut products: HashMap<(&str, &str, &Identity), u32> = HashMap::new();
         // In the order of their texts as far as advisories go: sorting what is nearly sorted is quick.
         let mut labelled: Vec<(String, u32, &HeldAdvisory)> = numbered(&knowledge.advisories)
             .map(|(advisory, held)| (held.label() + "/", advisory, held))
             .collect();
         labelled.sort_unstable_by(|one, two| (&one.0, one.1).cmp(&(&two.0, two.1)));
         for (label, advisory, held) in labelled {
-            let from = subjects.len();
-            let mut here: HashMap<u32, usize> = HashMap::new();
-            let mut product_of = Vec::with_capacity(held.advisory.entries.len());
-            for (position, entry) in numbered(&held.advisory.entries) {
-                let next = u32::try_from(products.len()).unwrap_or(u32::MAX);
-                let key = (entry.vendor.as_str(), entry.product.as_str(), &entry.identity);
-                let product = *products.entry(key).or_insert_with(|| {
-                    let name = ProductName { vendor: entry.vendor.clone(), product: entry.product.clone() };
-                    let (identity, places) = (entry.identity.clone(), Vec::new());
-                    self.products.push(Product {
-                        name,
-                        identity,
-                        places,
-                        confirmed: 0,
-                        rejected: 0,
-                        expired: 0,
-                    });
-                    next
-                });
-                product_of.push(product);
-                let Some(known) = at_mut(&mut self.products, product) else { continue };
-                let place = *here.entry(product).or_insert_with(|| {
-                    known.places.push(Place { advisory, entries: Vec::new(), subjects: Vec::new() });
-                    known.places.len() - 1
-                });
-                known.places[place].entries.push(position);
-            }
-            if let Some(texts) = before.get(&document(held)) {
-                subjects.extend(texts.iter().filter_map(|(vulnerability, entry, text)| {
-                    let (vulnerability, entry) = (*vulnerability, *entry);
-                    let product = *at(&product_of, entry)?;
-                    let of = Of::Entry { advisory, vulnerability, entry, product };
-                    Some(Subject { text: Arc::clone(text), of })
-                }));
-                continue;
-            }
-            for (vulnerability, said) in numbered(&held.advisory.vulnerabilities) {
-                let mut entries: Vec<u32> = said.statements.iter().map(|it| it.0).collect();
-                entries.dedup();
-                for entry in entries {
-                    let (Some(named), Some(&product)) =
-                        (at(&held.advisory.entries, entry), at(&product_of, entry))
-                    else {
-                        continue;
-                    };
-                    let text = format!("{label}{}/{}", said.id, named.id.replace('/', "-"));
-                    let of = Of::Entry { advisory, vulnerability, entry, product };
-                    subjects.push(Subject { text: text.into(), of });
+            let known = documents.get(&key_of(held));
+            let entries: Vec<(u32, usize)> = numbered(&held.advisory.entries)
+                .map(|(position, entry)| {
+                    let old = known.and_then(|it| at(it.product_of, position)).copied();
+                    let product = products.number(entry, old);
+                    (product, products.place(product, advisory, position))
+                })
+                .collect();
+            let subject = |vulnerability, entry, text, old| {
+                let &(product, place) = at(&entries, entry)?;
+                let of = Of::Entry { advisory, vulnerability, entry, product };
+                Some((Subject { text, of }, old, place))
+            };
+            match known {
+                Some(known) => {
+                    subjects.extend(known.subjects.iter().filter_map(|it| {
+                        subject(it.vulnerability, it.entry, Arc::clone(it.text), Some(it.number))
+                    }));
+                }
+                None => {
+                    let from = subjects.len();
+                    for (vulnerability, said) in numbered(&held.advisory.vulnerabilities) {
+                        let mut spoken_of: Vec<u32> = said.statements.iter().map(|it| it.0).collect();
+                        spoken_of.dedup();
+                        subjects.extend(spoken_of.into_iter().filter_map(|entry| {
+                            let named = at(&held.advisory.entries, entry)?;
+                            let text = format!("{label}{}/{}", said.id, named.id.replace('/', "-"));
+                            subject(vulnerability, entry, text.into(), None)
+                        }));
+                    }
+                    subjects[from..].sort_by(|one, two| one.0.text.cmp(&two.0.text));
                 }
             }
-            subjects[from..].sort_by(|one, two| one.text.cmp(&two.text));
+            if let Some(product_of) = at_mut(&mut self.product_of, advisory) {
+                *product_of = entries.into_iter().map(|it| it.0).collect();
+            }
         }
-        for product in &mut self.products {
-            product.places.sort_unstable_by_key(|it| it.advisory);
-        }
-        subjects.sort_by(|one, two| one.text.cmp(&two.text));
+        self.products = products.all;
+        subjects.sort_by(|one, two| one.0.text.cmp(&two.0.text));
+        let places: Vec<usize> = subjects.iter().map(|it| it.2).collect();
+        self.subjects = Subjects::numbered(subjects.into_iter().map(|it| (it.0, it.1)).collect());
         self.requirement_subjects = vec![0; knowledge.requirements.len()];
-        for (number, subject) in numbered(&subjects) {
+        for ((number, subject), place) in self.subjects.iter().zip(places) {
             match subject.of {
                 Of::Requirement(requirement) => {
                     if let Some(slot) = at_mut(&mut self.requirement_subjects, requirement) {
                         *slot = number;
                     }
                 }
-                Of::Entry { advisory, vulnerability, entry, product } => {
-                    let place = at_mut(&mut self.products, product).and_then(|it| {
-                        let position = it.places.binary_search_by_key(&advisory, |it| it.advisory).ok()?;
-                        it.places.get_mut(position)
-                    });
-                    if let Some(place) = place {
+                Of::Entry { vulnerability, entry, product, .. } => {
+                    let product = at_mut(&mut self.products, product);
+                    if let Some(place) = product.and_then(|it| it.places.get_mut(place)) {
                         place.subjects.push((vulnerability, entry, number));
                     }
                 }
             }
         }
-        for place in self.products.iter_mut().flat_map(|it| &mut it.places) {
-            place.subjects.sort_unstable();
+        for product in &mut self.products {
+            product.places.sort_unstable_by_key(|it| it.advisory);
+            for place in &mut product.places {
+                place.subjects.sort_unstable();
+            }
         }
-        self.subjects = subjects;
+    }
+
+    /// The number of a requirement's subject, if it is the same requirement here.
+    fn number_of(&self, position: u32, held: &HeldRequirement) -> Option<SubjectId> {
+        let own = at(&self.knowledge.requirements, position)?;
+        let is_same = Arc::ptr_eq(&own.requirement, &held.requirement);
+        at(&self.requirement_subjects, position).copied().filter(|_| is_same)
     }
 
     fn add_requirements(&mut self, knowledge: &Knowledge) {
@@ -290,13 +229,17 @@ impl Index {
 
     fn add_rules(&mut self, knowledge: &Knowledge, now_ms: i64) {
         let named = numbered(&self.products).filter(|it| it.1.identity == Identity::Named);
-        let by_name: HashMap<ProductName, u32> =
-            named.map(|(number, it)| (it.name.clone(), number)).collect();
-        for (position, rule) in knowledge.rules.iter().enumerate() {
-            let (name, installed) = map::sides(rule);
+        let by_name: HashMap<(&str, &str), u32> =
+            named.map(|(number, it)| ((it.name.vendor.as_str(), it.name.product.as_str()), number)).collect();
+        let products: Vec<Option<u32>> = knowledge
+            .rules
+            .iter()
+            .map(|it| by_name.get(&(it.vendor.as_str(), it.product.as_str())).copied())
+            .collect();
+        for ((position, rule), product) in knowledge.rules.iter().enumerate().zip(products) {
             let valid = map::is_valid(rule, now_ms);
             self.ends(rule.expires_ms.filter(|_| valid));
-            let Some(&product) = by_name.get(&name) else { continue };
+            let Some(product) = product else { continue };
             let Some(known) = at_mut(&mut self.products, product) else { continue };
             let binding = match (rule.decision.as_str(), valid) {
                 (map::CONFIRMED, true) => {
@@ -319,11 +262,8 @@ impl Index {
                 // A rejection that has expired leaves a candidate; a decision of another kind decides nothing.
                 _ => continue,
             };
-            self.rules.entry(installed.name).or_default().push(NamedRule {
-                rule: position,
-                product,
-                binding,
-            });
+            let rules = self.rules.entry(rule.installed_name.clone()).or_default();
+            rules.push(NamedRule { rule: position, product, binding });
         }
         self.add_map_files(knowledge, now_ms);
     }
@@ -404,7 +344,7 @@ impl Index {
         if self.folded.is_empty() {
             return &[];
         }
-        self.folded.get(&folded(name)).map_or(&[], Vec::as_slice)
+        self.folded.get(folded(name).as_str()).map_or(&[], Vec::as_slice)
     }
 
     /// Packages of distributions with which records may mean a row on such a host, each with how it fits.
@@ -449,7 +389,7 @@ impl Index {
     }
 
     pub(super) fn subject(&self, number: SubjectId) -> Option<&Subject> {
-        at(&self.subjects, number)
+        self.subjects.get(number)
     }
 
     pub(super) fn product(&self, number: u32) -> Option<&Product> {
@@ -467,14 +407,6 @@ impl Index {
             Of::Requirement(_) => None,
             Of::Entry { product, .. } => self.product(product).map(|it| &it.identity),
         }
-    }
-
-    /// Subjects whose text starts with `beginning`, as a range of numbers.
-    pub(super) fn subjects_from(&self, beginning: &str) -> std::ops::Range<SubjectId> {
-        let from = self.subjects.partition_point(|it| &*it.text < beginning);
-        let count = self.subjects[from..].iter().take_while(|it| it.text.starts_with(beginning)).count();
-        let number = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
-        number(from)..number(from + count)
     }
 
     /// Every product that advisories name as people do, so that only a person can tell what it is, with its order
@@ -504,11 +436,74 @@ impl Index {
 
 /// One document among those of an index: the same while it is held, and while nothing takes its place.
 type DocumentKey = (*const Advisory, bool);
-/// Vulnerability, entry and text of subjects.
-type Texts = Vec<(u32, u32, Arc<str>)>;
 
-fn document(held: &HeldAdvisory) -> DocumentKey {
+fn key_of(held: &HeldAdvisory) -> DocumentKey {
     (Arc::as_ptr(&held.advisory), held.superseded)
+}
+
+/// What an index has worked out of a document.
+#[derive(Debug)]
+struct Document<'a> {
+    /// Product of each entry.
+    product_of: &'a [u32],
+    /// Ascending by text.
+    subjects: Vec<KnownSubject<'a>>,
+}
+
+/// A subject of a document, with the number that it has.
+#[derive(Debug, Clone, Copy)]
+struct KnownSubject<'a> {
+    vulnerability: u32,
+    entry: u32,
+    number: SubjectId,
+    text: &'a Arc<str>,
+}
+
+/// The products of an index while they are numbered.
+#[derive(Debug)]
+struct Products<'a> {
+    all: Vec<Product>,
+    numbers: HashMap<(&'a str, &'a str, &'a Identity), u32>,
+    before: &'a [Product],
+    /// The new number of each product of the index before, once it is known.
+    renumbered: Vec<Option<u32>>,
+}
+
+impl<'a> Products<'a> {
+    fn new(before: &'a Index) -> Self {
+        let (before, renumbered) = (&before.products, vec![None; before.products.len()]);
+        Self { all: Vec::new(), numbers: HashMap::new(), before, renumbered }
+    }
+
+    /// The number of an entry's product, which had the number `old` in the index before if it was there.
+    fn number(&mut self, entry: &'a Entry, old: Option<u32>) -> u32 {
+        if let Some(number) = old.and_then(|it| at(&self.renumbered, it).copied().flatten()) {
+            return number;
+        }
+        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        let key = (entry.vendor.as_str(), entry.product.as_str(), &entry.identity);
+        let number = *self.numbers.entry(key).or_insert(next);
+        if number == next {
+            let spelled = old.and_then(|it| at(self.before, it)).map(|it| Arc::clone(&it.spelled));
+            self.all.push(Product::named(entry, spelled));
+        }
+        if let Some(slot) = old.and_then(|it| at_mut(&mut self.renumbered, it)) {
+            *slot = Some(number);
+        }
+        number
+    }
+
+    /// Adds an entry to what an advisory says of a product, and tells where that stands. Advisories come one after the
+    /// other.
+    fn place(&mut self, product: u32, advisory: u32, entry: u32) -> usize {
+        let Some(product) = at_mut(&mut self.all, product) else { return 0 };
+        if product.places.last().is_none_or(|it| it.advisory != advisory) {
+            product.places.push(Place { advisory, entries: Vec::new(), subjects: Vec::new() });
+        }
+        let last = product.places.len() - 1;
+        product.places[last].entries.push(entry);
+        last
+    }
 }
 
 /// Items with their positions; what lies beyond 2^32 does not exist within the limits of imports.

@@ -14,9 +14,10 @@ use super::asset::{Coverage, PlatformFacts};
 use super::change::Products;
 use super::explain::Trace;
 use super::in_effect::NotInEffect;
-use super::index::{Index, Of, SubjectId, at};
+use super::index::{Index, at};
 use super::requirement::judge_platform;
 use super::row::{Beside, Match, RowResult};
+use super::subject::{Of, SubjectId};
 use super::verdict::{Outcome, Reason};
 
 /// Most instances that are named beside one finding.
@@ -70,12 +71,20 @@ impl Judged {
         at(&self.values, finding.installed).map(AsRef::as_ref).filter(|it: &&str| !it.is_empty())
     }
 
-    /// The findings by the new numbers of their subjects; `None` when one of them is gone.
-    pub(super) fn renumbered(&self, products: &Products) -> Option<Arc<Self>> {
-        let new =
-            self.findings.iter().map(|it| Some(Compact { subject: products.subject(it.subject)?, ..*it }));
-        let findings = new.collect::<Option<Box<[_]>>>()?;
-        Some(Arc::new(Self { findings, values: Arc::clone(&self.values), matched: self.matched }))
+    /// The findings by the new numbers of their subjects, the same ones where these are the old numbers; `None` when
+    /// a subject is gone.
+    pub(super) fn renumbered(self: &Arc<Self>, products: &Products) -> Option<Arc<Self>> {
+        if products.keeps_numbers() {
+            let stays = |it: &Compact| products.subject(it.subject).is_some();
+            return self.findings.iter().all(stays).then(|| Arc::clone(self));
+        }
+        // There are millions: room for all of them at once.
+        let mut findings = Vec::with_capacity(self.findings.len());
+        for it in &self.findings {
+            findings.push(Compact { subject: products.subject(it.subject)?, ..*it });
+        }
+        let (findings, values) = (findings.into(), Arc::clone(&self.values));
+        Some(Arc::new(Self { findings, values, matched: self.matched }))
     }
 
     /// How many installed things nothing speaks of.
@@ -85,37 +94,51 @@ impl Judged {
 }
 
 /// What follows from the rows of an image.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rows<'a> {
+#[derive(Debug)]
+pub(super) struct Rows {
     /// Of its software; `None` when there are none to be read.
-    pub(super) software: Option<&'a [Arc<RowResult>]>,
+    pub(super) software: Option<Spoken>,
     /// Of its firmware that something speaks of.
-    pub(super) firmware: &'a [Arc<RowResult>],
+    pub(super) firmware: Spoken,
+}
+
+/// Rows of a section, as far as something speaks of them.
+#[derive(Debug)]
+pub(super) struct Spoken {
+    /// Rows from which something follows.
+    rows: Vec<Arc<RowResult>>,
+    /// All rows by what speaks of them, in the order of [`Match`].
+    matched: [u32; 5],
+}
+
+impl Spoken {
+    pub(super) fn of(mut rows: Vec<Arc<RowResult>>) -> Self {
+        let mut matched = [0; 5];
+        for row in &rows {
+            matched[row.matched as usize] += 1;
+        }
+        rows.retain(|it| !it.outcomes.is_empty());
+        Self { rows, matched }
+    }
 }
 
 /// Joins what follows from the rows of an image and from its Windows.
 pub(super) fn judge(
     index: &Index,
     image: &Image,
-    rows: Rows<'_>,
+    rows: &Rows,
     of_windows: &[(SubjectId, Outcome)],
 ) -> Judged {
     let coverage = if rows.software.is_some() { image.coverage } else { Coverage::Missing };
-    let mut results: Vec<&Arc<RowResult>> = Vec::new();
     let mut judged = Judged::default();
-    for result in rows.software.unwrap_or_default() {
-        judged.matched[result.matched as usize] += 1;
-        if !result.outcomes.is_empty() {
-            results.push(result);
+    for spoken in rows.software.iter().chain([&rows.firmware]) {
+        for (sum, count) in judged.matched.iter_mut().zip(spoken.matched) {
+            *sum += count;
         }
     }
-    let of_software = results.len();
-    for result in rows.firmware {
-        judged.matched[result.matched as usize] += 1;
-        if !result.outcomes.is_empty() {
-            results.push(result);
-        }
-    }
+    let software = rows.software.as_ref().map_or(&[][..], |it| it.rows.as_slice());
+    let of_software = software.len();
+    let results: Vec<&Arc<RowResult>> = software.iter().chain(&rows.firmware.rows).collect();
     let without_requirements = index.requirement_subjects.is_empty();
     let applies = |subject: SubjectId| {
         without_requirements

@@ -14,7 +14,7 @@ use crate::knowledge::map_file::{
 use crate::knowledge::name_pattern::{Fit, NamePattern, normal};
 use crate::knowledge::{Entry, Knowledge, starter};
 
-use super::index::Product;
+use super::product::Product;
 
 /// Rows of this source are firmware, see [`super::firmware`].
 pub(super) const FIRMWARE: &str = "firmware";
@@ -161,9 +161,9 @@ impl MapRules {
 
 /// Products under their spelling.
 struct ByName<'a> {
-    exact: HashMap<(String, String), Vec<u32>>,
+    exact: HashMap<(&'a str, &'a str), Vec<u32>>,
     /// Of a vendor, by the first word of the product: number and spelling.
-    by_word: HashMap<(String, String), Vec<(u32, String)>>,
+    by_word: HashMap<(&'a str, &'a str), Vec<(u32, &'a str)>>,
     products: &'a [Product],
 }
 
@@ -171,9 +171,9 @@ impl<'a> ByName<'a> {
     fn of(products: &'a [Product]) -> Self {
         let mut named = Self { exact: HashMap::new(), by_word: HashMap::new(), products };
         for (number, product) in (0_u32..).zip(products) {
-            let (vendor, name) = (spelled(&product.name.vendor), spelled(&product.name.product));
-            let word = name.split(' ').next().unwrap_or("").to_owned();
-            named.by_word.entry((vendor.clone(), word)).or_default().push((number, name.clone()));
+            let (vendor, name) = (product.spelled.vendor.as_str(), product.spelled.product.as_str());
+            let word = name.split(' ').next().unwrap_or("");
+            named.by_word.entry((vendor, word)).or_default().push((number, name));
             named.exact.entry((vendor, name)).or_default().push(number);
         }
         named
@@ -185,12 +185,13 @@ impl<'a> ByName<'a> {
         let mut found = BTreeSet::new();
         for vendor in &vendors {
             for product in &side.products {
-                found.extend(self.exact.get(&(vendor.clone(), spelled(product))).into_iter().flatten());
+                let spelled = spelled(product);
+                found.extend(self.exact.get(&(vendor.as_str(), spelled.as_str())).into_iter().flatten());
             }
         }
         let of_vendor = |it: &&u32| {
             let product = super::index::at(self.products, **it);
-            vendors.is_empty() || product.is_some_and(|it| vendors.contains(&spelled(&it.name.vendor)))
+            vendors.is_empty() || product.is_some_and(|it| vendors.contains(&it.spelled.vendor))
         };
         for number in &side.order_numbers {
             found.extend(by_number.get(number).into_iter().flatten().filter(of_vendor));
@@ -205,7 +206,8 @@ impl<'a> ByName<'a> {
             let word = pattern.literal().and_then(|it| it.split(' ').next()).map(str::to_owned);
             let word = word.or_else(|| pattern.first_words().first().map(|it| (*it).to_owned()));
             for vendor in &side.vendors {
-                let near = self.by_word.get(&(spelled(vendor), word.clone().unwrap_or_default()));
+                let vendor = spelled(vendor);
+                let near = self.by_word.get(&(vendor.as_str(), word.as_deref().unwrap_or_default()));
                 let near = near.into_iter().flatten();
                 found.extend(near.filter(|(_, name)| pattern.matches(name).is_some()).map(|it| it.0));
             }

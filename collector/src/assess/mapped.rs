@@ -15,10 +15,12 @@ use crate::knowledge::{Advisory, Entry, HeldAdvisory, Vulnerability};
 
 use super::advisory::{self, Bound};
 use super::explain::{Step, Trace};
-use super::index::{Binding, Index, Place, SubjectId};
+use super::index::{Binding, Index};
 use super::map_rules::{self, Origin};
+use super::product::Place;
 use super::qualifiers::{Known, Qualifiers};
 use super::row::Match;
+use super::subject::SubjectId;
 use super::verdict::{Outcome, Reason};
 
 /// Where a row's outcomes are collected, and for whom.

@@ -15,12 +15,14 @@ use crate::knowledge::text::shown;
 use crate::knowledge::{Held, Identity, Knowledge, Source, Versions};
 
 use super::board::{Board, BoardError, OnBoard, State};
-use super::index::{Index, Of};
+use super::index::Index;
+use super::judge::Judged;
 use super::map_rules::{BoundRule, Origin};
 use super::mapped;
 use super::package::Distribution;
 use super::qualifiers::Qualifiers;
 use super::row::{self, Beside, Match};
+use super::subject::Of;
 use super::verdict::Reason;
 
 /// Most distinct rows that a review looks at.
@@ -139,23 +141,32 @@ pub struct Standing {
 /// The class of every product that advisories name, in the order of the index.
 pub(super) fn product_classes(state: &State) -> Vec<(Class, u32)> {
     let index = state.index.as_ref();
-    let (mut alike, mut assets) = (HashSet::new(), HashMap::<u32, u32>::new());
+    // Assets that are alike share their findings: these are walked once.
+    let mut shared: HashMap<*const Judged, (&Judged, u32)> = HashMap::new();
     for judged in state.assets.values().filter_map(super::board::OnBoard::judged) {
-        let mut here: BTreeSet<u32> = BTreeSet::new();
+        shared.entry(std::ptr::from_ref(judged)).or_insert((judged, 0)).1 += 1;
+    }
+    let (mut alike, mut assets) = (HashSet::new(), vec![0_u32; index.products.len()]);
+    // By product, which findings named it last.
+    let mut named_by = vec![0_usize; index.products.len()];
+    for (number, (judged, count)) in (1..).zip(shared.into_values()) {
         for finding in &judged.findings {
             let Some(Of::Entry { product, .. }) = index.subject(finding.subject).map(|it| it.of) else {
                 continue;
             };
-            here.insert(product);
             if finding.outcome.reason() == Some(Reason::IdentityUnconfirmed) {
                 alike.insert(product);
             }
-        }
-        for product in here {
-            *assets.entry(product).or_default() += 1;
+            let Ok(at) = usize::try_from(product) else { continue };
+            if let (Some(last), Some(assets)) = (named_by.get_mut(at), assets.get_mut(at))
+                && *last != number
+            {
+                *last = number;
+                *assets += count;
+            }
         }
     }
-    let classify = |(number, it): (u32, &super::index::Product)| {
+    let classify = |((number, it), assets): ((u32, &super::product::Product), u32)| {
         let spoken =
             it.places.iter().any(|place| index.advisory(place.advisory).is_some_and(|it| !it.is_withdrawn()));
         let class = match it {
@@ -167,9 +178,9 @@ pub(super) fn product_classes(state: &State) -> Vec<(Class, u32)> {
             _ if !spoken => Class::NoFeed,
             _ => Class::NoData,
         };
-        (class, assets.get(&number).copied().unwrap_or(0))
+        (class, assets)
     };
-    (0_u32..).zip(&index.products).map(classify).collect()
+    (0_u32..).zip(&index.products).zip(assets).map(classify).collect()
 }
 
 impl Board {
@@ -179,7 +190,7 @@ impl Board {
             Side::Advisory => {
                 let state = self.settled(None, now_ms)?;
                 let classes = product_classes(&state);
-                let of = |(product, (class, assets)): (&super::index::Product, (Class, u32))| Standing {
+                let of = |(product, (class, assets)): (&super::product::Product, (Class, u32))| Standing {
                     class,
                     company: Some(product.name.vendor.clone()).filter(|it| !it.is_empty()),
                     name: product.name.product.clone(),

@@ -10,9 +10,11 @@ use crate::knowledge::{Advisory, HeldAdvisory, Identity, Kind, KnownFix, Stated,
 
 use super::asset::{Coverage, PlatformFacts};
 use super::explain::{Step, Trace};
-use super::index::{Index, Place, SubjectId};
+use super::index::Index;
 use super::judge::covered;
 use super::package::advisory_still_says;
+use super::product::Place;
+use super::subject::SubjectId;
 use super::verdict::{Outcome, Reason};
 use super::windows::{self, Build, Fix, Months, Track, WindowsHost};
 

@@ -28,6 +28,7 @@ mod memory;
 mod microsoft;
 mod package;
 mod page;
+mod product;
 mod qualifiers;
 mod rank;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod row;
 mod scale_tests;
 pub mod snapshots;
 mod standing;
+mod subject;
 mod summary;
 #[cfg(test)]
 mod testing;

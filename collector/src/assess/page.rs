@@ -14,10 +14,11 @@ use crate::zone::Grade;
 use super::asset::{AssetFacts, Coverage, Held};
 use super::board::{LastSeen, OnBoard, State};
 use super::explain::Step;
-use super::index::{Index, Of, at};
+use super::index::{Index, at};
 use super::judge::{self, Compact, Judged};
 use super::rank::{self, CLASSES, Now};
 use super::standing::Clerk;
+use super::subject::Of;
 use super::verdict::{Outcome, Reason, Verdict};
 
 /// Findings of a page when nothing is said.
@@ -221,12 +222,12 @@ pub(super) fn is_named(held: &HeldAdvisory, wanted: &str) -> bool {
     revision.id.eq_ignore_ascii_case(wanted) || revision.family().eq_ignore_ascii_case(wanted)
 }
 
-/// An asset that a question is about, with what its verdicts are now.
+/// An asset that a question is about, with what its outcomes are now.
 struct Candidate<'a> {
     on_board: &'a OnBoard,
     judged: &'a Judged,
     seen_ms: Option<i64>,
-    verdicts: &'a [Verdict; CLASSES],
+    outcomes: &'a [Outcome; CLASSES],
 }
 
 /// What a question asks for, beside the assets.
@@ -240,9 +241,10 @@ impl Wanted<'_> {
     /// How many findings of a candidate have a rank now.
     fn count(&self, candidate: &Candidate<'_>, rank: u8) -> u32 {
         let counts = candidate.on_board.ranks.counts.iter();
-        let counts = counts.filter_map(|(class, by_rank)| Some((by_rank, candidate.verdicts.get(*class)?)));
+        let counts =
+            counts.filter_map(|(class, by_rank)| Some((by_rank, candidate.outcomes.get(*class)?.verdict())));
         let counted = counts.map(|(by_rank, verdict)| match verdict.is_open() {
-            _ if self.filter.verdict.is_some_and(|it| it != *verdict) => 0,
+            _ if self.filter.verdict.is_some_and(|it| it != verdict) => 0,
             true if rank != rank::CLOSED => by_rank.get(usize::from(rank)).copied().unwrap_or(0),
             false if rank == rank::CLOSED => by_rank.iter().sum(),
             true | false => 0,
@@ -346,8 +348,8 @@ fn candidates<'a>(
             return None;
         }
         let outdated = |held: &Held| weather.is_outdated(held.heard_ms(seen_ms));
-        let verdicts = now.of(outdated(&facts.software), outdated(&facts.platform));
-        Some(Candidate { on_board, judged, seen_ms, verdicts })
+        let outcomes = now.of(outdated(&facts.software), outdated(&facts.platform));
+        Some(Candidate { on_board, judged, seen_ms, outcomes })
     };
     assets.filter_map(candidate).collect()
 }
@@ -405,7 +407,7 @@ fn named(
 ) -> (Vec<Hit>, bool) {
     let meant: Vec<bool> = index.knowledge.advisories.iter().map(|it| is_named(it, advisory)).collect();
     let labels = index.knowledge.advisories.iter().zip(&meant).filter(|it| *it.1).map(|it| it.0.label());
-    let mut ranges: Vec<_> = labels.map(|it| index.subjects_from(&format!("{it}/"))).collect();
+    let mut ranges: Vec<_> = labels.map(|it| index.subjects.starting_with(&format!("{it}/"))).collect();
     ranges.sort_unstable_by_key(|it| (it.start, it.end));
     ranges.dedup();
     let (mut heap, mut any_open) = (BinaryHeap::new(), false);
@@ -518,10 +520,9 @@ fn absent<'a>(
     judged: &'a Judged,
 ) -> impl Iterator<Item = Compact> + 'a {
     let facts = &on_board.facts;
-    let count = u32::try_from(index.subjects.len()).unwrap_or(u32::MAX);
-    (0..count).filter_map(move |number| {
+    index.subjects.iter().filter_map(move |(number, subject)| {
         let complete = |held: &Held| held.coverage == Coverage::Complete;
-        let looked = match index.subject(number)?.of {
+        let looked = match subject.of {
             Of::Requirement(requirement) => {
                 complete(decides(index, facts, Of::Requirement(requirement)))
                     && judge::applies(index, requirement, facts.role.as_deref())

@@ -15,10 +15,11 @@ use crate::triage::table::{AUTOMATABLE, DEPLOYER, DEPLOYER_OUTCOMES, EXPLOITATIO
 use crate::triage::{Places, Tracks};
 
 use super::asset::AssetFacts;
-use super::index::{Index, Of, SubjectId, at};
+use super::index::{Index, at};
 use super::judge::Judged;
 use super::page;
-use super::verdict::{Outcome, Verdict};
+use super::subject::{Of, SubjectId};
+use super::verdict::Outcome;
 
 /// Ranks, worst first: the four outcomes with open requirements before the mildest, and what is closed.
 pub(super) const RANKS: usize = 6;
@@ -36,16 +37,10 @@ const MAX_SHARED: usize = 20_000;
 
 /// Kinds of feeds that findings come from.
 const KINDS: [Kind; 4] = [Kind::Csaf, Kind::Osv, Kind::Microsoft, Kind::Requirements];
-/// Verdicts that are kept.
-const KEPT: [Outcome; 5] = [
-    Outcome::AFFECTED,
-    Outcome::OLD_CODE,
-    Outcome::unknown(super::verdict::Reason::NoMapRule),
-    Outcome::FIXED,
-    Outcome::NOT_AFFECTED,
-];
-/// Verdict, kind, and whether the platform decides.
-pub(super) const CLASSES: usize = KEPT.len() * KINDS.len() * 2;
+/// Outcome, kind, and whether the platform decides.
+pub(super) const CLASSES: usize = Outcome::ALL.len() * SOURCES;
+/// Kind, and whether the platform decides.
+const SOURCES: usize = KINDS.len() * 2;
 
 /// Rank of every combination: exploitation in bits 0 to 2, exposure in 3 to 5, automatable in 6 and 7, human impact in
 /// 8 to 11.
@@ -75,8 +70,7 @@ pub fn rank_of(word: &str) -> Option<u8> {
 
 /// The class of a finding as it was judged.
 fn class(outcome: Outcome, source: u8) -> usize {
-    let verdict = KEPT.iter().position(|it| it.verdict() == outcome.verdict()).unwrap_or(0);
-    verdict * KINDS.len() * 2 + usize::from(source)
+    outcome.number() * SOURCES + usize::from(source)
 }
 
 /// What a subject contributes to the class of its findings: its kind, and whether the platform decides.
@@ -86,11 +80,11 @@ fn source_of(index: &Index, of: Of) -> u8 {
     kind * 2 + u8::from(page::decides_by_platform(index, of))
 }
 
-/// What a class stands for: an outcome with its verdict, the kind, and whether the platform decides.
-pub(super) fn classes() -> impl Iterator<Item = (Outcome, Kind, bool)> {
+/// What a class stands for: an outcome, the kind, and whether the platform decides.
+fn classes() -> impl Iterator<Item = (Outcome, Kind, bool)> {
     let kinds =
         |outcome| KINDS.into_iter().flat_map(move |kind| [(outcome, kind, false), (outcome, kind, true)]);
-    KEPT.into_iter().flat_map(kinds)
+    Outcome::ALL.into_iter().flat_map(kinds)
 }
 
 /// Ranks of an asset's findings.
@@ -132,7 +126,7 @@ pub(super) struct Ranker {
 }
 
 /// What a subject contributes, whichever asset has it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Contribution {
     /// Exploitation and automatable; 0 for a requirement.
     bits: u8,
@@ -167,12 +161,15 @@ impl Ranker {
                 }
             }
         };
+        let mut subjects = vec![Contribution::default(); index.subjects.end()];
+        for (number, it) in index.subjects.iter() {
+            let slot = usize::try_from(number).ok().and_then(|it| subjects.get_mut(it));
+            if let Some(slot) = slot {
+                *slot = Contribution { bits: bits(it.of), source: source_of(index, it.of) };
+            }
+        }
         Self {
-            subjects: index
-                .subjects
-                .iter()
-                .map(|it| Contribution { bits: bits(it.of), source: source_of(index, it.of) })
-                .collect(),
+            subjects,
             places: Places::of(knowledge, placement_stale),
             tracks: Tracks::of(knowledge),
             kev_stale,
@@ -295,27 +292,27 @@ fn overridden<'a>(ledger: &'a Ledger, asset: &str) -> HashMap<&'a str, u8> {
     newest.into_iter().filter_map(|(subject, rank)| Some((subject, rank?))).collect()
 }
 
-/// What verdicts of an asset are now, class by class.
+/// What outcomes of an asset are now, class by class.
 pub(super) struct Now {
     /// By whether the rows that decide are outdated, first those of software, then of the platform.
-    verdicts: [[Verdict; CLASSES]; 4],
+    outcomes: [[Outcome; CLASSES]; 4],
 }
 
 impl Now {
     pub(super) fn new(weather: &page::Weather) -> Self {
-        let mut verdicts = [[Verdict::Unknown; CLASSES]; 4];
-        for (case, verdicts) in verdicts.iter_mut().enumerate() {
-            for (slot, (outcome, kind, on_platform)) in verdicts.iter_mut().zip(classes()) {
+        let mut outcomes = [[Outcome::NO_PRODUCT; CLASSES]; 4];
+        for (case, outcomes) in outcomes.iter_mut().enumerate() {
+            for (slot, (outcome, kind, on_platform)) in outcomes.iter_mut().zip(classes()) {
                 let outdated = if on_platform { case & 2 != 0 } else { case & 1 != 0 };
-                *slot = weather.aged(outcome, kind, outdated).verdict();
+                *slot = weather.aged(outcome, kind, outdated);
             }
         }
-        Self { verdicts }
+        Self { outcomes }
     }
 
     /// For an asset whose software and platform rows are outdated or not.
-    pub(super) fn of(&self, software: bool, platform: bool) -> &[Verdict; CLASSES] {
-        &self.verdicts[usize::from(software) | usize::from(platform) << 1]
+    pub(super) fn of(&self, software: bool, platform: bool) -> &[Outcome; CLASSES] {
+        &self.outcomes[usize::from(software) | usize::from(platform) << 1]
     }
 }
 

@@ -10,12 +10,14 @@ use crate::knowledge::text::shown;
 use crate::knowledge::{Identity, NameKind, Wanted};
 
 use super::explain::{Step, Trace};
-use super::index::{Index, Of, Place, SubjectId};
+use super::index::Index;
 use super::map_rules;
 use super::mapped;
 use super::package::{self, Distribution, Fit};
+use super::product::Place;
 use super::qualifiers::Qualifiers;
 use super::requirement;
+use super::subject::{Of, SubjectId};
 use super::verdict::{Outcome, Reason};
 
 /// Rows of this source are remains of something that is no longer installed.

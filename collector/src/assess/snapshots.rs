@@ -16,10 +16,11 @@ use crate::knowledge::{AllowedAges, HeldRequirement, Identity, Knowledge, Requir
 use super::asset::{AssetFacts, PlatformFacts, RowSource};
 use super::chain;
 use super::in_effect::NotInEffect;
-use super::index::{Index, Of, SubjectId, at};
+use super::index::Index;
 use super::judge::{self, Compact, Judged};
 use super::page::{self, Weather};
 use super::row::RowResult;
+use super::subject::{Of, SubjectId};
 use super::verdict::{Outcome, Reason};
 use super::work::{Sections, Work};
 
@@ -276,12 +277,8 @@ fn meant(index: &Index, beginning: &str) -> Vec<Range<SubjectId>> {
     if beginning.is_empty() || beginning.starts_with('/') {
         return Vec::new();
     }
-    let alike = index.subjects_from(beginning);
-    // What equals the beginning stands before what is longer.
-    let exact =
-        alike.clone().take_while(|&it| at(&index.subjects, it).is_some_and(|it| *it.text == *beginning));
-    let exact = alike.start..alike.start + u32::try_from(exact.count()).unwrap_or(0);
-    let below = index.subjects_from(&format!("{beginning}/"));
+    let exact = index.subjects.called(beginning);
+    let below = index.subjects.starting_with(&format!("{beginning}/"));
     [exact, below].into_iter().filter(|it| !it.is_empty()).collect()
 }
 

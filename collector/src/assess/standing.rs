@@ -28,11 +28,12 @@ use super::asset::{AssetFacts, Coverage, Held};
 use super::board::{Board, BoardError, LastSeen, OnBoard, State};
 use super::chain;
 use super::explain::Step;
-use super::index::{Index, Of, SubjectId, at};
+use super::index::{Index, at};
 use super::judge::Compact;
 use super::page::{self, Weather, time_text};
 use super::rank;
 use super::row;
+use super::subject::{Of, SubjectId};
 use super::verdict::{Outcome, Verdict};
 use super::work::Sections;
 
@@ -445,11 +446,11 @@ impl Board {
         let weather = Weather::new(&index.knowledge, self.ages(), now_ms);
         let mut settled = BTreeMap::new();
         for wanted in subjects {
-            let about =
-                index.subjects.iter().zip(0..).filter(|(found, _)| {
-                    disposition::covers(wanted, &found.text, keys_of(index, found.of).1)
-                });
-            let about: Vec<(Of, SubjectId)> = about.map(|(found, number)| (found.of, number)).collect();
+            let about = index
+                .subjects
+                .iter()
+                .filter(|(_, found)| disposition::covers(wanted, &found.text, keys_of(index, found.of).1));
+            let about: Vec<(Of, SubjectId)> = about.map(|(number, found)| (found.of, number)).collect();
             let is_settled = |on_board: &OnBoard| {
                 let Some(judged) = on_board.judged() else { return false };
                 let seen_ms = last_seen(&on_board.facts.id);

@@ -7,7 +7,7 @@ use crate::knowledge::{FeedState, Identity, Kind};
 use super::asset::Held;
 use super::board::{LastSeen, State};
 use super::matchability::{Class, product_classes};
-use super::page::{self, Weather};
+use super::page::Weather;
 use super::rank::{self, Now};
 use super::row::Match;
 use super::verdict::{Reason, Verdict};
@@ -40,29 +40,22 @@ pub(super) fn summary(state: &State, weather: &Weather, seen: LastSeen<'_>) -> S
         let Some(judged) = on_board.judged() else { continue };
         let seen_ms = seen(&facts.id);
         let outdated = |held: &Held| weather.is_outdated(held.heard_ms(seen_ms));
-        let verdicts = now.of(outdated(&facts.software), outdated(&facts.platform));
-        let is_open = |class: usize| verdicts.get(class).is_some_and(|it| it.is_open());
-        for (_, counts) in on_board.ranks.counts.iter().filter(|it| is_open(it.0)) {
-            for (rank, count) in (0_u8..).zip(counts).filter(|it| *it.1 > 0) {
+        let outcomes = now.of(outdated(&facts.software), outdated(&facts.platform));
+        for (class, counts) in &on_board.ranks.counts {
+            let Some(outcome) = outcomes.get(*class) else { continue };
+            let all: u64 = counts.iter().copied().map(u64::from).sum();
+            *by_verdict.entry(outcome.verdict()).or_insert(0) += all;
+            if let Some(reason) = outcome.reason() {
+                *by_reason.entry(reason).or_insert(0) += all;
+            }
+            let open = (0_u8..).zip(counts).filter(|it| outcome.verdict().is_open() && *it.1 > 0);
+            for (rank, count) in open {
                 *by_triage.entry(rank::word(rank).unwrap_or("none")).or_insert(0) += u64::from(*count);
             }
         }
         without_rows += u64::from(facts.software.digest.is_none());
         for (sum, count) in installed.iter_mut().zip(judged.matched) {
             *sum += u64::from(count);
-        }
-        for finding in &judged.findings {
-            let Some(subject) = index.subject(finding.subject) else { continue };
-            let kind = page::kind_of(index, subject.of);
-            let outcome = weather.over(
-                finding.outcome,
-                kind,
-                page::decides(index, facts, subject.of).heard_ms(seen_ms),
-            );
-            *by_verdict.entry(outcome.verdict()).or_insert(0) += 1;
-            if let Some(reason) = outcome.reason() {
-                *by_reason.entry(reason).or_insert(0) += 1;
-            }
         }
     }
     let classes = product_classes(state);

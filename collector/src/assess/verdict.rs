@@ -184,6 +184,22 @@ impl Outcome {
     pub const RESTART_PENDING: Self =
         Self { verdict: Verdict::InstalledNotLive, reason: Some(Reason::RestartPending) };
 
+    /// Every outcome, each at its [`Self::number`].
+    pub(super) const ALL: [Self; VERDICTS.len() + REASONS.len()] = {
+        let mut all = [Self::NO_PRODUCT; VERDICTS.len() + REASONS.len()];
+        all[0] = Self::AFFECTED;
+        all[1] = Self::OLD_CODE;
+        all[2] = Self::RESTART_PENDING;
+        all[3] = Self::FIXED;
+        all[4] = Self::NOT_AFFECTED;
+        let mut reason = 0;
+        while reason < REASONS.len() {
+            all[VERDICTS.len() + reason] = Self::unknown(REASONS[reason]);
+            reason += 1;
+        }
+        all
+    };
+
     /// Nobody can tell.
     pub const fn unknown(reason: Reason) -> Self {
         Self { verdict: Verdict::Unknown, reason: Some(reason) }
@@ -197,6 +213,20 @@ impl Outcome {
     /// Its reason; `None` where the verdict needs none.
     pub fn reason(self) -> Option<Reason> {
         self.reason
+    }
+
+    /// Its position in [`Self::ALL`].
+    pub(super) fn number(self) -> usize {
+        match (self.verdict, self.reason) {
+            (Verdict::Affected, _) => 0,
+            (Verdict::InstalledNotLive, None) => 1,
+            (Verdict::InstalledNotLive, Some(_)) => 2,
+            (Verdict::Fixed, _) => 3,
+            (Verdict::NotAffected, _) => 4,
+            (Verdict::NoProduct, _) | (Verdict::Unknown, None) => 5,
+            // In the order of their declaration.
+            (Verdict::Unknown, Some(reason)) => VERDICTS.len() + reason as usize,
+        }
     }
 
     /// What holds for two instances together: the worse of the two.
@@ -229,6 +259,13 @@ mod tests {
         assert_eq!(doubt.worse(Outcome::AFFECTED), Outcome::AFFECTED);
         assert_eq!(Outcome::NOT_AFFECTED.worse(Outcome::FIXED), Outcome::FIXED);
         assert_eq!(Outcome::RESTART_PENDING.worse(doubt), Outcome::RESTART_PENDING);
+    }
+
+    #[test]
+    fn every_outcome_has_a_number_of_its_own() {
+        for (number, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome.number(), number, "{outcome:?}");
+        }
     }
 
     #[test]

@@ -18,13 +18,14 @@ use super::change::Difference;
 use super::explain::Trace;
 use super::firmware;
 use super::in_effect::NotInEffect;
-use super::index::{Index, SubjectId};
-use super::judge::{self, Image, Judged};
+use super::index::Index;
+use super::judge::{self, Image, Judged, Spoken};
 use super::memory::{Memory, RowId};
 use super::microsoft;
 use super::package::Distribution;
 use super::qualifiers::Qualifiers;
 use super::row::{self, Beside, Match, RowResult};
+use super::subject::SubjectId;
 use super::verdict::Outcome;
 
 /// Images and sections that are remembered beyond those in use.
@@ -158,6 +159,35 @@ type Firmware = Arc<Vec<Vec<u8>>>;
 type Updates = Arc<[Box<str>]>;
 type OfWindows = Arc<[(SubjectId, Outcome)]>;
 
+/// What is known of an asset's findings.
+#[derive(Debug)]
+pub(super) enum Looked {
+    /// The findings.
+    Known(Arc<Judged>),
+    /// What they are joined from.
+    ToJoin(Box<Job>),
+}
+
+/// Everything that findings are joined from, so that nobody has to wait while that is done.
+#[derive(Debug)]
+pub(super) struct Job {
+    index: Arc<Index>,
+    image: Image,
+    rows: judge::Rows,
+    of_windows: OfWindows,
+    /// As in [`Known`].
+    ids: Option<Box<[RowId]>>,
+    of_firmware: Option<Box<[RowId]>>,
+    is_kept: bool,
+}
+
+impl Job {
+    /// Joins the findings.
+    pub(super) fn join(&self) -> Judged {
+        judge::judge(&self.index, &self.image, &self.rows, &self.of_windows)
+    }
+}
+
 /// An image that was judged.
 #[derive(Debug)]
 struct Known {
@@ -228,13 +258,7 @@ impl Work {
                 |it: &Option<Box<[RowId]>>| it.as_ref().is_none_or(|it| it.iter().any(is_touched));
             let rows_touched = any_touched(&known.firmware) || !known.is_without && any_touched(&known.rows);
             known.judged = match difference {
-                Difference::Products(products) if !of_windows && !rows_touched => {
-                    if products.is_same() {
-                        Some(Arc::clone(&before))
-                    } else {
-                        before.renumbered(products)
-                    }
-                }
+                Difference::Products(products) if !of_windows && !rows_touched => before.renumbered(products),
                 Difference::Products(_) | Difference::Everything => None,
             };
             Some((Arc::as_ptr(&before).addr(), Arc::clone(known.judged.as_ref()?)))
@@ -252,12 +276,23 @@ impl Work {
         })
     }
 
-    /// The findings of an asset. The limit is how many assets there are.
+    /// The findings of an asset. `assets` says how many there are.
     pub(super) fn judge(&mut self, sections: &Sections, facts: &AssetFacts, assets: usize) -> Arc<Judged> {
+        match self.look(sections, facts, assets) {
+            Looked::Known(judged) => judged,
+            Looked::ToJoin(job) => {
+                let judged = Arc::new(job.join());
+                self.keep(*job, &judged).unwrap_or(judged)
+            }
+        }
+    }
+
+    /// The findings of an asset, or what they are to be joined from. `assets` says how many there are.
+    pub(super) fn look(&mut self, sections: &Sections, facts: &AssetFacts, assets: usize) -> Looked {
         self.forget(assets);
         let image = self.image(sections, facts);
         let known_rows = match self.images.get(&image) {
-            Some(Known { judged: Some(judged), .. }) => return Arc::clone(judged),
+            Some(Known { judged: Some(judged), .. }) => return Looked::Known(Arc::clone(judged)),
             Some(Known { rows: Some(rows), is_without: false, .. }) => Some(rows.clone()),
             Some(_) | None => None,
         };
@@ -272,18 +307,41 @@ impl Work {
             }
         };
         let (firmware, of_firmware) = self.memory.look(&index, &image.beside, &image.firmware);
-        let rows = judge::Rows { software: results.as_deref(), firmware: &firmware };
-        let judged = Arc::new(judge::judge(&index, &image, rows, &of_windows));
         let is_without = results.is_none();
-        // Rows that could not be read just now may be readable the next time.
-        if !is_without || facts.software.digest.is_none() {
-            let rows = if is_without { Some(Box::default()) } else { ids };
-            self.images.insert(
-                image,
-                Known { rows, firmware: of_firmware, is_without, judged: Some(Arc::clone(&judged)) },
-            );
+        Looked::ToJoin(Box::new(Job {
+            index,
+            image,
+            rows: judge::Rows { software: results.map(Spoken::of), firmware: Spoken::of(firmware) },
+            of_windows,
+            ids: if is_without { Some(Box::default()) } else { ids },
+            of_firmware,
+            // Rows that could not be read just now may be readable the next time.
+            is_kept: !is_without || facts.software.digest.is_none(),
+        }))
+    }
+
+    /// Keeps findings that were joined, for every asset with the same image. Returns what is kept of the image;
+    /// `None` when there is another index by now, to which they mean nothing.
+    pub(super) fn keep(&mut self, job: Job, judged: &Arc<Judged>) -> Option<Arc<Judged>> {
+        if !Arc::ptr_eq(&self.index, &job.index) {
+            return None;
         }
-        judged
+        let Job { image, rows, ids, of_firmware, is_kept, .. } = job;
+        if !is_kept {
+            return Some(Arc::clone(judged));
+        }
+        let is_without = rows.software.is_none();
+        let known = self.images.entry(image).or_insert(Known {
+            rows: None,
+            firmware: None,
+            is_without,
+            judged: None,
+        });
+        // Somebody else may have joined the same.
+        if known.judged.is_none() {
+            *known = Known { rows: ids, firmware: of_firmware, is_without, judged: Some(Arc::clone(judged)) };
+        }
+        known.judged.clone()
     }
 
     /// What follows from each row of an asset's software and firmware, and what of it is not in effect.
