@@ -42,6 +42,15 @@ pub(super) fn build(dir: &Path) {
     ip(&["link", "set", SWITCH, "up"]);
 }
 
+/// Puts a copy in the place of a directory of the machine, for this plant alone.
+pub(super) fn copy_of(dir: &Path, directory: &Path) {
+    let copy = dir.join(directory.file_name().unwrap());
+    let copied = tool("cp").arg("-a").arg(directory).arg(&copy).status().unwrap();
+    assert!(copied.success(), "{}: {copied}", directory.display());
+    let mounted = tool("mount").arg("--bind").arg(&copy).arg(directory).status().unwrap();
+    assert!(mounted.success(), "{}: {mounted}", directory.display());
+}
+
 /// Wires a host: `pid` is its first process, `number` counts hosts from 1.
 pub(super) fn connect(name: &str, pid: u32, number: u8) {
     let pid = pid.to_string();

@@ -1,17 +1,19 @@
 //! The window of the README's tour, on this machine.
 
-use std::fs;
-use std::net::TcpListener;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use holdpoint_tests::program::{Running, ZoneProcess, ask, free_address, run, succeed, text, wait};
+use holdpoint_tests::program::{Running, ZoneProcess, ask, run, succeed, text, wait};
 use serde_json::Value;
 
 use super::board::{Change, operator};
 use super::plant;
 
-/// The port of the plan; another one is taken here, as it may be in use.
-const PORT: &str = "4999";
+/// What the plan is about.
+const SETTINGS: &str = "/etc/tour-station.conf";
+/// Where this machine's administrator says what else is read.
+const FACTS: &str = "/etc/holdpoint-agent/facts.d";
 
 #[test]
 fn the_tour_has_a_failing_and_a_passing_verdict() {
@@ -19,10 +21,11 @@ fn the_tour_has_a_failing_and_a_passing_verdict() {
         println!("left out: {reason}");
         return;
     }
-    // An agent that may not see every process says so, and a listener is then nobody's proof: here it sees all.
+    // The tour writes below /etc: here that is a copy.
     match plant::here() {
         Some(dir) => {
             plant::build(&dir);
+            plant::copy_of(&dir, Path::new("/etc"));
             tour();
         }
         None => plant::run("window::tour::the_tour_has_a_failing_and_a_passing_verdict"),
@@ -30,6 +33,17 @@ fn the_tour_has_a_failing_and_a_passing_verdict() {
 }
 
 fn tour() {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/tour/window");
+    fs::write(SETTINGS, "version = 1.0\n").unwrap();
+    fs::create_dir_all(FACTS).unwrap();
+    let facts = Path::new(FACTS).join("tour.toml");
+    fs::copy(beside.join("facts.toml"), &facts).unwrap();
+    // Whatever the umask of who runs this is.
+    fs::set_permissions(&facts, Permissions::from_mode(0o644)).unwrap();
+    for directory in [Path::new(FACTS), Path::new(FACTS).parent().unwrap()] {
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+    }
+
     let mut zone = ZoneProcess::start();
     let address = zone.address.to_string();
     let state = zone.beside("agent");
@@ -45,11 +59,9 @@ fn tour() {
     let asset = assets()[0].clone();
     let id = asset["id"].as_str().unwrap();
 
-    let port = free_address().port().to_string();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/tour/window/plan.toml");
-    let plan = fs::read_to_string(file).unwrap().replace("THIS-HOST", asset["name"].as_str().unwrap());
+    let plan = fs::read_to_string(beside.join("plan.toml")).unwrap();
     let written = zone.beside("plan.toml");
-    fs::write(&written, plan.replace(PORT, &port)).unwrap();
+    fs::write(&written, plan.replace("THIS-HOST", asset["name"].as_str().unwrap())).unwrap();
     let decision = zone.beside("safety.hpd");
     let mut change = Change::new(&mut zone, &planner, &written);
     change.does(&planner, "submit", &[]);
@@ -75,7 +87,7 @@ fn tour() {
     assert_eq!((code, verdict(&verified)), (Some(1), "NOT_REMEDIATED".into()), "{verified:#}");
 
     // The work.
-    let _station = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+    fs::write(SETTINGS, "version = 2.0\n").unwrap();
     change.does(&planner, "complete", &["--stage", "1"]);
     let verified = change.does(&planner, "verify", &["--stage", "1"]);
     assert_eq!(verdict(&verified), "REMEDIATED", "{verified:#}");
