@@ -28,10 +28,27 @@ pub use verify::{MAX_FAULTS, Verification, Verifier};
 
 /// The value that the first entry is chained to.
 pub(crate) const START: [u8; 32] = [0; 32];
-/// Entries that verification reads at once.
+/// Entries that are read at once.
 const PAGE: usize = 512;
 /// The key's file in the data directory.
 const KEY_FILE: &str = "audit.key";
+
+/// Reads every entry, in order: states are folded from them. What cannot be read is left out; [`Audit::verify`] tells
+/// of it.
+///
+/// # Errors
+/// The store refuses.
+pub(crate) fn each(store: &Store, mut take: impl FnMut(AuditEntry)) -> Result<(), StoreError> {
+    let mut next = 1;
+    loop {
+        let page = store.audit(next, PAGE)?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        page.iter().filter_map(|it| AuditEntry::decode(it.entry.as_slice()).ok()).for_each(&mut take);
+        next += u64::try_from(page.len()).unwrap_or(u64::MAX);
+    }
+}
 
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq, Eq)]

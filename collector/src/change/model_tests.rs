@@ -632,7 +632,9 @@ impl World {
         let later = Snapshot::load(record, self.shelf.as_ref()).unwrap();
         let found = self.ask(stage, |question| regressed(question, asset, &later).unwrap());
         let met = self.model.stages[stage].targets[asset].met.get("tls") == Some(&true);
-        let is_old = met && self.hosts[asset] == Truth::Old;
+        // Who was asked again, after more work or after going back, is judged by that answer.
+        let is_judged = matches!(self.model.stages[stage].step, Step::Judged(_));
+        let is_old = met && is_judged && self.hosts[asset] == Truth::Old;
         // A regression is told once for each verdict.
         let was_said = self.change.regressions.iter().any(|it| {
             it.asset == asset

@@ -18,7 +18,7 @@ use tonic::Status;
 use tracing::warn;
 
 use crate::assess::{Board, Filter, Verdict as Finding};
-use crate::audit::Act;
+use crate::audit::{self, Act};
 use crate::knowledge::{Knowledge, Library};
 use crate::store::{Store, StoreError, Txn};
 use crate::zone::{self, Zone};
@@ -34,8 +34,6 @@ mod window;
 
 pub use window::Phase;
 
-/// Entries of the audit log that are read at once.
-const PAGE: usize = 512;
 /// Most changes of a zone.
 const MAX_CHANGES: usize = 10_000;
 
@@ -271,22 +269,18 @@ impl ChangeOffice {
 
     /// A question for an asset, with the purpose that makes its answer be kept.
     fn question(&self, by: &str, id: &str, stage: u32, phase: Phase, asset: &str) -> Result<Asked, Status> {
-        let mut nonce = vec![0; 16];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Status::internal("no random numbers"))?;
         let record = self
             .zone
             .asset(asset)
             .ok_or_else(|| Status::not_found(format!("no asset has the id `{asset}`")))?;
-        let issued_ms = self.zone.now_ms();
+        let purpose = ChallengePurpose { change: id.to_owned(), stage, phase: phase.as_str().to_owned() };
+        let challenge = self.zone.question(by, Some(purpose))?;
         let asked = ChangeChallenge {
             asset: asset.to_owned(),
-            nonce: nonce.clone(),
-            issued_ms,
+            nonce: challenge.nonce.clone(),
+            issued_ms: challenge.issued_ms,
             sequence: record.sequence,
         };
-        let purpose = ChallengePurpose { change: id.to_owned(), stage, phase: phase.as_str().to_owned() };
-        let challenge =
-            ChallengeRecord { nonce, issued_ms, issued_by: by.to_owned(), purpose: Some(purpose) };
         Ok(Asked { asked, challenge })
     }
 }
@@ -310,18 +304,9 @@ fn is_of_same_stage(one: &ChallengeRecord, two: &ChallengeRecord) -> bool {
 
 /// Every change, as the audit log makes it.
 fn folded(store: &Store) -> Result<BTreeMap<String, Arc<Change>>, StoreError> {
-    let (mut changes, mut next) = (BTreeMap::new(), 1);
-    loop {
-        let page = store.audit(next, PAGE)?;
-        if page.is_empty() {
-            return Ok(changes.into_iter().map(|(id, it)| (id, Arc::new(it))).collect());
-        }
-        // What the log's own check finds broken is told by `audit verify`; here it is left out.
-        for entry in page.iter().filter_map(|it| AuditEntry::decode(it.entry.as_slice()).ok()) {
-            take(&mut changes, &entry);
-        }
-        next += u64::try_from(page.len()).unwrap_or(u64::MAX);
-    }
+    let mut changes = BTreeMap::new();
+    audit::each(store, |entry| take(&mut changes, &entry))?;
+    Ok(changes.into_iter().map(|(id, it)| (id, Arc::new(it))).collect())
 }
 
 /// Takes an entry of the audit log into the changes, if it is one of a change.

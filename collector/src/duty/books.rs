@@ -3,22 +3,20 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use holdpoint_common::proto::store::audit_entry::Detail;
-use holdpoint_common::proto::store::{AuditEntry, BaselineEntry, DutyEntry};
+use holdpoint_common::proto::store::{BaselineEntry, DutyEntry};
 use prost::Message;
 use tokio::sync::Mutex;
 use tonic::Status;
 
 use super::Duties;
 use crate::assess::Board;
+use crate::audit;
 use crate::audit::Act;
 use crate::baseline::fold::Refused;
 use crate::baseline::{Baselines, Shelf};
 use crate::change::fold::Written;
 use crate::store::{StoreError, Txn};
 use crate::zone::{Zone, status_of};
-
-/// Entries that are read at once.
-const PAGE: usize = 512;
 
 /// Who writes, and what the audit log says for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,18 +81,11 @@ impl Books {
     }
 
     fn read(&self) -> Result<(), StoreError> {
-        let (mut baselines, mut duties, mut next) = (Baselines::default(), Duties::default(), 1);
-        loop {
-            let page = self.zone.store().audit(next, PAGE)?;
-            if page.is_empty() {
-                break;
-            }
-            for entry in page.iter().filter_map(|it| AuditEntry::decode(it.entry.as_slice()).ok()) {
-                baselines.follow(&entry);
-                duties.follow(&entry);
-            }
-            next += u64::try_from(page.len()).unwrap_or(u64::MAX);
-        }
+        let (mut baselines, mut duties) = (Baselines::default(), Duties::default());
+        audit::each(self.zone.store(), |entry| {
+            baselines.follow(&entry);
+            duties.follow(&entry);
+        })?;
         self.baselines.publish(Arc::new(baselines));
         self.publish(duties);
         Ok(())

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::identity::{Name, ZoneName};
-use holdpoint_common::proto::store::{AssetRecord, ChallengeRecord, SeenRecord};
+use holdpoint_common::proto::store::{AssetRecord, ChallengePurpose, ChallengeRecord, SeenRecord};
 use holdpoint_common::proto::v1::Health;
 use holdpoint_common::refusal::Reason;
 use holdpoint_common::section::Digest;
@@ -376,18 +376,26 @@ impl Zone {
     /// # Errors
     /// The asset is unknown or retired, has too many challenges, or the store refuses.
     pub async fn challenge(self: &Arc<Self>, id: &str, issued_by: &str) -> Result<ChallengeRecord, Status> {
-        let mut nonce = vec![0; 16];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Status::internal("no random numbers"))?;
-        let challenge = ChallengeRecord {
-            nonce,
-            issued_ms: self.now_ms(),
-            issued_by: issued_by.to_owned(),
-            purpose: None,
-        };
+        let challenge = self.question(issued_by, None)?;
         let added = challenge.clone();
         self.change_asset(id, move |record, _| ask(record, added)).await?;
         self.grant(id);
         Ok(challenge)
+    }
+
+    /// A question with a nonce that nobody can guess, which is still to be put to an asset. With a purpose its answer
+    /// is kept.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(crate) fn question(
+        &self,
+        by: &str,
+        purpose: Option<ChallengePurpose>,
+    ) -> Result<ChallengeRecord, Status> {
+        let mut nonce = vec![0; 16];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Status::internal("no random numbers"))?;
+        Ok(ChallengeRecord { nonce, issued_ms: self.now_ms(), issued_by: by.to_owned(), purpose })
     }
 
     /// What the collector asks for does not count against the agent's budget.

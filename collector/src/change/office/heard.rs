@@ -31,9 +31,33 @@ enum News {
     /// The answer to this question is on disk.
     Answered(Vec<u8>),
     /// An answer did not count.
-    Refused(Why),
+    Refused(Uncounted),
     /// It reported something new, and the change still watches it.
     Moved,
+}
+
+/// Why an answer does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Uncounted {
+    why: Why,
+    text: &'static str,
+}
+
+impl Uncounted {
+    pub(super) const LATE: Self =
+        Self { why: Why::Late, text: "the answer came after the time that was set" };
+    pub(super) const OLD_NONCE: Self =
+        Self { why: Why::OldNonce, text: "a report answered a question that is not asked any more" };
+    pub(super) const REPLAYED: Self =
+        Self { why: Why::Replayed, text: "a report came that was taken before" };
+    pub(super) const SEQUENCE: Self = Self {
+        why: Why::SequenceNotHigher,
+        text: "a report came whose sequence is not higher than the one before",
+    };
+    pub(super) const IDENTITY: Self =
+        Self { why: Why::IdentityMismatch, text: "another machine presented the asset's certificate" };
+    pub(super) const DECLINED: Self =
+        Self { why: Why::HostDeclined, text: "the host said that it may not look now" };
 }
 
 /// Answers that are waited for, by asset.
@@ -134,16 +158,18 @@ impl Watcher for Ear {
     fn answer_refused(&self, asset: &str, nonces: &[Vec<u8>], why: Unanswered) {
         let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         for wait in waits.answers.get_mut(asset).into_iter().flatten() {
-            let why = match why {
-                Unanswered::OldQuestion if nonces.iter().any(|it| wait.old.contains(it)) => Why::OldNonce,
+            let uncounted = match why {
+                Unanswered::OldQuestion if nonces.iter().any(|it| wait.old.contains(it)) => {
+                    Uncounted::OLD_NONCE
+                }
                 Unanswered::OldQuestion => continue,
-                Unanswered::Order => Why::SequenceNotHigher,
-                Unanswered::Replay => Why::Replayed,
-                Unanswered::Identity => Why::IdentityMismatch,
+                Unanswered::Order => Uncounted::SEQUENCE,
+                Unanswered::Replay => Uncounted::REPLAYED,
+                Unanswered::Identity => Uncounted::IDENTITY,
             };
-            if !wait.told.contains(&why) {
-                wait.told.push(why);
-                self.tell(wait, asset, News::Refused(why));
+            if !wait.told.contains(&uncounted.why) {
+                wait.told.push(uncounted.why);
+                self.tell(wait, asset, News::Refused(uncounted));
             }
         }
     }
@@ -211,7 +237,7 @@ impl ChangeOffice {
             .is_some_and(|it| it.nonce == nonce);
         let until = of_stage.and_then(|it| it.answers_until_ms).filter(|_| post);
         if until.is_some_and(|it| snapshot.received_ms > it) {
-            return self.refuse(by, change, stage, asset, Why::Late).await;
+            return self.refuse(by, change, stage, asset, Uncounted::LATE).await;
         }
         let rollback = of_stage.is_some_and(|it| it.rollback.is_some());
         let phase = match (post, rollback) {
@@ -259,33 +285,8 @@ impl ChangeOffice {
         change: &str,
         stage: u32,
         asset: &str,
-        why: Why,
+        Uncounted { why, text }: Uncounted,
     ) -> Result<(), tonic::Status> {
-        let text = match why {
-            Why::Late => "the answer came after the time that was set",
-            Why::OldNonce => "a report answered a question that is not asked any more",
-            Why::Replayed => "a report came that was taken before",
-            Why::SequenceNotHigher => "a report came whose sequence is not higher than the one before",
-            Why::IdentityMismatch => "another machine presented the asset's certificate",
-            Why::HostDeclined => "the host said that it may not look now",
-            Why::Stale
-            | Why::BeforeWorkEnd
-            | Why::CoverageLower
-            | Why::AccessDenied
-            | Why::CollectionError
-            | Why::ClockUntrusted
-            | Why::NoPreSnapshot
-            | Why::NoRule
-            | Why::UnparsedVersion
-            | Why::RuleChangedBetween
-            | Why::FeedStale
-            | Why::AgentAltered
-            | Why::RestartPending
-            | Why::OldCodeMapped
-            | Why::KernelNotBooted
-            | Why::SwitchOff
-            | Why::ServiceNotRestarted => "the answer did not count",
-        };
         let what = What::Refused(AnswerRefused {
             stage,
             asset: asset.to_owned(),

@@ -13,6 +13,7 @@ use holdpoint_common::proto::store::{
 use tokio::time::Instant;
 use tonic::Status;
 
+use super::heard::Uncounted;
 use super::{ChangeOffice, New, refused, rules};
 use crate::change::fold::{Change, Stage, Target};
 use crate::change::judge::{self, Question};
@@ -218,7 +219,7 @@ impl ChangeOffice {
             if self.zone.declined(asset, &asked.nonce).is_some() {
                 let by = self.agent(asset);
                 // What is not written now is looked for again.
-                let _ = self.refuse(&by, &change.id, number, asset, Why::HostDeclined).await;
+                let _ = self.refuse(&by, &change.id, number, asset, Uncounted::DECLINED).await;
             }
         }
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use holdpoint_common::proto::store::baseline_entry::What;
 use holdpoint_common::proto::store::{
-    AssetRecord, BaselineApproved, BaselineEntry, ChallengePurpose, ChallengeRecord, DriftDisposed,
-    SnapshotRecord,
+    AssetRecord, BaselineApproved, BaselineEntry, ChallengePurpose, DriftDisposed, SnapshotRecord,
 };
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::section::Digest;
@@ -161,14 +160,9 @@ pub async fn approve(
 
 /// Asks a host to look, and waits for what it says.
 async fn fresh(zone: &Arc<Zone>, asset: &str, by: &str) -> Result<SnapshotRecord, Status> {
-    let mut nonce = vec![0; 16];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Status::internal("no random numbers"))?;
-    let asked = ChallengeRecord {
-        nonce: nonce.clone(),
-        issued_ms: zone.now_ms(),
-        issued_by: by.to_owned(),
-        purpose: Some(ChallengePurpose { change: String::new(), stage: 0, phase: PHASE.to_owned() }),
-    };
+    let purpose = ChallengePurpose { change: String::new(), stage: 0, phase: PHASE.to_owned() };
+    let asked = zone.question(by, Some(purpose))?;
+    let nonce = asked.nonce.clone();
     zone.change_asset(asset, |record, _| {
         if record.challenges.len() >= crate::zone::MAX_CHALLENGES {
             return Err(Status::resource_exhausted("the host has too many questions to answer already"));
