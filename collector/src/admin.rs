@@ -276,6 +276,7 @@ impl Admin for AdminService {
             entries: verified.entries,
             head: verified.head.to_vec(),
             faults: verified.faults,
+            key: self.zone.audit().key().public().to_vec(),
         }))
     }
 

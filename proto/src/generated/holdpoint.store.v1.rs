@@ -889,9 +889,12 @@ pub struct StageJudged {
     pub verdicts: ::prost::alloc::vec::Vec<TargetVerdict>,
     #[prost(message, repeated, tag = "3")]
     pub collateral: ::prost::alloc::vec::Vec<CollateralItem>,
-    /// Rules that were judged by: digests of knowledge and of this judge's version.
+    /// Rules that were judged by: digests of the advisories and requirements that expectations name.
     #[prost(message, repeated, tag = "4")]
     pub rules: ::prost::alloc::vec::Vec<RuleDigest>,
+    /// The program that judged: "holdpoint-collector 0.1.0".
+    #[prost(string, tag = "5")]
+    pub program: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TargetVerdict {

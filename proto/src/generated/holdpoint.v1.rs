@@ -8772,6 +8772,9 @@ pub struct VerifyAuditResponse {
     pub head: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, repeated, tag = "4")]
     pub faults: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The public key that signs the log: whoever checks evidence elsewhere compares it.
+    #[prost(bytes = "vec", tag = "5")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ShowStoreRequest {}

@@ -12,13 +12,15 @@ pub struct Audit {
     valid: bool,
     entries: u64,
     head: Option<String>,
+    /// The public key of the log, as `evidence check --audit-key` takes it.
+    audit_key: Option<String>,
     faults: Vec<String>,
 }
 
 impl From<pb::VerifyAuditResponse> for Audit {
     fn from(wire: pb::VerifyAuditResponse) -> Self {
-        let pb::VerifyAuditResponse { valid, entries, head, faults } = wire;
-        Self { valid, entries, head: hex(&head), faults }
+        let pb::VerifyAuditResponse { valid, entries, head, faults, key } = wire;
+        Self { valid, entries, head: hex(&head), audit_key: hex(&key), faults }
     }
 }
 
@@ -40,16 +42,18 @@ impl Answer for Audit {
                 ("audit log", Some(if self.is_valid() { "valid" } else { "NOT VALID" }.into())),
                 ("entries", number(self.entries)),
                 ("head", self.head.clone()),
+                ("audit key", self.audit_key.clone()),
             ])
             .table(faults)
     }
 
     fn records(&self) -> Table {
-        let mut table = Table::new(["valid", "entries", "head", "faults"]);
+        let mut table = Table::new(["valid", "entries", "head", "audit_key", "faults"]);
         table.row([
             number(self.is_valid()),
             number(self.entries),
             self.head.clone(),
+            self.audit_key.clone(),
             super::text(self.faults.join("; ")),
         ]);
         table

@@ -833,7 +833,8 @@ fn the_other_answers_are_as_described() {
         pb::CompareAssetsResponse { differences: differences.into(), incomplete: vec!["live".into()] };
     check("compare.json", &Comparison::new("a".into(), "b".into(), compared));
 
-    let audit = pb::VerifyAuditResponse { valid: true, entries: 1, head: vec![1], faults: vec!["f".into()] };
+    let faults = vec!["f".into()];
+    let audit = pb::VerifyAuditResponse { valid: true, entries: 1, head: vec![1], key: vec![2], faults };
     for it in both(audit) {
         check("audit-verify.json", &Audit::from(it));
     }

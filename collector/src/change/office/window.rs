@@ -15,6 +15,7 @@ use tonic::Status;
 
 use super::heard::Uncounted;
 use super::{ChangeOffice, New, refused, rules};
+use crate::PROGRAM;
 use crate::change::fold::{Change, Stage, Target};
 use crate::change::judge::{self, Question};
 use crate::change::preflight;
@@ -278,6 +279,7 @@ impl ChangeOffice {
             verdicts: judged.verdicts,
             collateral: judged.collateral,
             rules: rules.into_iter().map(|(rule, digest)| RuleDigest { rule, digest }).collect(),
+            program: PROGRAM.to_owned(),
         });
         self.write(id, New::of(by, "stage-judged", text, what)).await
     }

@@ -21,8 +21,9 @@ use super::excerpt::{Excerpt, Own};
 use super::export::folded;
 use super::manifest::Policy;
 use super::member::Member;
-use super::rejudge::{Again, PackRows, again};
+use super::rejudge::{PackRows, again};
 use super::{report, shown};
+use crate::PROGRAM;
 use crate::change::Change;
 use opened::Opened;
 
@@ -161,8 +162,8 @@ fn whose_key(pack: &Opened<'_>, pins: &Pins, said: &mut Checked) {
         None => {
             said.proves(format!("whoever holds the audit key {key} signed the manifest"));
             said.leaves_open(format!(
-                "whose key that is: nobody's word says so here. Compare {key} with the audit key that the collector of \
-                 {} shows, by another way than the one on which this file came",
+                "whose key that is: nobody's word says so here. Compare {key} with the audit key that \
+                 `holdpoint audit verify` shows in {}, by another way than the one on which this file came",
                 shown(&pack.manifest.zone)
             ));
         }
@@ -207,26 +208,37 @@ fn chained(pack: &Opened<'_>, said: &mut Checked) -> Option<Vec<Own>> {
 
 /// Folds the entries, and looks at each judgement in the change as it was then.
 fn refolded(entries: &[Own], rows: &Arc<PackRows>, said: &mut Checked) -> Result<Change, Vec<String>> {
-    let mut same = Vec::new();
-    let mut judged = 0;
+    let (mut verdicts, mut compared, mut judged) = (0, 0, 0);
     let change = folded(entries, |before, entry| {
         let Some(What::Judged(it)) = &entry.change.what else { return };
         judged += 1;
         verdicts::evidence(before, it, said);
-        match again(before, it, rows) {
-            Again::NotDone => {}
-            Again::Same(what) => same.extend(what),
-            Again::Other(why) => why.into_iter().for_each(|it| said.fault(shown_long(&it))),
+        let again = again(before, it, entry.audit.at_ms, rows);
+        verdicts += again.verdicts;
+        compared += again.compared;
+        for why in again.other {
+            // Another version may judge otherwise, and both in good faith.
+            if it.program == PROGRAM {
+                said.fault(shown_long(&why));
+            } else {
+                let program = if it.program.is_empty() { "an earlier version" } else { it.program.as_str() };
+                said.leaves_open(shown_long(&format!(
+                    "what {program} judged, where {PROGRAM} judges otherwise: {why}"
+                )));
+            }
         }
     })
     .map_err(|it| it.0)?;
-    if !same.is_empty() {
-        said.proves(format!("judged again from the rows here, with the same result: {}", same.join(", ")));
+    if verdicts + compared > 0 {
+        said.proves(format!(
+            "judged again here from the rows of both snapshots, with the same result: verdicts, {verdicts}; targets of \
+             which what moved was compared, {compared}"
+        ));
     }
     if judged > 0 {
         said.leaves_open(
-            "that the collector judged rightly: verdicts are its word, by advisories, product map and rules that stay \
-             in the zone; what each rests on is named beside it",
+            "that the collector judged rightly what was not judged again here: verdicts on advisories rest on advisories \
+             and the product map, which stay in the zone; what each rests on is named beside it",
         );
     }
     Ok(change)

@@ -14,7 +14,7 @@ use holdpoint_common::proto::store::{
     SnapshotSection, SnapshotTaken, StageCompleted, StageJudged, StageOpening, StageTargets, StepResult,
     TargetVerdict,
 };
-use holdpoint_common::row::{SectionKind, SoftwareRow};
+use holdpoint_common::row::{LiveRow, SectionKind, SoftwareRow};
 use holdpoint_common::section::{Digest, Rows};
 use prost::Message;
 use rcgen::CertificateParams;
@@ -23,6 +23,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::super::excerpt::{Excerpt, Gathering};
 use super::super::rejudge::PackRows;
 use super::super::{Input, Policy, export};
+use crate::PROGRAM;
 use crate::audit::{AuditKey, START, link};
 use crate::pki::{Origin, Pki, Request};
 
@@ -225,7 +226,13 @@ impl Story {
         self.answer(1, "post", &asked[1], 6, more.clone());
         self.judge(
             1,
-            vec![verdict("hmi-1", "REMEDIATED", &old, &new), verdict("hmi-2", "REMEDIATED", &old, &more)],
+            vec![
+                verdict("hmi-1", "REMEDIATED", &old, &new),
+                TargetVerdict {
+                    modifiers: vec!["COLLATERAL_CHANGE".into()],
+                    ..verdict("hmi-2", "REMEDIATED", &old, &more)
+                },
+            ],
             vec![CollateralItem {
                 number: 1,
                 stage: 1,
@@ -281,11 +288,7 @@ impl Story {
             grade: "E".into(),
             ..TargetVerdict::default()
         };
-        self.judge(
-            2,
-            vec![whole.clone(), TargetVerdict { expectation: "openssl".into(), ..whole }],
-            Vec::new(),
-        );
+        self.judge(2, vec![whole], Vec::new());
     }
 
     fn end(&mut self) {
@@ -378,7 +381,14 @@ impl Story {
     }
 
     fn judge(&mut self, stage: u32, verdicts: Vec<TargetVerdict>, collateral: Vec<CollateralItem>) {
-        self.write(What::Judged(StageJudged { stage, verdicts, collateral, rules: Vec::new() }));
+        // Of the one expectation, and of the target as a whole.
+        let both = |whole: TargetVerdict| {
+            let (expectation, modifiers) = ("openssl".into(), Vec::new());
+            [TargetVerdict { expectation, modifiers, ..whole.clone() }, whole]
+        };
+        let verdicts = verdicts.into_iter().flat_map(both).collect();
+        let program = PROGRAM.to_owned();
+        self.write(What::Judged(StageJudged { stage, verdicts, collateral, rules: Vec::new(), program }));
     }
 
     fn answer(
@@ -387,8 +397,9 @@ impl Story {
         phase: &str,
         to: &ChangeChallenge,
         sequence: u64,
-        section: SnapshotSection,
+        software: SnapshotSection,
     ) {
+        let live = self.rows(SectionKind::Live, &Rows::encode::<LiveRow>(&[]));
         let snapshot = SnapshotRecord {
             nonce: to.nonce.clone(),
             asset: to.asset.clone(),
@@ -399,7 +410,7 @@ impl Story {
             received_ms: NOW + 1_000,
             host_time_ms: NOW,
             agent_version: "0.1.0".into(),
-            sections: vec![section],
+            sections: vec![software, live],
             certificate: Digest::of(to.asset.as_bytes()).to_vec(),
         };
         self.write(What::Snapshot(SnapshotTaken { stage, phase: phase.into(), snapshot: Some(snapshot) }));
@@ -413,9 +424,14 @@ impl Story {
             ..SoftwareRow::default()
         };
         let rows = Rows::encode(&software.iter().map(row).collect::<Vec<_>>());
+        self.rows(SectionKind::Software, &rows)
+    }
+
+    /// A section that was read completely.
+    fn rows(&mut self, kind: SectionKind, rows: &Rows) -> SnapshotSection {
         self.rows.0.insert(rows.digest(), rows.pack().unwrap());
         SnapshotSection {
-            kind: SectionKind::Software.into(),
+            kind: kind.into(),
             state: Some(SectionState {
                 status: 1,
                 digest: rows.digest().to_vec(),
@@ -475,7 +491,7 @@ impl Story {
     }
 }
 
-/// A verdict of the one expectation; the target as a whole is added by hand.
+/// A verdict on a target.
 fn verdict(asset: &str, word: &str, pre: &SnapshotSection, post: &SnapshotSection) -> TargetVerdict {
     let seen = |phase: &str, it: &SnapshotSection| Evidence {
         phase: phase.into(),

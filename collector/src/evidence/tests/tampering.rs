@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdpoint_common::proto::store::change_entry::What;
-use holdpoint_common::proto::store::{ChangeEntry, LessonsRecorded, audit_entry};
+use holdpoint_common::proto::store::{ChangeEntry, LessonsRecorded, StageJudged, audit_entry};
 use holdpoint_common::section::{Digest, Rows};
 use prost::Message;
 
@@ -14,6 +14,7 @@ use super::super::member::Member;
 use super::super::*;
 use super::found;
 use super::story::{self, Story};
+use crate::PROGRAM;
 use crate::audit::AuditKey;
 
 type Members = BTreeMap<Member, Vec<u8>>;
@@ -93,7 +94,7 @@ fn members_cannot_be_removed_added_or_exchanged() {
         assert!(found(&faults(&put_together(&fewer)), &member.to_string()), "{member}");
     }
     let mut more = members.clone();
-    more.insert(Member::Section(Digest::of(b"")), Vec::new());
+    more.insert(Member::Section(Digest::of(b"of nobody")), Vec::new());
     assert!(found(&faults(&put_together(&more)), "is in the file and not in the manifest"));
 
     let sections: Vec<Member> =
@@ -156,7 +157,10 @@ fn whoever_holds_the_key_cannot_contradict_the_entries() {
         ),
         (&|it| drop(it.insert(section, other_rows.clone())), "have another digest"),
         (&|it| drop(it.insert(section, b"no rows".to_vec())), "holds no rows"),
-        (&|it| drop(it.insert(Member::Section(Digest::of(b"")), Vec::new())), "belongs to no snapshot"),
+        (
+            &|it| drop(it.insert(Member::Section(Digest::of(b"of nobody")), Vec::new())),
+            "belongs to no snapshot",
+        ),
         (&|it| drop(it.insert(certificate, b"none".to_vec())), "has another SHA-256 than its name says"),
         (
             &|it| it.retain(|it, _| !matches!(it, Member::Certificate(_))),
@@ -240,22 +244,77 @@ fn an_entry_that_may_not_follow_is_a_fault_although_it_is_signed() {
     assert!(found(&told, "may not follow what is before it: the change is closed"), "{told:#?}");
 }
 
-#[test]
-fn a_verdict_that_rests_on_nothing_of_its_host_is_a_fault() {
+/// A change whose judgement of that number was written otherwise, by whoever holds the audit key. It ends there.
+fn judged_otherwise(number: usize, change: impl Fn(&mut StageJudged)) -> Story {
     let mut story = Story::new();
     story.board();
     story.stations();
-    for entry in &mut story.entries {
+    let mut judged = 0;
+    let mut end = None;
+    for (position, entry) in (1..).zip(&mut story.entries) {
         let Some(audit_entry::Detail::Change(bytes)) = &mut entry.detail else { continue };
-        let mut change = ChangeEntry::decode(bytes.as_slice()).unwrap();
-        if let Some(What::Judged(it)) = &mut change.what {
-            it.verdicts[0].evidence[0].digest = vec![9; 32];
+        let mut step = ChangeEntry::decode(bytes.as_slice()).unwrap();
+        if let Some(What::Judged(it)) = &mut step.what {
+            judged += 1;
+            if judged == number {
+                change(it);
+                *bytes = step.encode_to_vec();
+                end = Some(position);
+            }
         }
-        *bytes = change.encode_to_vec();
     }
+    story.entries.truncate(end.unwrap());
+    story
+}
+
+#[test]
+fn a_verdict_that_rests_on_nothing_of_its_host_is_a_fault() {
+    let story = judged_otherwise(1, |it| it.verdicts[0].evidence[0].digest = vec![9; 32]);
     let told = faults(&story.pack(Policy::Rows));
     assert!(
         found(&told, "the verdict on `hmi-1` rests on a section that is in none of its snapshots"),
         "{told:?}"
+    );
+}
+
+#[test]
+fn a_verdict_that_its_own_rows_contradict_is_a_fault() {
+    // Of the first judgement, in which one of two stations was left out of the work.
+    let all_remediated = |program: &str| {
+        judged_otherwise(1, |it| {
+            for it in &mut it.verdicts {
+                it.verdict = "REMEDIATED".into();
+            }
+            it.program = program.into();
+        })
+    };
+    let story = all_remediated(PROGRAM);
+    let told = faults(&story.pack(Policy::Rows));
+    let says = "hmi-2, openssl: the entry says REMEDIATED, and its rows come to NOT_REMEDIATED: ";
+    assert!(found(&told, says), "{told:#?}");
+    // Without the rows it is the collector's word.
+    assert_eq!(faults(&story.pack(Policy::Digests)), Vec::<String>::new());
+    // So it is of another version, which may judge otherwise in good faith.
+    let story = all_remediated("holdpoint-collector 0.0.1");
+    let checked = check(&story.pack(Policy::Rows), &Pins::default());
+    assert!(checked.valid && found(&checked.proves_not, "what holdpoint-collector 0.0.1 judged, where"));
+}
+
+#[test]
+fn what_moved_cannot_be_hidden_or_invented() {
+    let told = faults(&judged_otherwise(2, |it| it.collateral.clear()).pack(Policy::Rows));
+    assert!(
+        found(&told, "hmi-2: software `editor` from `3` to `4` moved, and the entry does not say so"),
+        "{told:#?}"
+    );
+    let story = judged_otherwise(2, |it| {
+        for it in &mut it.collateral {
+            it.after = Some("5".into());
+        }
+    });
+    let told = faults(&story.pack(Policy::Rows));
+    assert!(
+        found(&told, "the entry says that software `editor` from `3` to `5` moved, and it did not"),
+        "{told:#?}"
     );
 }
