@@ -61,6 +61,14 @@ fn who_has_the_present_key_alone_cannot_bring_another() {
     let forged = envelope::seal(Content::Certified, &stated.bytes, EXTERNAL, &signer(1)).unwrap();
     let not_its_own = InvalidBundle::NotItsOwn(about(2).key.id());
     assert_eq!(line.accept(&forged.bytes), Err(NotAccepted::Invalid(not_its_own)));
+    // Nor put the name of the announced key upon what he signed himself.
+    let (kid, announced) = (thief.public().id(), about(2).key.id());
+    let mut renamed = stated.bytes;
+    let at = renamed.windows(32).position(|it| it == kid.as_bytes()).unwrap();
+    renamed[at..at + 32].copy_from_slice(announced.as_bytes());
+    let forged = envelope::seal(Content::Certified, &renamed, EXTERNAL, &signer(1)).unwrap();
+    let not_signed = InvalidBundle::Signature(announced);
+    assert_eq!(line.accept(&forged.bytes), Err(NotAccepted::Invalid(not_signed)));
     assert_eq!(line, self::line());
 }
 
