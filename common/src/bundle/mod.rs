@@ -13,14 +13,14 @@
 //!    6  clock       0 unknown, 1 unsynchronised, 2 synchronised
 //!    7  key epoch   from 1
 //!    8  state       32 bytes                      the sender's whole state after this bundle; see `state`
-//!    9  links       [hash or null, ...]           of sequence - 1, - 2, - 4 ... - 1024, as far as those exist
+//!    9  links       [hash or null, ...]           of sequence - 1, - 2, - 4 ... - 1024, where there are
 //!   10  length      of the body, unpacked         at most 64 MiB
 //!   11  digest      SHA-256 over the unpacked body
 //!   12  counts      {class: records}
 //!   13  spool       [bundles waiting, created of the oldest in Unix ms or null]
 //!   14  drops       {class: records dropped in this epoch}
 //!   15  next due    ms after created
-//!   16  before      [epoch, sequence]             head of the incarnation before; left out when there is none
+//!   16  before      [epoch, sequence]             head of the incarnation before; left out when none
 //! packed   one zstd frame: states its size, window at most 8 MiB, no dictionary, nothing behind it,
 //!          at most 200 times smaller than the body where that is over 1 MiB
 //! body     [record, ...]                          strictly rising by class and name, at most 65,536
