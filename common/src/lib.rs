@@ -5,6 +5,7 @@
 //! [`clock::SystemClock`]; everywhere else time is an argument.
 
 pub mod atomic_file;
+pub mod bundle;
 pub mod chain;
 pub mod channel;
 pub mod clock;

@@ -32,7 +32,10 @@ use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
 use holdpoint_collector::triage::control;
 use holdpoint_collector::triage::vector::Vector;
-use holdpoint_common::identity::{Identity, Name};
+use holdpoint_common::bundle::{
+    self as bundles, Algorithm, Body, Keyring, Kind, Line, Outcome, SigningKey, State, Stream, Trusted,
+};
+use holdpoint_common::identity::{Identity, Name, ZoneName};
 use holdpoint_common::one_shot::{self, OneShot};
 use holdpoint_common::proto::v1::report_part::Part;
 use holdpoint_common::proto::v1::{Delta, JournalEntry, ReportPart, SectionBody, SectionKind, SectionPart};
@@ -108,6 +111,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("control", controls),
     ("evidence_pack", evidence_pack),
     ("plan", plan),
+    ("bundle", bundle),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -995,4 +999,55 @@ fn evidence_pack(bytes: &[u8]) {
         assert_eq!(manifest.to_bytes().ok().as_deref(), Some(bytes), "two forms of the same manifest");
     }
     let _ = Certificates::read([(Digest::of(bytes), bytes)]);
+}
+
+/// A collector whose private key everybody knows, so that an input reaches what stands behind its signature.
+struct KnownCollector {
+    key: SigningKey,
+    stream: Stream,
+    keys: Keyring,
+}
+
+static KNOWN_COLLECTOR: LazyLock<KnownCollector> = LazyLock::new(|| {
+    // PKCS#8 of RFC 8410 around an Ed25519 seed of 32 bytes, each 1: the key of `common/src/bundle/vectors.txt`.
+    let head = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+    let key = SigningKey::from_pkcs8(Algorithm::Ed25519, &[&head[..], &[1; 32]].concat()).expect("a key");
+    let name = |text: &str| text.parse::<Name>().expect("a name");
+    let zone = ZoneName { site: name("plant"), zone: name("line-1") };
+    let stream = Stream { zone, collector: key.public().id() };
+    let trusted = Trusted { stream: stream.clone(), epoch: 1, key: key.public() };
+    KnownCollector { key, stream, keys: [trusted].into_iter().collect() }
+});
+
+/// The input is an object, what a known collector signed, and a body that is unpacked already.
+fn bundle(bytes: &[u8]) {
+    let KnownCollector { key, stream, keys } = &*KNOWN_COLLECTOR;
+    let signed = bundles::seal(bytes, stream, key).expect("the key signs").bytes;
+    for object in [bytes, &signed] {
+        match bundles::open(object, keys) {
+            Ok(read) => {
+                // A body that another compressor packed less well may be one that this one makes no bundle of.
+                if let Ok(made) = bundles::make(&read.header, read.body.clone(), key) {
+                    let again = bundles::open(&made.bytes, keys).expect("what is made is opened");
+                    assert_eq!((again.header, again.body), (read.header, read.body));
+                }
+            }
+            Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),
+        }
+    }
+    for kind in [Kind::Delta, Kind::KeyStatement] {
+        match Body::read(kind, bytes) {
+            Ok(Body::Records(records)) => {
+                assert!(records.len() <= bundles::MAX_RECORDS);
+                let mut state = State::default();
+                assert!(records.iter().all(|it| state.apply(it) == Outcome::Applied), "a key twice");
+            }
+            Ok(Body::Statements(statements)) => assert!(statements.len() <= bundles::MAX_STATEMENTS),
+            Ok(Body::Nothing) => panic!("only a beacon has no body"),
+            Err(flaw) => assert!(!flaw.to_string().is_empty(), "a flaw without a word"),
+        }
+    }
+    if let Err(refusal) = Line::found(&stream.zone, &key.public(), bytes) {
+        assert!(!refusal.to_string().is_empty(), "a refusal without a word");
+    }
 }
