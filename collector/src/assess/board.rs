@@ -169,6 +169,21 @@ impl OnBoard {
     }
 }
 
+/// An asset that was taken off the list. Should judging it end in a panic, it is put back.
+struct Taken<'a> {
+    board: &'a Board,
+    id: &'a str,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut state = self.board.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = state.assets.get_key_value(self.id).map(|it| Arc::clone(it.0)) {
+            state.pending.insert(id);
+        }
+    }
+}
+
 /// Wakes the thread that judges.
 #[derive(Debug, Default)]
 struct Bell {
@@ -449,7 +464,6 @@ impl Board {
                 Some(asset) => self.judge_one(asset),
                 None => while self.judge_next() {},
             }
-            self.wait_for_others();
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             let is_ready =
                 |it: &OnBoard| it.judged.as_ref().is_some_and(|judged| judged.0 == state.generation);
@@ -460,6 +474,9 @@ impl Board {
             if ready && is_arranged(&state) {
                 return Ok(state);
             }
+            drop(state);
+            // Somebody else has what is missing in hand.
+            self.wait_for_others();
         }
         Err(BoardError::Busy)
     }
@@ -507,6 +524,7 @@ impl Board {
             let Some(on_board) = state.assets.get(id) else { return };
             (state.generation, on_board.facts.clone(), state.assets.len())
         };
+        let taken = Taken { board: self, id };
         let judged = match work.look(&self.sections, &facts, assets) {
             Looked::Known(judged) => Some(judged),
             Looked::ToJoin(job) => {
@@ -515,6 +533,8 @@ impl Board {
                 lock(&self.work).keep(*job, &judged)
             }
         };
+        // From here on nothing panics.
+        std::mem::forget(taken);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // Whoever changed the asset meanwhile, or the index, has put it back on the list.
         if state.generation != generation {

@@ -48,6 +48,8 @@ mod verdict;
 mod verdict_tests;
 pub mod windows;
 mod work;
+#[cfg(test)]
+mod work_tests;
 
 pub use asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};

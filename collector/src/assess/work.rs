@@ -29,7 +29,7 @@ use super::subject::SubjectId;
 use super::verdict::Outcome;
 
 /// Images and sections that are remembered beyond those in use.
-const SPARE: usize = 256;
+pub(super) const SPARE: usize = 256;
 /// Fewer images are not worth a thread of their own.
 const LEAST_SHARE: usize = 64;
 /// Most updates of one host that count.
@@ -133,6 +133,8 @@ pub(super) struct Work {
     lists: HashMap<Vec<Vec<u8>>, Firmware>,
     /// By list: what the present index speaks of.
     spoken_of: HashMap<Firmware, Firmware>,
+    /// How often rows were forgotten: their numbers are given to others then.
+    forgotten: u64,
 }
 
 /// What a change of the index does not touch: no asset whose findings these were has to be looked at.
@@ -179,6 +181,8 @@ pub(super) struct Job {
     ids: Option<Box<[RowId]>>,
     of_firmware: Option<Box<[RowId]>>,
     is_kept: bool,
+    /// [`Work::forgotten`] when the rows had these numbers.
+    forgotten: u64,
 }
 
 impl Job {
@@ -317,6 +321,7 @@ impl Work {
             of_firmware,
             // Rows that could not be read just now may be readable the next time.
             is_kept: !is_without || facts.software.digest.is_none(),
+            forgotten: self.forgotten,
         }))
     }
 
@@ -326,10 +331,12 @@ impl Work {
         if !Arc::ptr_eq(&self.index, &job.index) {
             return None;
         }
-        let Job { image, rows, ids, of_firmware, is_kept, .. } = job;
+        let Job { image, rows, ids, of_firmware, is_kept, forgotten, .. } = job;
         if !is_kept {
             return Some(Arc::clone(judged));
         }
+        // Rows that no image had were forgotten meanwhile, and these may be among them.
+        let (ids, of_firmware) = if forgotten == self.forgotten { (ids, of_firmware) } else { (None, None) };
         let is_without = rows.software.is_none();
         let known = self.images.entry(image).or_insert(Known {
             rows: None,
@@ -458,6 +465,7 @@ impl Work {
             let used =
                 self.images.values().flat_map(|it| [it.rows.as_deref(), it.firmware.as_deref()]).flatten();
             self.memory.keep_only(used);
+            self.forgotten += 1;
         }
     }
 }
