@@ -24,6 +24,3 @@ pub mod store;
 pub mod triage;
 pub mod verbs;
 pub mod zone;
-
-/// This program and its version, as it is named in what it signs.
-pub const PROGRAM: &str = concat!("holdpoint-collector ", env!("CARGO_PKG_VERSION"));

@@ -25,6 +25,10 @@ mod pair;
 
 use pair::{Circumstances, Said};
 
+/// The judge, as it is named beside its verdicts. Its number rises whenever the same snapshots would get another
+/// verdict or show another collateral change: evidence that was judged by another number is not held against this one.
+pub const JUDGE: &str = concat!("holdpoint-collector ", env!("CARGO_PKG_VERSION"), ", judge 1");
+
 /// Everything that a verdict depends on.
 pub struct Question<'a> {
     /// The change.

@@ -66,6 +66,8 @@ struct New<'a> {
     what: What,
     /// Questions that are put to assets with it.
     asks: Vec<(String, ChallengeRecord)>,
+    /// It rests on the change as it was at this revision, and on no other.
+    rests_on: Option<u64>,
 }
 
 impl ChangeOffice {
@@ -185,7 +187,10 @@ impl ChangeOffice {
     async fn write(&self, id: &str, new: New<'_>) -> Result<Arc<Change>, Status> {
         let mut turn = self.turn().await?;
         let change = self.change(id)?;
-        let New { by, action, text, what, asks } = new;
+        let New { by, action, text, what, asks, rests_on } = new;
+        if rests_on.is_some_and(|it| it != change.revision) {
+            return Err(Status::aborted("the change went on meanwhile; ask again"));
+        }
         let entry = ChangeEntry { change: id.to_owned(), revision: change.revision + 1, what: Some(what) };
         change.admit(&entry).map_err(|it| refused(&it))?;
         let act = Act {
@@ -293,7 +298,7 @@ struct Asked {
 
 impl<'a> New<'a> {
     fn of(by: &'a str, action: &'static str, text: String, what: What) -> Self {
-        Self { by, action, text, what, asks: Vec::new() }
+        Self { by, action, text, what, asks: Vec::new(), rests_on: None }
     }
 }
 

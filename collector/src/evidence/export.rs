@@ -17,7 +17,6 @@ use super::excerpt::{Excerpt, Own};
 use super::manifest::{self, FORMAT, Listed, Manifest, Policy, Span};
 use super::member::Member;
 use super::report;
-use crate::PROGRAM;
 use crate::assess::RowSource;
 use crate::audit::AuditKey;
 use crate::change::Change;
@@ -84,7 +83,7 @@ pub fn export(input: &Input<'_>) -> Result<Vec<u8>, ExportError> {
         zone: zone.to_string(),
         exported: readable(*exported_ms),
         policy: *policy,
-        made_by: PROGRAM.to_owned(),
+        made_by: concat!("holdpoint-collector ", env!("CARGO_PKG_VERSION")).to_owned(),
         audit_key: HEXLOWER.encode(key.public()),
         log: Span { first: number(entries.first()), last: number(entries.last()), head },
         members: Vec::new(),

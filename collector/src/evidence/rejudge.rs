@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use holdpoint_common::proto::store::{CollateralItem, SnapshotRecord, StageJudged, TargetVerdict};
 use holdpoint_common::row::{SectionKind, section_name};
@@ -16,7 +17,12 @@ use crate::assess::RowSource;
 use crate::change::Change;
 use crate::change::judge::{self, Question};
 use crate::change::plan::{Expectation, Wanted};
+use crate::change::word::COLLATERAL_CHANGE;
 use crate::knowledge::{AllowedAges, Knowledge};
+
+/// Most bytes of rows that are read for judging again: a thousand targets, twice. A pack in which a stage was judged
+/// ever so often keeps nobody busy.
+const MAX_READ: usize = 4 * 1024 * 1024 * 1024;
 
 /// What judging a stage again came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,29 +31,47 @@ pub struct Again {
     pub verdicts: usize,
     /// Targets of which what moved was compared again, with the same result.
     pub compared: usize,
+    /// Targets of which only what the entry names was found to have moved: what else did may have been declared.
+    pub confirmed: usize,
+    /// Targets that were not judged again: their rows are not here, or too many were read.
+    pub left: usize,
     /// What came out otherwise than the entry says, each as one sentence.
     pub other: Vec<String>,
 }
 
 /// The rows in a pack.
 #[derive(Debug, Default)]
-pub struct PackRows(pub BTreeMap<Digest, Vec<u8>>);
+pub struct PackRows {
+    sections: BTreeMap<Digest, Vec<u8>>,
+    read: AtomicUsize,
+}
 
 impl PackRows {
+    /// Sections, packed, by the digest of their rows.
+    pub fn new(sections: BTreeMap<Digest, Vec<u8>>) -> Self {
+        Self { sections, read: AtomicUsize::new(0) }
+    }
+
     /// Whether every section that a snapshot names is here.
     fn has(&self, snapshot: &SnapshotRecord) -> bool {
         snapshot.sections.iter().filter_map(|it| it.state.as_ref()).all(|state| {
             let digest = Digest::try_from(state.digest.as_slice());
-            state.digest.is_empty() || digest.is_ok_and(|it| self.0.contains_key(&it))
+            state.digest.is_empty() || digest.is_ok_and(|it| self.sections.contains_key(&it))
         })
     }
 }
 
 impl RowSource for PackRows {
     fn rows(&self, _: SectionKind, digest: &Digest) -> Result<Option<Arc<Vec<Vec<u8>>>>, String> {
-        let Some(packed) = self.0.get(digest) else { return Ok(None) };
+        let Some(packed) = self.sections.get(digest) else { return Ok(None) };
         let rows = Rows::unpack(packed).map_err(|it| it.to_string())?;
-        Ok((rows.digest() == *digest).then(|| Arc::new(rows.into_encoded())))
+        let is_it = rows.digest() == *digest;
+        let rows = rows.into_encoded();
+        let bytes: usize = rows.iter().map(Vec::len).sum();
+        if self.read.fetch_add(bytes, Ordering::Relaxed) > MAX_READ {
+            return Err("too many rows were read".to_owned());
+        }
+        Ok(is_it.then(|| Arc::new(rows)))
     }
 }
 
@@ -64,6 +88,8 @@ pub fn again(change: &Change, judged: &StageJudged, at_ms: i64, rows: &Arc<PackR
         pair.is_some_and(|(pre, post)| rows.has(pre) && rows.has(post))
     };
     let here: BTreeSet<&str> = stage.targets.keys().map(String::as_str).filter(|it| both_here(it)).collect();
+    said.left =
+        stage.targets.values().filter(|it| it.pre.is_some() && it.post.is_some()).count() - here.len();
     if here.is_empty() {
         return said;
     }
@@ -78,7 +104,10 @@ pub fn again(change: &Change, judged: &StageJudged, at_ms: i64, rows: &Arc<PackR
         rules: &[],
     };
     // What is wrong with rows is told where they are checked.
-    let Ok(now) = judge::judge(&question) else { return said };
+    let Ok(now) = judge::judge(&question) else {
+        said.left += here.len();
+        return said;
+    };
     let expected: Vec<&Expectation> =
         planned.expectations.iter().filter_map(|&it| change.plan.expectations.get(it)).collect();
     let rests_here = |it: &Expectation| !matches!(it.wanted, Wanted::NotAffected { .. });
@@ -110,24 +139,45 @@ pub fn again(change: &Change, judged: &StageJudged, at_ms: i64, rows: &Arc<PackR
     }
     for asset in here {
         let (entry, now) = (moved(&judged.collateral, asset), moved(&now.collateral, asset));
-        // What an advisory's products let move is only known in the zone: more may have moved.
-        let missing = now.difference(&entry).filter(|_| all_rest_here);
-        let missing = missing.map(|it| format!("{asset}: {} moved, and the entry does not say so", told(it)));
-        let invented = entry.difference(&now);
-        let invented =
-            invented.map(|it| format!("{asset}: the entry says that {} moved, and it did not", told(it)));
-        let other: Vec<String> = missing.chain(invented).collect();
-        said.compared += usize::from(other.is_empty());
-        said.other.extend(other);
+        let whole = judged.verdicts.iter().find(|it| it.asset == asset && it.expectation.is_empty());
+        if whole.is_some_and(|it| it.modifiers.iter().any(|it| it == COLLATERAL_CHANGE) == entry.is_empty()) {
+            said.other.push(format!("{asset}, as a whole: the entry says otherwise whether anything moved"));
+        }
+        // Where more moved than an entry names one by one, less that was declared takes the place of more.
+        let is_cut = now.iter().any(|it| it.0 == i32::from(SectionKind::Unspecified));
+        if all_rest_here {
+            let missing = now.difference(&entry);
+            let missing =
+                missing.map(|it| format!("{asset}: {} moved, and the entry does not say so", told(it)));
+            let before = said.other.len();
+            said.other.extend(missing.chain(invented(asset, &entry, &now)));
+            said.compared += usize::from(said.other.len() == before);
+        } else if !is_cut {
+            // What an advisory's products let move is only known in the zone: more may have moved.
+            let before = said.other.len();
+            said.other.extend(invented(asset, &entry, &now));
+            said.confirmed += usize::from(said.other.len() == before);
+        }
     }
     said
 }
 
+/// What an entry names although it did not move.
+fn invented<'a>(
+    asset: &'a str,
+    entry: &'a BTreeSet<Item<'_>>,
+    now: &'a BTreeSet<Item<'_>>,
+) -> impl Iterator<Item = String> + 'a {
+    let invented = entry.difference(now);
+    invented.map(move |it| format!("{asset}: the entry says that {} moved, and it did not", told(it)))
+}
+
 fn word(verdict: &TargetVerdict) -> String {
-    let TargetVerdict { verdict, reason, modifiers, .. } = verdict;
+    let TargetVerdict { verdict, reason, modifiers, grade, .. } = verdict;
     let reason = if reason.is_empty() { String::new() } else { format!("({reason})") };
     let with = if modifiers.is_empty() { "" } else { " with " };
-    format!("{verdict}{reason}{with}{}", modifiers.join(", "))
+    let grade = if grade.is_empty() { String::new() } else { format!(" at grade {grade}") };
+    format!("{verdict}{reason}{with}{}{grade}", modifiers.join(", "))
 }
 
 /// Section, item, and its value before and after.

@@ -892,9 +892,9 @@ pub struct StageJudged {
     /// Rules that were judged by: digests of the advisories and requirements that expectations name.
     #[prost(message, repeated, tag = "4")]
     pub rules: ::prost::alloc::vec::Vec<RuleDigest>,
-    /// The program that judged: "holdpoint-collector 0.1.0".
+    /// Who judged: "holdpoint-collector 0.1.0, judge 1".
     #[prost(string, tag = "5")]
-    pub program: ::prost::alloc::string::String,
+    pub judge: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TargetVerdict {

@@ -6,7 +6,7 @@ use holdpoint_common::decision::{self, Verified};
 use holdpoint_common::proto::store::change_entry::What;
 use holdpoint_common::proto::store::{
     ChangeChallenge, ChangeClosed, ChangeEntry, Decision, FunctionalTest, LeftOut, SignedDecision,
-    SnapshotTaken, StageJudged, StageOpening,
+    SnapshotTaken, StageJudged, StageOpening, TargetVerdict,
 };
 
 use super::{Change, MAX_ENTRIES, MAX_TEXT, Refused, Stage, StageStep};
@@ -342,6 +342,12 @@ impl Change {
             let whole = it.verdicts.iter().filter(|it| it.asset == *asset && it.expectation.is_empty());
             if whole.count() != 1 {
                 why.push(format!("`{asset}` has no verdict of its own"));
+            }
+            let closes = |it: &&TargetVerdict| Verdict::named(&it.verdict).is_some_and(Verdict::closes);
+            let (whole, parts): (Vec<_>, Vec<_>) =
+                it.verdicts.iter().filter(|it| it.asset == *asset).partition(|it| it.expectation.is_empty());
+            if whole.iter().any(closes) && !parts.iter().all(closes) {
+                why.push(format!("`{asset}` as a whole is better than one of its expectations"));
             }
             for verdict in it.verdicts.iter().filter(|it| it.asset == *asset) {
                 let Some(word) = Verdict::named(&verdict.verdict) else {

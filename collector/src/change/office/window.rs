@@ -11,11 +11,10 @@ use holdpoint_common::proto::store::{
     StageJudged, StageOpening,
 };
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::heard::Uncounted;
 use super::{ChangeOffice, New, refused, rules};
-use crate::PROGRAM;
 use crate::change::fold::{Change, Stage, Target};
 use crate::change::judge::{self, Question};
 use crate::change::preflight;
@@ -51,6 +50,9 @@ impl Phase {
 
 /// Questions as assets keep them, and as the change does.
 type Questions = (Vec<(String, ChallengeRecord)>, Vec<ChangeChallenge>);
+
+/// How often a stage is judged when its change goes on meanwhile.
+const MAX_JUDGED: usize = 5;
 
 impl ChangeOffice {
     /// Opens a stage: looks at everything that has to be right before work, and asks every target what it is now.
@@ -117,7 +119,7 @@ impl ChangeOffice {
             challenges,
             left_out: left,
         });
-        self.write(id, New { by, action: "stage-opened", text, what, asks }).await
+        self.write(id, New { asks, ..New::of(by, "stage-opened", text, what) }).await
     }
 
     /// Asks every target again, after work. Older questions of the stage count no more.
@@ -141,7 +143,7 @@ impl ChangeOffice {
             answers_until_ms,
             note: note.chars().take(1_000).collect(),
         });
-        self.write(id, New { by, action: "stage-completed", text, what, asks }).await
+        self.write(id, New { asks, ..New::of(by, "stage-completed", text, what) }).await
     }
 
     /// Records that the old state was put back, and asks every target to show it.
@@ -161,7 +163,7 @@ impl ChangeOffice {
         let answers_until_ms = self.answers_until(&change);
         let text = format!("stage {stage}: {reason}");
         let what = What::RolledBack(RollbackRecorded { stage, assets, reason, challenges, answers_until_ms });
-        self.write(id, New { by, action: "rollback-recorded", text, what, asks }).await
+        self.write(id, New { asks, ..New::of(by, "rollback-recorded", text, what) }).await
     }
 
     fn answers_until(&self, change: &Change) -> i64 {
@@ -257,6 +259,17 @@ impl ChangeOffice {
     /// # Errors
     /// Work is not complete, or rows cannot be read now.
     pub async fn judge_stage(&self, by: &str, id: &str, stage: u32) -> Result<Arc<Change>, Status> {
+        for _ in 1..MAX_JUDGED {
+            match self.judged(by, id, stage).await {
+                // Something was written of the change while rows were read: what was judged is of before.
+                Err(moved) if moved.code() == Code::Aborted => {}
+                done => return done,
+            }
+        }
+        self.judged(by, id, stage).await
+    }
+
+    async fn judged(&self, by: &str, id: &str, stage: u32) -> Result<Arc<Change>, Status> {
         let change = self.change(id)?;
         if change.stage(stage).is_none_or(Stage::is_before_work_end) {
             return Err(refused(&crate::change::Refused(vec![format!(
@@ -279,9 +292,10 @@ impl ChangeOffice {
             verdicts: judged.verdicts,
             collateral: judged.collateral,
             rules: rules.into_iter().map(|(rule, digest)| RuleDigest { rule, digest }).collect(),
-            program: PROGRAM.to_owned(),
+            judge: judge::JUDGE.to_owned(),
         });
-        self.write(id, New::of(by, "stage-judged", text, what)).await
+        let rests_on = Some(change.revision);
+        self.write(id, New { rests_on, ..New::of(by, "stage-judged", text, what) }).await
     }
 
     /// Ends a change: remediated, rolled back, or with the reason why not. `blocked` is what stands in the way beside

@@ -21,14 +21,17 @@ use super::excerpt::{Excerpt, Own};
 use super::export::folded;
 use super::manifest::Policy;
 use super::member::Member;
-use super::rejudge::{PackRows, again};
+use super::rejudge::{Again, PackRows, again};
 use super::{report, shown};
-use crate::PROGRAM;
 use crate::change::Change;
+use crate::change::judge::JUDGE;
 use opened::Opened;
 
 /// Most sentences of one kind.
 pub const MAX_FAULTS: usize = 100;
+
+/// Most differences to another version that are told one by one.
+const MAX_OTHERS: usize = 10;
 
 /// What whoever checks knows by another way than the pack.
 #[derive(Debug, Clone, Default)]
@@ -106,10 +109,13 @@ fn inside(pack: &Opened<'_>, pins: &Pins, said: &mut Checked) {
     ));
     whose_key(pack, pins, said);
     let Some(entries) = chained(pack, said) else { return };
-    let rows =
-        Arc::new(PackRows(if manifest.policy == Policy::Rows { pack.sections() } else { BTreeMap::new() }));
-    let change = match refolded(&entries, &rows, said) {
-        Ok(change) => change,
+    let rows = Arc::new(PackRows::new(if manifest.policy == Policy::Rows {
+        pack.sections()
+    } else {
+        BTreeMap::new()
+    }));
+    let (change, others) = match refolded(&entries, &rows, said) {
+        Ok(folded) => folded,
         Err(faults) => {
             for fault in faults {
                 said.fault(shown_long(&fault));
@@ -147,6 +153,13 @@ fn inside(pack: &Opened<'_>, pins: &Pins, said: &mut Checked) {
         );
     }
     in_general(pack, said);
+    // Last, because whoever made the pack decides how many there are.
+    for it in others.iter().take(MAX_OTHERS) {
+        said.leaves_open(it.clone());
+    }
+    if let Some(more) = others.len().checked_sub(MAX_OTHERS).filter(|it| *it > 0) {
+        said.leaves_open(format!("{more} more verdicts or changes that another version judged otherwise"));
+    }
 }
 
 fn whose_key(pack: &Opened<'_>, pins: &Pins, said: &mut Checked) {
@@ -206,42 +219,55 @@ fn chained(pack: &Opened<'_>, said: &mut Checked) -> Option<Vec<Own>> {
     Some(entries)
 }
 
-/// Folds the entries, and looks at each judgement in the change as it was then.
-fn refolded(entries: &[Own], rows: &Arc<PackRows>, said: &mut Checked) -> Result<Change, Vec<String>> {
-    let (mut verdicts, mut compared, mut judged) = (0, 0, 0);
+/// Folds the entries, and looks at each judgement in the change as it was then. Returns what another version judged
+/// otherwise, too.
+fn refolded(
+    entries: &[Own],
+    rows: &Arc<PackRows>,
+    said: &mut Checked,
+) -> Result<(Change, Vec<String>), Vec<String>> {
+    let mut sum = Again::default();
+    let mut others = Vec::new();
+    let mut judged = 0;
     let change = folded(entries, |before, entry| {
         let Some(What::Judged(it)) = &entry.change.what else { return };
         judged += 1;
         verdicts::evidence(before, it, said);
         let again = again(before, it, entry.audit.at_ms, rows);
-        verdicts += again.verdicts;
-        compared += again.compared;
+        sum.verdicts += again.verdicts;
+        sum.compared += again.compared;
+        sum.confirmed += again.confirmed;
+        sum.left += again.left;
         for why in again.other {
             // Another version may judge otherwise, and both in good faith.
-            if it.program == PROGRAM {
+            if it.judge == JUDGE {
                 said.fault(shown_long(&why));
             } else {
-                let program = if it.program.is_empty() { "an earlier version" } else { it.program.as_str() };
-                said.leaves_open(shown_long(&format!(
-                    "what {program} judged, where {PROGRAM} judges otherwise: {why}"
-                )));
+                let judge = if it.judge.is_empty() { "an earlier version" } else { it.judge.as_str() };
+                others
+                    .push(shown_long(&format!("what {judge} judged, where {JUDGE} judges otherwise: {why}")));
             }
         }
     })
     .map_err(|it| it.0)?;
-    if verdicts + compared > 0 {
+    let Again { verdicts, compared, confirmed, left, .. } = sum;
+    if verdicts + compared + confirmed > 0 {
         said.proves(format!(
             "judged again here from the rows of both snapshots, with the same result: verdicts, {verdicts}; targets of \
-             which what moved was compared, {compared}"
+             which what moved was compared, {compared}; of which what is named did move, {confirmed}"
         ));
     }
     if judged > 0 {
         said.leaves_open(
-            "that the collector judged rightly what was not judged again here: verdicts on advisories rest on advisories \
-             and the product map, which stay in the zone; what each rests on is named beside it",
+            "that the collector judged rightly what was not judged again here: verdicts on advisories, and what their \
+             products let move, rest on advisories and the product map, which stay in the zone; what each rests on is \
+             named beside it",
         );
     }
-    Ok(change)
+    if left > 0 {
+        said.leaves_open(format!("what {left} pairs of snapshots say: they were not judged again here"));
+    }
+    Ok((change, others))
 }
 
 fn in_general(pack: &Opened<'_>, said: &mut Checked) {

@@ -35,7 +35,7 @@ fn a_closed_change_is_proven_without_a_collector() {
         "the rows of 4 sections (6 rows)",
         "each of 3 targets that were judged has a verdict: 1 ATTESTED_ONLY, 2 REMEDIATED",
         "judged again here from the rows of both snapshots, with the same result: verdicts, 8; targets of which what \
-         moved was compared, 4",
+         moved was compared, 4; of which what is named did move, 0",
         "report.html says what the entries say",
     ] {
         assert!(found(&checked.proves, part), "{part}: {:#?}", checked.proves);

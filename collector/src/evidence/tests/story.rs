@@ -23,8 +23,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::super::excerpt::{Excerpt, Gathering};
 use super::super::rejudge::PackRows;
 use super::super::{Input, Policy, export};
-use crate::PROGRAM;
 use crate::audit::{AuditKey, START, link};
+use crate::change::judge::JUDGE;
 use crate::pki::{Origin, Pki, Request};
 
 pub(super) const NOW: i64 = 1_804_136_400_000;
@@ -93,7 +93,7 @@ pub(super) struct Story {
     pub(super) root: CertificateDer<'static>,
     pub(super) key: AuditKey,
     pub(super) entries: Vec<AuditEntry>,
-    pub(super) rows: PackRows,
+    pub(super) packed: BTreeMap<Digest, Vec<u8>>,
     ada: Credentials,
     grace: Credentials,
     revision: u64,
@@ -142,7 +142,7 @@ impl Story {
             root,
             key: key(),
             entries: Vec::new(),
-            rows: PackRows::default(),
+            packed: BTreeMap::new(),
             revision: 0,
             nonce: 0,
             _dir: dir,
@@ -387,8 +387,8 @@ impl Story {
             [TargetVerdict { expectation, modifiers, ..whole.clone() }, whole]
         };
         let verdicts = verdicts.into_iter().flat_map(both).collect();
-        let program = PROGRAM.to_owned();
-        self.write(What::Judged(StageJudged { stage, verdicts, collateral, rules: Vec::new(), program }));
+        let judge = JUDGE.to_owned();
+        self.write(What::Judged(StageJudged { stage, verdicts, collateral, rules: Vec::new(), judge }));
     }
 
     fn answer(
@@ -399,7 +399,7 @@ impl Story {
         sequence: u64,
         software: SnapshotSection,
     ) {
-        let live = self.rows(SectionKind::Live, &Rows::encode::<LiveRow>(&[]));
+        let live = self.read_whole(SectionKind::Live, &Rows::encode::<LiveRow>(&[]));
         let snapshot = SnapshotRecord {
             nonce: to.nonce.clone(),
             asset: to.asset.clone(),
@@ -424,12 +424,12 @@ impl Story {
             ..SoftwareRow::default()
         };
         let rows = Rows::encode(&software.iter().map(row).collect::<Vec<_>>());
-        self.rows(SectionKind::Software, &rows)
+        self.read_whole(SectionKind::Software, &rows)
     }
 
     /// A section that was read completely.
-    fn rows(&mut self, kind: SectionKind, rows: &Rows) -> SnapshotSection {
-        self.rows.0.insert(rows.digest(), rows.pack().unwrap());
+    fn read_whole(&mut self, kind: SectionKind, rows: &Rows) -> SnapshotSection {
+        self.packed.insert(rows.digest(), rows.pack().unwrap());
         SnapshotSection {
             kind: kind.into(),
             state: Some(SectionState {
@@ -440,6 +440,10 @@ impl Story {
                 ..SectionState::default()
             }),
         }
+    }
+
+    pub(super) fn rows(&self) -> PackRows {
+        PackRows::new(self.packed.clone())
     }
 
     /// The log, chained and signed by a key.
@@ -472,7 +476,7 @@ impl Story {
             zone: &zone(),
             excerpt: &self.excerpt(key),
             certificates: &self.pki.anchors(),
-            rows: &self.rows,
+            rows: &self.rows(),
             policy,
             exported_ms: NOW,
             key,
@@ -486,7 +490,7 @@ impl Story {
 
     /// Rows that are no longer there.
     pub(super) fn without_rows(mut self) -> Self {
-        self.rows = PackRows(BTreeMap::new());
+        self.packed = BTreeMap::new();
         self
     }
 }

@@ -14,8 +14,8 @@ use super::super::member::Member;
 use super::super::*;
 use super::found;
 use super::story::{self, Story};
-use crate::PROGRAM;
 use crate::audit::AuditKey;
+use crate::change::judge::JUDGE;
 
 type Members = BTreeMap<Member, Vec<u8>>;
 type Change<'a> = &'a dyn Fn(&mut Members);
@@ -225,7 +225,7 @@ fn an_entry_that_may_not_follow_is_a_fault_although_it_is_signed() {
         zone: &story::zone(),
         excerpt: &excerpt,
         certificates: &[],
-        rows: &story.rows,
+        rows: &story.rows(),
         policy: Policy::Digests,
         exported_ms: story::NOW,
         key: &story.key,
@@ -280,17 +280,17 @@ fn a_verdict_that_rests_on_nothing_of_its_host_is_a_fault() {
 #[test]
 fn a_verdict_that_its_own_rows_contradict_is_a_fault() {
     // Of the first judgement, in which one of two stations was left out of the work.
-    let all_remediated = |program: &str| {
+    let all_remediated = |judge: &str| {
         judged_otherwise(1, |it| {
             for it in &mut it.verdicts {
                 it.verdict = "REMEDIATED".into();
             }
-            it.program = program.into();
+            it.judge = judge.into();
         })
     };
-    let story = all_remediated(PROGRAM);
+    let story = all_remediated(JUDGE);
     let told = faults(&story.pack(Policy::Rows));
-    let says = "hmi-2, openssl: the entry says REMEDIATED, and its rows come to NOT_REMEDIATED: ";
+    let says = "hmi-2, openssl: the entry says REMEDIATED at grade B, and its rows come to NOT_REMEDIATED";
     assert!(found(&told, says), "{told:#?}");
     // Without the rows it is the collector's word.
     assert_eq!(faults(&story.pack(Policy::Digests)), Vec::<String>::new());
