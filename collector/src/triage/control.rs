@@ -45,7 +45,9 @@ pub fn read(text: &str) -> Result<ControlRecord, InvalidControl> {
         Some((fact, subject)) => (fact.trim(), Some(subject.trim().to_owned())),
         None => (left, None),
     };
-    if fact.is_empty() || fact.contains(char::is_whitespace) {
+    // What agents call their facts. Anything else could be taken for a part of the operator when it is read again.
+    let is_of_a_fact = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
+    if fact.is_empty() || !fact.chars().all(is_of_a_fact) {
         return Err(InvalidControl);
     }
     let operator = if operator == "~" { "contains" } else { operator };
@@ -141,7 +143,7 @@ mod tests {
         for typed in ["smb.v1=false", "a!=b", "a.b[x = y]>=3", "a<=4", "list~10.0.0.1", "a="] {
             assert_eq!(Typed(&read(typed).unwrap()).to_string(), typed);
         }
-        for bad in ["", "=x", "a", "a b=c", "[x]=y"] {
+        for bad in ["", "=x", "a", "a b=c", "[x]=y", "a!  =b", "a<>=b", "a[b]!  =c"] {
             assert_eq!(read(bad), Err(InvalidControl), "{bad}");
         }
     }
