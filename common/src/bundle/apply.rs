@@ -9,6 +9,11 @@ use crate::section::Digest;
 
 /// What is known of each record: its revision and a hash, tombstones included. Contents are the caller's to
 /// keep.
+///
+/// A revision has no limit, so a thief of a key can write one that nothing displaces, and records that the
+/// sender does not know of. Both end with the state: at
+/// [`News::Recertified`](super::News::Recertified) the receiver begins with a new one, which the slices of
+/// one cycle fill.
 #[derive(Debug, Clone, Default)]
 pub struct State {
     buckets: BTreeMap<u8, Bucket>,

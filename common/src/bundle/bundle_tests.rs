@@ -39,7 +39,7 @@ fn ring(key: &SigningKey) -> Keyring {
     [trusted(key)].into_iter().collect()
 }
 
-fn header(kind: Kind, sequence: u64) -> Header {
+pub(super) fn header(kind: Kind, sequence: u64) -> Header {
     let hash = |it: u64| (it != 4).then(|| Digest::of(&it.to_be_bytes()));
     Header {
         stream: stream_of(&signer(1)),
@@ -557,6 +557,7 @@ fn the_committed_vectors_are_what_is_made_today() {
     let (first, second) = (signer(1), signer(2));
     let statement = Statement {
         stream: stream_of(&first),
+        serial: 1,
         epoch: 1,
         key: first.public(),
         next: second.public().id(),

@@ -4,7 +4,7 @@
 //! an envelope leaves nothing to choose: a collector signs with Ed25519; ES256 is there because the root of a
 //! zone is an ECDSA key, and for keys that a TPM holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -13,6 +13,7 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey,
 };
 
+use super::statement::Line;
 use super::stream::Stream;
 use super::strict::{Flaw, Reader, Writer};
 use crate::section::Digest;
@@ -230,27 +231,48 @@ pub struct Trusted {
 
 /// The keys that a receiver believes, each for one stream. Empty, it believes nobody.
 #[derive(Debug, Clone, Default)]
-pub struct Keyring(BTreeMap<KeyId, Trusted>);
+pub struct Keyring {
+    keys: BTreeMap<KeyId, Trusted>,
+    revoked: BTreeSet<KeyId>,
+}
 
 impl Keyring {
-    /// Believes a key from now on.
+    /// Believes a key from now on, also one that was revoked.
     pub fn trust(&mut self, trusted: Trusted) {
-        self.0.insert(trusted.key.id(), trusted);
+        let id = trusted.key.id();
+        self.revoked.remove(&id);
+        self.keys.insert(id, trusted);
     }
 
-    /// Believes a key no more. Nobody else is asked: revocation is the receiver's alone.
+    /// Believes of this line's stream the keys that count in it and no other, and so ends those that a word
+    /// of the root ended. A key that was revoked stays so, and one that is believed for another stream stays
+    /// that stream's.
+    pub fn follow(&mut self, line: &Line) {
+        self.keys.retain(|_, it| it.stream != line.current().stream);
+        for trusted in line.trusted() {
+            let id = trusted.key.id();
+            if !self.revoked.contains(&id) {
+                self.keys.entry(id).or_insert(trusted);
+            }
+        }
+    }
+
+    /// Believes a key no more, whatever its line says. Nobody else is asked: revocation is the receiver's
+    /// alone, and so is keeping it beyond the life of this ring.
     pub fn revoke(&mut self, id: &KeyId) -> Option<Trusted> {
-        self.0.remove(id)
+        self.revoked.insert(*id);
+        self.keys.remove(id)
     }
 
     /// What is known of a key.
     pub fn find(&self, id: &KeyId) -> Option<&Trusted> {
-        self.0.get(id)
+        self.keys.get(id)
     }
 }
 
 impl FromIterator<Trusted> for Keyring {
     fn from_iter<T: IntoIterator<Item = Trusted>>(keys: T) -> Self {
-        Self(keys.into_iter().map(|it| (it.key.id(), it)).collect())
+        let keys = keys.into_iter().map(|it| (it.key.id(), it)).collect();
+        Self { keys, revoked: BTreeSet::new() }
     }
 }

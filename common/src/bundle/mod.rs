@@ -7,11 +7,12 @@
 //! header   CBOR map, at most 4 KiB, keys in this order
 //!    1  stream      [site, zone, first key]       text, text, 32 bytes
 //!    2  epoch       16 bytes                      incarnation of the collector
-//!    3  sequence    from 1; a beacon has that of the bundle to come
+//!    3  sequence    from 1; a beacon has that of the bundle to come, and is kept apart from bundles wherever
+//!                   "same sequence, other hash" is called a fork
 //!    4  kind        [1] delta, [2, i, n] slice, [3] evidence, [4] key statement, [5] drop record, [6] beacon
 //!    5  created     Unix ms, sender's clock
 //!    6  clock       0 unknown, 1 unsynchronised, 2 synchronised
-//!    7  key epoch   from 1
+//!    7  key epoch   from 1; place of the key in its line, see `statement`
 //!    8  state       32 bytes                      the sender's whole state after this bundle; see `state`
 //!    9  links       [hash or null, ...]           of sequence - 1, - 2, - 4 ... - 1024, where there are
 //!   10  length      of the body, unpacked         at most 64 MiB

@@ -4,17 +4,33 @@
 //! certified  envelope `Certified`, signed by the key before or by the root of the zone
 //!   stated   envelope `Statement`, signed by the key that it is about: who states it has the key
 //!     { 1: stream            [site, zone, first key]
-//!       2: key epoch         place in the line, from 1
-//!       3: key               [algorithm, bytes]
-//!       4: next              name of the key that follows: SHA-256, so that it can stay in a safe until then
-//!       5: created           sender's clock, Unix milliseconds
-//!       6: expires or null } Unix milliseconds
+//!       2: serial            of the root's word that it stands under, from 1
+//!       3: key epoch         place in the line, from 1
+//!       4: key               [algorithm, bytes]
+//!       5: next              name of the key that follows: SHA-256, so that it can stay in a safe until then
+//!       6: created           sender's clock, Unix milliseconds
+//!       7: expires or null } Unix milliseconds
 //! ```
 //! A key that follows another counts when the one before announced it by its hash and signed for it: who
 //! steals the present key cannot bring one of his own. The root's word counts without an announcement, ends
-//! all keys before it, and so repairs what was lost or stolen. Each statement stands by itself and is
-//! repeated for long; one that arrives before those that it rests on is tried again later. Revocation is no
-//! statement: the receiver stops trusting.
+//! all keys before it, and so repairs what was lost and, with a key that the thief does not have, what was
+//! stolen.
+//!
+//! Lines are ordered by the serial, and only within one serial by the key epoch. The root alone raises the
+//! serial, with each of its words about a stream; the keys that follow inherit it. So nobody outruns the
+//! root, however many keys he lets follow: it needs to know its own last serial and nothing of what happened
+//! since. It says something else of a key (an expiry, another next) by the same place under a higher serial.
+//! Two words of the root under one serial are a fault of whoever keeps the root, and told.
+//!
+//! A key has one place, and speaks of the next place only. The place of a key stands in the headers of its
+//! bundles, so a key that moved would lose those that are still on their way. [`Statement::certify`] refuses
+//! what shows in one statement: a key that certifies itself, and the first key of a stream at a later place.
+//! [`Line::accept`] refuses a key that the line holds at another place, and of the root's words one that
+//! moves the key of the word before. What others let follow since then never keeps a word of the root from
+//! counting: if it moves such a key, the place before has ended like every other.
+//!
+//! Each statement stands by itself and is repeated for long; one that arrives before those that it rests on
+//! is tried again later. Revocation is no statement: the receiver stops trusting.
 //!
 //! The external data of both signatures is a constant, since a reader learns the stream from what they are
 //! over; no bundle has it.
@@ -32,13 +48,19 @@ pub const MAX_STATEMENT: usize = 2 * 1024;
 pub const MAX_EARLIER: usize = 8;
 
 const EXTERNAL: &[u8] = b"holdpoint key statement 1";
+const BY_ITSELF: &str = "a key that certifies itself";
 
 /// What is said of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The one stream that it signs.
     pub stream: Stream,
-    /// Its place in the line of keys, from 1.
+    /// The number of the root's word that it stands under, from 1: each word of the root about a stream has a
+    /// higher one than the word before, and the keys that follow under it have the same.
+    pub serial: u64,
+    /// Its place in the line of keys, from 1; the first key of the stream and no other has the first place.
+    /// Under another serial another key may have had the same place: what is kept for each key is kept by
+    /// its name.
     pub epoch: u64,
     /// The key.
     pub key: PublicKey,
@@ -71,7 +93,7 @@ impl Statement {
     /// the root.
     ///
     /// # Errors
-    /// It contradicts itself, the key is another one, or a key does not sign.
+    /// It contradicts itself, the key is another one or certifies itself, or a key does not sign.
     pub fn certify(&self, own: &SigningKey, authority: &SigningKey) -> Result<Vec<u8>, CertifyError> {
         if let Some(fault) = self.fault() {
             return Err(CertifyError::Statement(fault));
@@ -79,28 +101,34 @@ impl Statement {
         if own.public() != self.key {
             return Err(CertifyError::OtherKey);
         }
+        if authority.public() == self.key {
+            return Err(CertifyError::Statement(BY_ITSELF));
+        }
         let stated = envelope::seal(Content::Statement, &self.write(), EXTERNAL, own)?;
         Ok(envelope::seal(Content::Certified, &stated.bytes, EXTERNAL, authority)?.bytes)
     }
 
     fn fault(&self) -> Option<&'static str> {
-        match self.epoch {
-            0 => Some("the key epoch 0, which no key has"),
-            1 if self.stream.collector != self.key.id() => Some("a first key that is not its stream's"),
+        let is_first = self.stream.collector == self.key.id();
+        match (self.serial, self.epoch) {
+            (0, _) => Some("the serial 0, which no word of a root has"),
+            (_, 0) => Some("the key epoch 0, which no key has"),
+            (_, 1) if !is_first => Some("a first key that is not its stream's"),
+            (_, 2..) if is_first => Some("the first key of its stream at a later place"),
             _ if self.next == self.key.id() => Some("a key that announces itself"),
             _ => None,
         }
     }
 
     fn write(&self) -> Vec<u8> {
-        let Self { stream, epoch, key, next, created_ms, expires_ms } = self;
+        let Self { stream, serial, epoch, key, next, created_ms, expires_ms } = self;
         let mut writer = Writer::default();
-        writer.map(6);
+        writer.map(7);
         stream.write(writer.unsigned(1));
-        writer.unsigned(2).unsigned(*epoch);
-        key.write(writer.unsigned(3));
-        writer.unsigned(4).bytes(next.as_bytes());
-        writer.unsigned(5).integer(*created_ms).unsigned(6);
+        writer.unsigned(2).unsigned(*serial).unsigned(3).unsigned(*epoch);
+        key.write(writer.unsigned(4));
+        writer.unsigned(5).bytes(next.as_bytes());
+        writer.unsigned(6).integer(*created_ms).unsigned(7);
         match expires_ms {
             Some(expires) => writer.integer(*expires),
             None => writer.null(),
@@ -115,22 +143,24 @@ impl Statement {
             let fits = reader.unsigned("a key")? == label;
             if fits { Ok(()) } else { Err(Flaw::Expected("a key of the statement")) }
         };
-        if reader.map("a statement")? != 6 {
+        if reader.map("a statement")? != 7 {
             return Err(Flaw::Expected("a statement"));
         }
         label(&mut reader, 1)?;
         let stream = Stream::read(&mut reader)?;
         label(&mut reader, 2)?;
-        let epoch = reader.unsigned("a key epoch")?;
+        let serial = reader.unsigned("a serial")?;
         label(&mut reader, 3)?;
-        let key = PublicKey::read(&mut reader)?;
+        let epoch = reader.unsigned("a key epoch")?;
         label(&mut reader, 4)?;
-        let next = KeyId::read(&mut reader)?;
+        let key = PublicKey::read(&mut reader)?;
         label(&mut reader, 5)?;
-        let created_ms = reader.integer("a time")?;
+        let next = KeyId::read(&mut reader)?;
         label(&mut reader, 6)?;
+        let created_ms = reader.integer("a time")?;
+        label(&mut reader, 7)?;
         let expires_ms = if reader.null() { None } else { Some(reader.integer("a time")?) };
-        let read = Self { stream, epoch, key, next, created_ms, expires_ms };
+        let read = Self { stream, serial, epoch, key, next, created_ms, expires_ms };
         read.fault().map_or(Ok(read), |fault| Err(Flaw::Value(fault)))
     }
 }
@@ -147,31 +177,46 @@ pub enum NotAccepted {
     /// The first statement of a stream is to be the root's.
     #[error("it is certified by the key {0} and not by the root of the zone")]
     NotByRoot(KeyId),
-    /// Who certifies it is not known, perhaps not yet.
-    #[error("it is certified by the key {0}, which is not known here: a statement before it is missing")]
+    /// What it rests on has not arrived, if it ever will: a statement about the key that certifies it, or the
+    /// word of the root whose serial it has. To be tried again later.
+    #[error("it is certified by the key {0}, which does not count here: a statement before it is missing")]
     Missing(KeyId),
-    /// An old one that was ended by the root.
-    #[error("it is about key number {found}, and key number {held} counts by now")]
+    /// It stands under a word of the root that a later one has ended.
+    #[error("it stands under the root's serial {found}, and {held} counts by now")]
     Old {
-        /// Its own number.
+        /// Its own serial.
         found: u64,
-        /// The present number.
+        /// The present serial.
         held: u64,
     },
-    /// Two statements of one place: the key is in two hands.
+    /// Two statements of one place, both by the key before and by the key itself: these are in two hands.
     #[error("another statement about key number {0} is held: somebody else has a key of this stream")]
     Fork(u64),
+    /// Two words of the root under one serial. The one that came first stays; only a word under a higher
+    /// serial makes all receivers hold the same again.
+    #[error(
+        "the root has certified something else under its serial {0}, and has to do so under a higher one"
+    )]
+    RootFork(u64),
     /// The key before announced another one.
     #[error(
-        "its key {0} is not the one that was announced: whoever made it has the present key and not the next"
+        "its key {0} is not the one that was announced: whoever made it has the key before and not this one"
     )]
     NotAnnounced(KeyId),
-    /// Keys follow each other one by one.
-    #[error("it is about key number {found}, which does not follow number {held}")]
+    /// A key speaks of the next place only.
+    #[error("it is about key number {found}, and certified by number {held}, which speaks of the next only")]
     Skips {
         /// Its own number.
         found: u64,
-        /// The present number.
+        /// The number of the key that certifies it.
+        held: u64,
+    },
+    /// A key has one place.
+    #[error("it is about key number {found}, which is key number {held} already")]
+    OtherPlace {
+        /// Its own number.
+        found: u64,
+        /// The number that the same key has.
         held: u64,
     },
 }
@@ -183,7 +228,10 @@ pub enum News {
     Known,
     /// The announced key follows; late bundles of those before still count.
     Followed,
-    /// The root names a new key; those before count no more.
+    /// The root has spoken again, and no key before its word counts. Whatever was built from bundles of those
+    /// keys may be a thief's: the receiver begins with a new [`State`](super::State) and with new marks of
+    /// sequence for this stream, and calls [`Keyring::follow`](super::Keyring::follow). What it shows to
+    /// people may stay, as not yet said again, until one cycle has listed everything anew.
     Recertified,
 }
 
@@ -191,9 +239,10 @@ pub enum News {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     root: PublicKey,
-    current: Statement,
-    /// Since the root's last word, oldest first.
-    earlier: Vec<Statement>,
+    /// The root's last word, also when its key is too early to count.
+    word: Statement,
+    /// Those that followed since, oldest first: one more than [`MAX_EARLIER`] at most.
+    followed: Vec<Statement>,
 }
 
 impl Line {
@@ -206,11 +255,11 @@ impl Line {
         if envelope.kid != root.id() {
             return Err(NotAccepted::NotByRoot(envelope.kid));
         }
-        let current = stated(&envelope, root)?;
-        if current.stream.zone != *zone {
-            return Err(NotAccepted::OtherStream(Box::new(current.stream)));
+        let word = stated(&envelope, root)?;
+        if word.stream.zone != *zone {
+            return Err(NotAccepted::OtherStream(Box::new(word.stream)));
         }
-        Ok(Self { root: root.clone(), current, earlier: Vec::new() })
+        Ok(Self { root: root.clone(), word, followed: Vec::new() })
     }
 
     /// Takes a statement in.
@@ -219,41 +268,72 @@ impl Line {
     /// It does not count, or rests on one that has not arrived; the line is then what it was.
     pub fn accept(&mut self, bytes: &[u8]) -> Result<News, NotAccepted> {
         let envelope = certified(bytes)?;
-        let by_root = envelope.kid == self.root.id();
-        let known = self.statements().map(|it| &it.key).find(|it| it.id() == envelope.kid);
-        let authority = if by_root { Some(&self.root) } else { known };
-        let statement = stated(&envelope, authority.ok_or(NotAccepted::Missing(envelope.kid))?)?;
+        if envelope.kid == self.root.id() {
+            let word = self.of_this_stream(stated(&envelope, &self.root)?)?;
+            return self.recertify(word);
+        }
+        let before = self.statements().find(|it| it.key.id() == envelope.kid).cloned();
+        let before = before.ok_or(NotAccepted::Missing(envelope.kid))?;
+        let statement = self.of_this_stream(stated(&envelope, &before.key)?)?;
+        self.follow(&before, statement)
+    }
 
-        let (found, held) = (statement.epoch, self.current.epoch);
-        if statement.stream != self.current.stream {
-            return Err(NotAccepted::OtherStream(Box::new(statement.stream)));
+    /// Takes a word of the root. Nothing that keys of the line said is asked: a thief may have said it.
+    fn recertify(&mut self, word: Statement) -> Result<News, NotAccepted> {
+        let (found, held) = (word.serial, self.word.serial);
+        if found < held {
+            return Err(NotAccepted::Old { found, held });
+        }
+        if found == held {
+            return if word == self.word { Ok(News::Known) } else { Err(NotAccepted::RootFork(found)) };
+        }
+        one_place(&word, &self.word)?;
+        self.word = word;
+        self.followed.clear();
+        Ok(News::Recertified)
+    }
+
+    /// Takes a statement that the key of another one certified.
+    fn follow(&mut self, before: &Statement, statement: Statement) -> Result<News, NotAccepted> {
+        let (found, held) = (statement.serial, self.word.serial);
+        if found > held {
+            return Err(NotAccepted::Missing(before.key.id()));
+        }
+        if found < held {
+            return Err(NotAccepted::Old { found, held });
+        }
+        let (found, held) = (statement.epoch, before.epoch);
+        if held.checked_add(1) != Some(found) {
+            return Err(NotAccepted::Skips { found, held });
+        }
+        // Asked before what is held at its place: who has a key that was left behind, and not the one after
+        // it, can say nothing of that one.
+        if statement.key.id() != before.next {
+            return Err(NotAccepted::NotAnnounced(statement.key.id()));
         }
         match self.statements().find(|it| it.epoch == found) {
             Some(same) if *same == statement => return Ok(News::Known),
             Some(_) => return Err(NotAccepted::Fork(found)),
-            None if found < held => return Err(NotAccepted::Old { found, held }),
             None => {}
         }
-        if by_root {
-            self.current = statement;
-            self.earlier.clear();
-            return Ok(News::Recertified);
-        }
-        if envelope.kid != self.current.key.id() || found - held != 1 {
-            return Err(NotAccepted::Skips { found, held });
-        }
-        if statement.key.id() != self.current.next {
-            return Err(NotAccepted::NotAnnounced(statement.key.id()));
-        }
-        self.earlier.push(std::mem::replace(&mut self.current, statement));
-        let over = self.earlier.len().saturating_sub(MAX_EARLIER);
-        self.earlier.drain(..over);
+        self.statements().chain([&self.word]).try_for_each(|it| one_place(&statement, it))?;
+        self.followed.push(statement);
+        let over = self.followed.len().saturating_sub(MAX_EARLIER + 1);
+        self.followed.drain(..over);
         Ok(News::Followed)
+    }
+
+    fn of_this_stream(&self, statement: Statement) -> Result<Statement, NotAccepted> {
+        if statement.stream == self.word.stream {
+            Ok(statement)
+        } else {
+            Err(NotAccepted::OtherStream(Box::new(statement.stream)))
+        }
     }
 
     /// What is known of the present key.
     pub fn current(&self) -> &Statement {
-        &self.current
+        self.followed.last().unwrap_or(&self.word)
     }
 
     /// The keys that count, the present one last.
@@ -266,8 +346,18 @@ impl Line {
     }
 
     fn statements(&self) -> impl Iterator<Item = &Statement> {
-        self.earlier.iter().chain([&self.current])
+        let word = (self.followed.len() <= MAX_EARLIER).then_some(&self.word);
+        word.into_iter().chain(&self.followed)
     }
+}
+
+/// Refuses that the key of both is at two places.
+fn one_place(statement: &Statement, other: &Statement) -> Result<(), NotAccepted> {
+    let (found, held) = (statement.epoch, other.epoch);
+    if statement.key == other.key && found != held {
+        return Err(NotAccepted::OtherPlace { found, held });
+    }
+    Ok(())
 }
 
 fn certified(bytes: &[u8]) -> Result<Envelope<'_>, InvalidBundle> {
@@ -289,6 +379,9 @@ fn stated(certified: &Envelope<'_>, authority: &PublicKey) -> Result<Statement, 
     let statement = Statement::read(inner.unverified()).map_err(InvalidBundle::Statement)?;
     if inner.kid != statement.key.id() {
         return Err(InvalidBundle::NotItsOwn(statement.key.id()));
+    }
+    if *authority == statement.key {
+        return Err(InvalidBundle::Statement(Flaw::Value(BY_ITSELF)));
     }
     inner.open(&statement.key, EXTERNAL)?;
     Ok(statement)
