@@ -17,6 +17,7 @@ pub mod knowledge;
 pub mod local;
 pub mod memory;
 pub mod metrics;
+pub mod outbox;
 pub mod pki;
 pub mod query;
 pub mod server;
