@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod pki;
 pub mod query;
 pub mod server;
+pub mod site;
 pub mod store;
 pub mod triage;
 pub mod verbs;
