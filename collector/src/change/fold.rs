@@ -242,6 +242,11 @@ impl Stage {
         matches!(self.step, StageStep::Pending | StageStep::Opening)
     }
 
+    /// Whether its verdicts are those of the newest answers.
+    pub fn is_judged(&self) -> bool {
+        matches!(self.step, StageStep::Judged(_))
+    }
+
     /// Whether verdicts may be given, for the first time or for what was inconclusive.
     fn may_be_judged(&self) -> bool {
         matches!(self.step, StageStep::WorkComplete | StageStep::Judged(StageState::Inconclusive))

@@ -84,6 +84,10 @@ pub fn judge(question: &Question<'_>) -> Result<Judged, String> {
 /// One sentence on why rows cannot be read now.
 pub fn regressed(question: &Question<'_>, asset: &str, later: &Snapshot) -> Result<Vec<Regressed>, String> {
     let mut bench = Bench::of(question)?;
+    // Whoever is asked again, after more work or on the way back, is judged by that answer.
+    if !bench.stage.is_judged() {
+        return Ok(Vec::new());
+    }
     let target = bench.stage.targets.get(asset);
     let Some((pre, post)) = target.and_then(|it| it.pre.clone().zip(it.post.as_ref())) else {
         return Ok(Vec::new());
