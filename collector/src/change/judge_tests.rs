@@ -380,7 +380,6 @@ fn what_was_good_and_is_old_again_is_a_regression_that_names_the_old_verdict() {
     let good = Case::new(tls(), host(), host().patched());
     let mut change = good.change(&shelf);
     change.stages[0].verdicts = good.judge_change(&change, &shelf).verdicts;
-    change.stages[0].judged_at = Some(9);
 
     let question = |change: &Change, later: &Host| {
         let later = Snapshot::load(later.report(&shelf, ASSET, 9, &nonce(9)), shelf.as_ref()).unwrap();
@@ -397,6 +396,8 @@ fn what_was_good_and_is_old_again_is_a_regression_that_names_the_old_verdict() {
         };
         regressed(&question, ASSET, &later).unwrap()
     };
+    assert!(question(&change, &host()).is_empty(), "the newest answers are still to be judged");
+    change.stages[0].verified_at(9);
     let found = question(&change, &host());
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].expectation.as_str(), found[0].verdict_revision), ("tls", 9));
