@@ -10,8 +10,7 @@ use tonic::Status;
 
 use super::Duties;
 use crate::assess::Board;
-use crate::audit;
-use crate::audit::Act;
+use crate::audit::{self, Act};
 use crate::baseline::fold::Refused;
 use crate::baseline::{Baselines, Shelf};
 use crate::change::fold::Written;

@@ -76,7 +76,7 @@ impl RowSource for PackRows {
 }
 
 /// Judges a stage again: `change` is as it was before the entry `judged`, which was written at `at_ms` (Unix
-/// milliseconds). Of a target whose rows are not all here nothing is said.
+/// milliseconds). A target whose rows are not all here is counted and not judged.
 pub fn again(change: &Change, judged: &StageJudged, at_ms: i64, rows: &Arc<PackRows>) -> Again {
     let mut said = Again::default();
     let (Some(stage), Ok(planned)) = (change.stage(judged.stage), change.planned_stage(judged.stage)) else {

@@ -26,7 +26,7 @@ pub const MAX_REPEATED_BYTES: u64 = 256 * 1024 * 1024;
 pub const MIN_TOMBSTONE_CYCLES: u16 = 3;
 
 /// The last of [`AGAIN`].
-const LAST: u64 = 47;
+const LAST: u64 = AGAIN[AGAIN.len() - 1];
 
 /// How often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

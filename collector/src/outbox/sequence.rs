@@ -386,14 +386,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_restored_store_opens_a_new_epoch_that_names_the_old_head() {
+    /// A store that went back to an old copy, and the sequence that had gone on from there.
+    fn set_back() -> (World, Sequence) {
         let mut world = World::default();
         let (mut sequence, _) = world.open();
         world.give(&mut sequence, 40);
         let backup = world.store.clone();
         world.give(&mut sequence, 300);
         world.store = backup;
+        (world, sequence)
+    }
+
+    #[test]
+    fn a_restored_store_opens_a_new_epoch_that_names_the_old_head() {
+        let (mut world, sequence) = set_back();
         let (restored, opening) = world.open();
         assert_eq!(opening, Opening::New { cause: Cause::Restored, above: 7 + REVISIONS_AHEAD });
         assert_ne!(restored.epoch(), sequence.epoch());
@@ -431,12 +437,7 @@ mod tests {
 
     #[test]
     fn a_crash_while_a_new_epoch_begins_leaves_no_epoch_between() {
-        let mut world = World::default();
-        let (mut sequence, _) = world.open();
-        world.give(&mut sequence, 40);
-        let backup = world.store.clone();
-        world.give(&mut sequence, 300);
-        world.store = backup;
+        let (mut world, _) = set_back();
         let (restored, _) = world.open();
         world.store = Some(restored.reserve(7).unwrap().0);
         let (mut again, opening) = world.open();

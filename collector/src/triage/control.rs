@@ -27,7 +27,10 @@ pub enum Tested {
 
 /// The text is no control.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write a control as FACT=VALUE, FACT!=VALUE, FACT>=VALUE, FACT<=VALUE or FACT~VALUE (contains)")]
+#[error(
+    "write a control as FACT=VALUE, FACT!=VALUE, FACT>=VALUE, FACT<=VALUE or FACT~VALUE (contains); the name of a \
+     fact has letters, digits, `.`, `_` and `-`"
+)]
 pub struct InvalidControl;
 
 /// Reads a control as it is typed; `FACT[SUBJECT]` names one of several.
