@@ -5,6 +5,7 @@ pub mod args;
 pub mod assess;
 pub mod audit;
 pub mod baseline;
+pub mod carrier;
 pub mod change;
 pub mod config;
 pub mod daemon;

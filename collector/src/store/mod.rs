@@ -84,7 +84,7 @@ mod writer;
 pub use backend::{BackendError, Engine, UnknownEngine};
 pub use error::StoreError;
 pub use export::BackupSummary;
-pub use keys::{Digest, MAX_NAME_BYTES, SectionKey};
+pub use keys::{Digest, MAX_NAME_BYTES, MAX_PAGE_KEY_BYTES, SectionKey, Volume};
 pub use maintain::Fault;
 pub use marker::LostData;
 pub use open::OpenReport;
