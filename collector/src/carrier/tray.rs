@@ -179,9 +179,15 @@ impl Filler {
         Ok(Put::Taken)
     }
 
-    /// How many objects lie there, and how many bytes they have, as far as the filling side knows.
-    pub fn depth(&self) -> (usize, u64) {
-        (self.lying.sizes.len(), self.lying.bytes)
+    /// How many objects lie there now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn lying(&mut self) -> Result<usize, TrayError> {
+        if !self.lying.sizes.is_empty() {
+            self.look()?;
+        }
+        Ok(self.lying.sizes.len())
     }
 
     fn has_room(&self, more: u64) -> bool {

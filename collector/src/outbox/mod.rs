@@ -38,9 +38,13 @@
 //! A parcel gets its number when the first carrier is ready for it, and one bundle goes to all carriers of
 //! the stream: a receiver behind one of them would take numbers of another for holes.
 
+pub mod kept;
 pub mod ledger;
+pub mod office;
+pub mod pages;
 pub mod schedule;
 pub mod sequence;
+pub mod signer;
 pub mod spool;
 #[cfg(test)]
 mod tests;
