@@ -13,8 +13,6 @@ use std::path::{Path, PathBuf};
 
 use holdpoint_common::atomic_file::{self, Readable};
 
-use crate::carrier::tray::{self, TrayError};
-
 const NO_SLICE: u16 = u16::MAX;
 
 /// One kept bundle.
@@ -100,15 +98,8 @@ impl Kept {
         self.places.values().filter_map(|it| it.slice).collect::<BTreeSet<_>>().len()
     }
 
-    /// The bytes of one.
-    ///
-    /// # Errors
-    /// The disk refuses.
-    pub fn read(&self, place: &Place) -> Result<Vec<u8>, TrayError> {
-        tray::read_object(&self.path(place))
-    }
-
-    fn path(&self, place: &Place) -> PathBuf {
+    /// Where its bytes are.
+    pub fn path(&self, place: &Place) -> PathBuf {
         let Place { sequence, interval, slice, .. } = place;
         self.dir.join(format!("{sequence:016x}-{interval:016x}-{:04x}.bundle", slice.unwrap_or(NO_SLICE)))
     }
@@ -147,8 +138,12 @@ mod tests {
         let again = Kept::open(dir.path(), 1_000, true).unwrap();
         assert_eq!(numbers(&again), numbers(&kept));
         let last = again.places().last().unwrap();
-        assert_eq!((again.read(&last).unwrap(), last.slice), (b"slice".to_vec(), Some(1)));
-        assert_eq!(numbers(&Kept::open(dir.path(), 1_000, false).unwrap()), [0_u64; 0], "of another incarnation");
+        assert_eq!((fs::read(again.path(&last)).unwrap(), last.slice), (b"slice".to_vec(), Some(1)));
+        assert_eq!(
+            numbers(&Kept::open(dir.path(), 1_000, false).unwrap()),
+            [0_u64; 0],
+            "of another incarnation"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! dropped and taken up again from what is kept: after a full disk it goes on as after a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::num::NonZeroU64;
@@ -17,12 +18,12 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::rand;
 use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::bundle::{
-    Body, ClockQuality, Epoch, Header, Key, Kind, MakeError, Record, Sealed, make,
+    Body, ClockQuality, Epoch, Header, Key, Kind, MakeError, Record, Sealed, Stream, make,
 };
 use holdpoint_common::proto::summary as pb;
 use holdpoint_common::section::Digest;
 
-use super::kept::Kept;
+use super::kept::{Kept, Place};
 use super::ledger::{At, Content, Ledger};
 use super::pages::{self, PagesError, Rest};
 use super::schedule::{Interval, Rhythm, Schedule};
@@ -381,7 +382,12 @@ impl Office {
     fn item(&self, key: &Key) -> Option<Item> {
         if let Some(said) = self.ledger.get(key) {
             let bytes = self.sizes.get(key).copied().unwrap_or_default();
-            return Some(Item { key: key.clone(), revision: said.revision, bytes, gone: said.content.is_none() });
+            return Some(Item {
+                key: key.clone(),
+                revision: said.revision,
+                bytes,
+                gone: said.content.is_none(),
+            });
         }
         let (revision, bytes) = self.evidence.get(key).copied()?;
         Some(Item { key: key.clone(), revision, bytes, gone: false })
@@ -400,7 +406,13 @@ impl Office {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             engine: stats.engine.to_string(),
             refuses_reports: !stats.admits_reports,
-            skipped: self.sequence.numbers().skips.iter().map(|it| pb::Skip { from: it.from, to: it.to }).collect(),
+            skipped: self
+                .sequence
+                .numbers()
+                .skips
+                .iter()
+                .map(|it| pb::Skip { from: it.from, to: it.to })
+                .collect(),
             evidence_dropped: words(&tally.evidence),
             agents: u64::try_from(zone.asset_count()).unwrap_or(u64::MAX),
         }
@@ -451,13 +463,14 @@ impl Office {
         let mut records = Vec::new();
         for item in &parcel.items {
             // What is said of it now goes, though something older waited: it replaces it anyway.
-            let Some((revision, content)) = pages::current(&self.store, &item.key)? else { continue };
-            records.push(Record { key: item.key.clone(), revision, content });
+            records.extend(pages::current(&self.store, &item.key)?);
         }
         match self.seal(kind, Body::Records(records.clone()), now_ms) {
             // Records that are very much alike: smaller bundles are free of that limit. A slice is none then,
             // and what it says leaves all the same.
-            Err(OutboxError::Make(MakeError::Ratio { .. } | MakeError::TooLarge { .. })) if records.len() > 1 => {
+            Err(OutboxError::Make(MakeError::Ratio { .. } | MakeError::TooLarge { .. }))
+                if records.len() > 1 =>
+            {
                 let items = cut(records.iter().map(Item::from).collect());
                 let kind = if matches!(kind, Kind::Slice { .. }) { Kind::Delta } else { kind };
                 let mut records = records.into_iter();
@@ -487,7 +500,11 @@ impl Office {
         };
         let interval = self.schedule.coming();
         let kept = self.kept.put(number, interval, slice, &bytes);
-        kept.map_err(|source| OutboxError::File { doing: "write", path: self.settings.dir.join("kept"), source })?;
+        kept.map_err(|source| OutboxError::File {
+            doing: "write",
+            path: self.settings.dir.join("kept"),
+            source,
+        })?;
         self.sequence.sealed(number, hash);
         self.offer(&bytes)
     }
@@ -592,31 +609,24 @@ impl Office {
         }
     }
 
-    /// Lets everything that waits leave for a person who carries it, and gives it with the rest of the last
-    /// cycle and a beacon: the numbers with their slices, and the bytes.
+    /// Lets everything that waits leave for a person who carries it, and says what belongs on the medium. The
+    /// bundles are files that stay until a cycle is over.
     ///
     /// # Errors
     /// As [`Office::step`].
-    pub fn carry(
-        &mut self,
-        now_ms: i64,
-        mut take: impl FnMut(Carried<'_>) -> io::Result<()>,
-    ) -> Result<(), OutboxError> {
+    pub fn carry(&mut self, now_ms: i64) -> Result<Carried, OutboxError> {
         self.by_hand = true;
         let sent = self.send(now_ms);
         self.by_hand = false;
         sent?;
-        let io = |source| OutboxError::File { doing: "write", path: PathBuf::from("the medium"), source };
-        let places: Vec<_> = self.kept.places().collect();
-        for statement in self.signer.statements() {
-            take(Carried::Statement(statement)).map_err(io)?;
-        }
-        for place in &places {
-            let bytes = self.kept.read(place)?;
-            take(Carried::Bundle { sequence: place.sequence, slice: place.slice, bytes: &bytes }).map_err(io)?;
-        }
-        let beacon = self.sealed_beacon(now_ms)?;
-        take(Carried::Beacon { sequence: self.sequence.next(), bytes: &beacon }).map_err(io)
+        Ok(Carried {
+            stream: self.stream().clone(),
+            epoch: self.sequence.epoch(),
+            statements: self.signer.statements().to_vec(),
+            bundles: self.kept.places().map(|it| (it, self.kept.path(&it))).collect(),
+            beacon: self.sealed_beacon(now_ms)?,
+            slices: (self.kept.slices(), self.settings.rhythm.slices.get()),
+        })
     }
 
     /// Lets the next key follow. Statements about it leave with the next cycle, and at once.
@@ -652,32 +662,26 @@ impl Office {
     }
 
     /// Whose bundles these are.
-    pub fn stream(&self) -> &holdpoint_common::bundle::Stream {
+    pub fn stream(&self) -> &Stream {
         self.signer.stream()
     }
 }
 
 /// What goes on a medium.
 #[derive(Debug)]
-pub enum Carried<'a> {
-    /// A statement about a key.
-    Statement(&'a [u8]),
-    /// A bundle.
-    Bundle {
-        /// Its number.
-        sequence: u64,
-        /// The slice that it is.
-        slice: Option<u16>,
-        /// Its bytes.
-        bytes: &'a [u8],
-    },
+pub struct Carried {
+    /// Whose bundles these are.
+    pub stream: Stream,
+    /// The incarnation.
+    pub epoch: Epoch,
+    /// Statements about its keys.
+    pub statements: Vec<Vec<u8>>,
+    /// Bundles in order of their numbers, and where their bytes are.
+    pub bundles: Vec<(Place, PathBuf)>,
     /// The newest that the collector says of its whole state.
-    Beacon {
-        /// The number to come.
-        sequence: u64,
-        /// Its bytes.
-        bytes: &'a [u8],
-    },
+    pub beacon: Vec<u8>,
+    /// Different slices among the bundles, and of how many.
+    pub slices: (usize, u16),
 }
 
 fn carrier(dir: &Path, name: &&'static str) -> Result<Carrier, OutboxError> {
@@ -698,7 +702,7 @@ fn read_witness(dir: &Path) -> Result<Option<super::sequence::Witness>, OutboxEr
 /// What a copy on another machine does not share: the machine's own identifier, and where the directory is.
 fn place(dir: &Path) -> Digest {
     let machine = fs::read("/etc/machine-id").unwrap_or_default();
-    let host = hostname::get().map(|it| it.into_encoded_bytes()).unwrap_or_default();
+    let host = hostname::get().map(OsString::into_encoded_bytes).unwrap_or_default();
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     Digest::of(&[machine.as_slice(), b"\0", &host, b"\0", dir.as_os_str().as_encoded_bytes()].concat())
 }

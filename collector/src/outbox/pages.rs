@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use holdpoint_common::bundle::{Before, ByClass, Class, Epoch, Key};
+use holdpoint_common::bundle::{Before, ByClass, Class, Epoch, Key, Record};
 use holdpoint_common::proto::store as pb;
 use holdpoint_common::section::Digest;
 use prost::Message;
@@ -117,20 +117,20 @@ pub fn read(store: &Store) -> Result<Kept, PagesError> {
     Ok(kept)
 }
 
-/// The content of a record or of a piece of evidence as it is kept now, with its revision.
+/// A record, or a piece of evidence, as it is kept now.
 ///
 /// # Errors
 /// The store cannot be read, or the page is none.
-pub fn current(store: &Store, key: &Key) -> Result<Option<(NonZeroU64, Option<Vec<u8>>)>, PagesError> {
+pub fn current(store: &Store, key: &Key) -> Result<Option<Record>, PagesError> {
     if let Some(bytes) = store.page(Volume::Outbox, &page_key(SAID, key))? {
         let said = pb::SaidPage::decode(bytes.as_slice()).ok().and_then(said_record);
         let said = said.ok_or(Unreadable("a record"))?;
-        return Ok(Some((said.said.revision, said.content)));
+        return Ok(Some(Record { key: key.clone(), revision: said.said.revision, content: said.content }));
     }
     let Some(bytes) = store.page(Volume::Outbox, &page_key(EVIDENCE, key))? else { return Ok(None) };
     let piece = pb::EvidencePage::decode(bytes.as_slice()).ok().and_then(evidence);
     let piece = piece.ok_or(Unreadable("a piece of evidence"))?;
-    Ok(Some((piece.revision, Some(piece.content))))
+    Ok(Some(Record { key: key.clone(), revision: piece.revision, content: Some(piece.content) }))
 }
 
 /// Writes a record.

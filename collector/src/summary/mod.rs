@@ -41,6 +41,7 @@ pub const MAX_VERDICTS: usize = 5_000;
 const PAGE: usize = 256;
 
 /// Where it all comes from.
+#[derive(Clone)]
 pub struct Sources {
     /// Assets and when they called.
     pub zone: Arc<Zone>,
@@ -233,10 +234,10 @@ impl Summariser {
                 let score = hardening.score(record, &world);
                 let id: Arc<str> = record.id.as_str().into();
                 if self.policy.level >= Level::Assets {
-                    let placed = places.asset(&record.id).map(|it| it.0);
+                    let stands = places.asset(&record.id).map(|it| it.0);
                     let last_seen_ms = seen(&record.id).filter(|_| freshness != "fresh");
                     let now = record::Now { freshness, last_seen_ms };
-                    let asset = record::asset(record, placed, brief, now, &self.policy);
+                    let asset = record::asset(record, stands, brief, now, &self.policy);
                     say(looked, Class::Asset, &id, Some(asset.encode_to_vec()));
                     let result = pb::HardeningSummary { score: Some(record::score(&score)) };
                     say(looked, Class::Hardening, &id, Some(result.encode_to_vec()));
@@ -319,7 +320,9 @@ pub fn judgements(
         last = *newest;
         for (number, record) in &page {
             let Ok(entry) = AuditEntry::decode(record.entry.as_slice()) else { continue };
-            let Some((name, judgement)) = record::judgement(*number, &entry, &record.chain, policy) else { continue };
+            let Some((name, judgement)) = record::judgement(*number, &entry, &record.chain, policy) else {
+                continue;
+            };
             let content = Content::try_from(judgement.encode_to_vec()).ok();
             found.extend(Key::new(Class::Audit, name).ok().zip(content));
         }

@@ -10,8 +10,8 @@ use holdpoint_common::proto::v1::{SectionKind, SectionStatus};
 use holdpoint_common::section::Digest;
 use prost::Message;
 
-use super::policy::{Field, Level, Policy};
 use super::MAX_VERDICTS;
+use super::policy::{Field, Level, Policy};
 use crate::assess::{Brief, FindingView};
 use crate::change::fold::Change;
 use crate::change::word::State;
@@ -120,7 +120,8 @@ pub(super) fn score(score: &Score) -> pb::Hardening {
 
 pub(super) fn change(change: &Change, policy: &Policy) -> pb::ChangeSummary {
     let stages = (1_u32..).zip(&change.stages);
-    let stages = stages.map(|(number, it)| pb::StageSummary { number, state: it.state().as_str().to_owned() });
+    let stages =
+        stages.map(|(number, it)| pb::StageSummary { number, state: it.state().as_str().to_owned() });
     let whole = change.stages.iter().flat_map(|it| &it.verdicts);
     let mut by_verdict = BTreeMap::new();
     for verdict in whole.clone().filter(|it| it.expectation.is_empty()) {
