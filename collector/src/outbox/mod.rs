@@ -44,6 +44,8 @@ pub const DIRECTORY: &str = "outbox";
 pub mod kept;
 pub mod ledger;
 pub mod office;
+#[cfg(test)]
+mod office_tests;
 pub mod pages;
 pub mod run;
 pub mod schedule;

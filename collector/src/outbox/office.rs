@@ -700,7 +700,7 @@ fn read_witness(dir: &Path) -> Result<Option<super::sequence::Witness>, OutboxEr
 }
 
 /// What a copy on another machine does not share: the machine's own identifier, and where the directory is.
-fn place(dir: &Path) -> Digest {
+pub(super) fn place(dir: &Path) -> Digest {
     let machine = fs::read("/etc/machine-id").unwrap_or_default();
     let host = hostname::get().map(OsString::into_encoded_bytes).unwrap_or_default();
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());

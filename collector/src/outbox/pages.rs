@@ -20,7 +20,7 @@ use crate::store::{Store, StoreError, Txn, Volume};
 const SAID: u8 = b's';
 const EVIDENCE: u8 = b'e';
 const PARCEL: u8 = b'p';
-const STATE: &[u8] = b"state";
+const REST: &[u8] = b"r";
 
 /// A page that cannot be read: a newer collector wrote it, or it is damaged in a way that no hash shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +110,7 @@ pub fn read(store: &Store) -> Result<Kept, PagesError> {
         let (number, parcel) = number.zip(parcel).ok_or(Unreadable("a parcel"))?;
         kept.parcels.insert(number, parcel);
     }
-    if let Some(bytes) = store.page(Volume::Outbox, STATE)? {
+    if let Some(bytes) = store.page(Volume::Outbox, REST)? {
         let state = pb::OutboxState::decode(bytes.as_slice()).ok().and_then(rest);
         kept.rest = state.ok_or(Unreadable("the outbox's state"))?;
     }
@@ -219,7 +219,7 @@ pub fn put_rest(txn: Txn, rest: &Rest) -> Txn {
         }),
         audited: *audited,
     };
-    txn.put_page(Volume::Outbox, STATE, state.encode_to_vec())
+    txn.put_page(Volume::Outbox, REST, state.encode_to_vec())
 }
 
 /// The bytes of a witness.
