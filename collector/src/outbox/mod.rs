@@ -41,6 +41,8 @@
 /// The directory of the outbox inside the collector's.
 pub const DIRECTORY: &str = "outbox";
 
+#[cfg(test)]
+mod bench_tests;
 pub mod kept;
 pub mod ledger;
 pub mod office;

@@ -11,6 +11,7 @@ use holdpoint_common::proto::store::audit_entry::Detail;
 use holdpoint_common::proto::store::change_entry::What;
 use holdpoint_common::proto::store::{ChangeEntry, StageJudged, TargetVerdict};
 use holdpoint_common::proto::summary as pb;
+use holdpoint_common::proto::v1::import_result::Result as Outcome;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::TestRunner;
 use prost::Message;
@@ -25,6 +26,7 @@ use crate::audit::Act;
 use crate::carrier::tray::Emptier;
 use crate::change::ChangeOffice;
 use crate::knowledge::{AllowedAges, Kind, default_days};
+use crate::query::knowledge::{KnowledgeService, ZoneOffice};
 use crate::site::{Agreement, Ruling, Terms, Zone as Receiver};
 use crate::store::Txn;
 use crate::summary::{Field, Level, Policy, Sources};
@@ -32,10 +34,11 @@ use crate::zone::world::World;
 
 const INTERVAL_MS: i64 = 60_000;
 
-struct Sender {
-    world: World,
-    sources: Sources,
+pub(super) struct Sender {
+    pub(super) world: World,
+    pub(super) sources: Sources,
     settings: Settings,
+    knowledge: KnowledgeService<ZoneOffice>,
     office: Option<Office>,
     dir: TempDir,
 }
@@ -50,7 +53,11 @@ fn ages() -> AllowedAges {
 
 impl Sender {
     fn new(policy: Policy, carriers: Vec<&'static str>) -> Self {
-        let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
+        Self::of(World::new(), policy, carriers, 4)
+    }
+
+    pub(super) fn of(world: World, policy: Policy, carriers: Vec<&'static str>, slices: u16) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let zone = Arc::clone(&world.zone);
         let knowledge = crate::query::knowledge::open(&zone, ages()).unwrap();
         let (library, board) = (Arc::clone(knowledge.library()), Arc::clone(knowledge.board()));
@@ -60,12 +67,17 @@ impl Sender {
         let path = dir.path().join("outbox");
         let root = holdpoint_common::credentials::new_key().unwrap().serialize_pem();
         Signer::found(&path, world.zone.name(), &root, 1).unwrap();
-        let rhythm = Rhythm { slices: NonZeroU16::new(4).unwrap(), ..Rhythm::default() };
+        let rhythm = Rhythm { slices: NonZeroU16::new(slices).unwrap(), ..Rhythm::default() };
         let limits = Limits { cycle_ms: rhythm.cycle_ms(), ..Limits::default() };
         let settings = Settings { dir: path, policy, rhythm, limits, carriers };
-        let mut sender = Self { world, sources, settings, office: None, dir };
+        let mut sender = Self { world, sources, settings, knowledge, office: None, dir };
         sender.start();
         sender
+    }
+
+    pub(super) async fn learn(&self, file: &str, bytes: Vec<u8>) {
+        let taken = self.knowledge.take_file("local".into(), file.into(), bytes).await.unwrap();
+        assert!(matches!(taken.result, Some(Outcome::Taken(_))), "{taken:?}");
     }
 
     fn start(&mut self) {
@@ -79,18 +91,18 @@ impl Sender {
         self.ask(Office::step)
     }
 
-    fn ask<T>(&mut self, ask: impl FnOnce(&mut Office, i64) -> T) -> T {
+    pub(super) fn ask<T>(&mut self, ask: impl FnOnce(&mut Office, i64) -> T) -> T {
         let now_ms = self.world.zone.now_ms();
         let office = self.office.as_mut().unwrap();
         block_in_place(|| ask(office, now_ms))
     }
 
-    fn interval(&mut self) {
+    pub(super) fn interval(&mut self) {
         self.step().unwrap();
         self.world.clock.advance(INTERVAL_MS);
     }
 
-    fn taken(&self) -> Vec<Vec<u8>> {
+    pub(super) fn taken(&self) -> Vec<Vec<u8>> {
         let emptier = Emptier::new(&self.settings.dir.join("relay"));
         let take = |it| {
             let object = emptier.read(&it).unwrap().unwrap();
@@ -139,7 +151,7 @@ impl Site {
     }
 }
 
-fn full() -> Policy {
+pub(super) fn full() -> Policy {
     Policy { level: Level::Full, ..Policy::default() }
 }
 
