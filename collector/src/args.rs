@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::carrier::relay::args::Relay;
+use crate::conduit::args::Conduit;
+
 /// Keeps a zone's inventory, judges it, and answers its operators.
 #[derive(Debug, Parser)]
 #[command(name = "holdpoint-collector", version, about, after_help = FIRST_STEPS)]
@@ -75,6 +78,12 @@ pub enum Command {
     Store(Store),
     /// Rebuild the indexes of the store from its records.
     Reindex(DataDir),
+    /// The certificate authority between the zones and the site.
+    #[command(subcommand)]
+    Conduit(Conduit),
+    /// Pass on what zones send, between two firewalls.
+    #[command(subcommand)]
+    Relay(Relay),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
