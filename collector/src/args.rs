@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::carrier::relay::HostPort;
+use crate::carrier::relay::args::Relay;
+use crate::conduit::args::Conduit;
 use crate::summary::Field;
 
 /// Keeps a zone's inventory, judges it, and answers its operators.
@@ -80,6 +83,12 @@ pub enum Command {
     /// What leaves the zone, one way.
     #[command(subcommand)]
     Outbox(Outbox),
+    /// The certificate authority between the zones and the site.
+    #[command(subcommand)]
+    Conduit(Conduit),
+    /// Pass on what zones send, between two firewalls.
+    #[command(subcommand)]
+    Relay(Relay),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -257,7 +266,7 @@ pub struct OutboxInit {
     pub redact: Vec<Field>,
     /// Host and port of the relay that takes bundles.
     #[arg(long, value_name = "HOST:PORT")]
-    pub relay: Option<String>,
+    pub relay: Option<HostPort>,
 }
 
 /// `outbox carry`.

@@ -20,6 +20,8 @@ use crate::args::{
     Arguments, Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token,
     TokenCreate,
 };
+use crate::carrier::relay;
+use crate::conduit;
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
@@ -68,6 +70,18 @@ pub enum VerbError {
     /// The keys of what leaves.
     #[error(transparent)]
     Signer(#[from] SignerError),
+    /// The request for the conduit's authority.
+    #[error(transparent)]
+    Request(#[from] conduit::ConduitError),
+    /// What relays and sites are told of a zone.
+    #[error(transparent)]
+    Enrolment(#[from] conduit::InvalidEnrolment),
+    /// The conduit's authority.
+    #[error(transparent)]
+    Conduit(#[from] conduit::verbs::ConduitVerbError),
+    /// The relay.
+    #[error(transparent)]
+    Relay(#[from] relay::verbs::RelayVerbError),
     /// The collector is running and must not be.
     #[error("a collector runs on {}: stop it first (systemctl stop holdpoint-collector)", .0.display())]
     Running(PathBuf),
@@ -98,6 +112,8 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Store(Store::Convert(typed)) => convert(&typed).await,
         Command::Reindex(data) => reindex(&data.path).await,
         Command::Outbox(typed) => crate::outbox::verbs::run(typed).await,
+        Command::Conduit(typed) => Ok(conduit::verbs::run(typed, &say)?),
+        Command::Relay(typed) => Ok(relay::verbs::run(typed, &say, daemon::stop_signal()).await?),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

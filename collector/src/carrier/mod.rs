@@ -8,4 +8,5 @@
 //! signature alone, so a carrier can lose, repeat, delay and reorder, and nothing worse.
 
 pub mod drop;
+pub mod relay;
 pub mod tray;

@@ -190,6 +190,17 @@ impl Filler {
         Ok(self.lying.sizes.len())
     }
 
+    /// Whether an object of so many bytes would be taken now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn has_room_for(&mut self, bytes: u64) -> Result<bool, TrayError> {
+        if !self.has_room(bytes) {
+            self.look()?;
+        }
+        Ok(self.has_room(bytes))
+    }
+
     fn has_room(&self, more: u64) -> bool {
         let Lying { sizes, bytes, .. } = &self.lying;
         sizes.len() < self.limits.objects && bytes.saturating_add(more) <= self.limits.bytes
