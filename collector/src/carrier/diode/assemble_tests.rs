@@ -1,3 +1,4 @@
+use super::super::shape::Shape;
 use super::super::testing::{Numbers, Sender, keys};
 use super::*;
 
@@ -166,7 +167,7 @@ fn a_stated_length_costs_nothing() {
         datagram::write_shard(&mut bytes, &keys(), origin, &shard);
         assert_eq!(assembler.take(&bytes, now), Taken::Kept);
     }
-    assert!(assembler.bytes() < 188 * 1_700, "{}", assembler.bytes());
+    assert!(assembler.bytes() < 188 * 2_200, "{}", assembler.bytes());
 }
 
 #[test]
@@ -252,13 +253,12 @@ fn whatever_the_line_does_no_wrong_object_comes_out() {
     }
 }
 
-/// A quarter of a million of them are damaged in release builds, see the fuzz targets for more.
 #[test]
 fn damaged_and_made_up_datagrams_leave_the_assembler_as_it_is() {
     let (now, mut numbers) = (Instant::now(), Numbers::new(11));
     let (mut sender, mut assembler) = (Sender::new(100, 256), assembler(LIMITS));
     let seeds = sender.pass(&numbers.bytes(10_000), 0);
-    let count = if cfg!(debug_assertions) { 30_000 } else { 250_000 };
+    let count = if cfg!(debug_assertions) { 60_000 } else { 1_000_000 };
     for _ in 0..count {
         let mut bytes = seeds[numbers.below(seeds.len())].clone();
         let at = numbers.below(bytes.len());

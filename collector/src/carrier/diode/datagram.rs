@@ -273,8 +273,14 @@ fn write(to: &mut Vec<u8>, keys: &Keys, origin: Origin, head: &Head, symbol: &[u
     let symbol = symbol.get(..symbol_bytes).unwrap_or(symbol);
     to.extend_from_slice(symbol);
     to.resize(start + HEADER + symbol_bytes, 0);
-    let (header, symbol) = to.split_at_mut(start + HEADER);
-    if let Some((signed, mac)) = header.get_mut(start..).and_then(|it| it.split_at_mut_checked(AT_MAC)) {
+    seal(to.get_mut(start..).unwrap_or_default(), keys);
+}
+
+/// Puts the MAC of the key to send with where it belongs. The bytes may be anything: so a test can say what the
+/// holder of a key could. What is shorter than a header stays as it is.
+pub fn seal(datagram: &mut [u8], keys: &Keys) {
+    if let Some((header, symbol)) = datagram.split_first_chunk_mut::<HEADER>() {
+        let (signed, mac) = header.split_at_mut(AT_MAC);
         mac.copy_from_slice(&keys.sign(signed, symbol));
     }
 }

@@ -15,7 +15,7 @@ use tracing::error;
 use super::datagram::{ObjectId, write_shard};
 use super::erasure::Encoder;
 use super::keys::Keys;
-use super::pass::Pass;
+use super::pass::{self, Pass};
 use super::profile::Profile;
 use super::schedule::{Job, Next, Schedule};
 use super::wire::{Route, Traffic, Wire, WireError};
@@ -131,7 +131,7 @@ impl Line {
     ) -> Result<(), Refused> {
         let job = self.job(object, urgency)?;
         let full = |state: &mut State| {
-            !state.closing && !state.over && !self.has_room(&state.schedule, job.object.len())
+            !state.closing && !state.over && !job.beacon && !self.has_room(&state.schedule, job.object.len())
         };
         let state = self.shared.done.wait_timeout_while(self.shared.lock(), patience, full);
         self.add(state.unwrap_or_else(PoisonError::into_inner).0, job)
@@ -216,15 +216,17 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while let Some(job) = self.next() {
-            self.send(&job);
+        while let Some(jobs) = self.next() {
+            self.send(&jobs);
             self.wire.flush();
-            self.sent(job);
+            for job in jobs {
+                note(&self.shared, self.wire.traffic(), job);
+            }
         }
     }
 
-    /// Waits for the next pass; `None` is the end.
-    fn next(&mut self) -> Option<Job> {
+    /// Waits for the next passes; `None` is the end.
+    fn next(&mut self) -> Option<Vec<Job>> {
         let mut state = self.shared.lock();
         loop {
             if state.stopping {
@@ -232,7 +234,7 @@ impl Worker {
             }
             let now = Instant::now();
             let wait = match state.schedule.next(now) {
-                Next::Send(job) => return Some(job),
+                Next::Send(jobs) => return Some(jobs),
                 Next::WaitUntil(at) => at.saturating_duration_since(now),
                 Next::Rest if state.closing => return None,
                 Next::Rest => Duration::from_hours(1),
@@ -242,11 +244,10 @@ impl Worker {
         }
     }
 
-    fn send(&mut self, job: &Job) {
-        let Job { object, id, cut, pass, .. } = job;
-        let pass = Pass { object, id: *id, cut: *cut, pass: *pass };
+    fn send(&mut self, jobs: &[Job]) {
+        let passes: Vec<Pass<'_>> = jobs.iter().map(Job::pass).collect();
         let (wire, shared) = (&mut self.wire, &*self.shared);
-        let result = pass.run(&mut self.encoder, |shard| {
+        let result = pass::run(&passes, &mut self.encoder, |shard| {
             let push = |to: &mut Vec<u8>, keys: &Keys, origin| write_shard(to, keys, origin, shard);
             if wire.push(shard.shape.symbol(), push) {
                 between(wire, shared)
@@ -257,10 +258,6 @@ impl Worker {
         if let Err(error) = result {
             error!(error = &error as &dyn std::error::Error, "an object cannot be coded");
         }
-    }
-
-    fn sent(&self, job: Job) {
-        note(&self.shared, self.wire.traffic(), job);
     }
 }
 
@@ -282,9 +279,8 @@ fn between(wire: &mut Wire, shared: &Shared) -> ControlFlow<()> {
         }
         let Some(job) = state.schedule.beacon(Instant::now()) else { return ControlFlow::Continue(()) };
         drop(state);
-        let pass = Pass { object: &job.object, id: job.id, cut: job.cut, pass: job.pass };
         // One source has no repair, so the code is not asked.
-        let result = pass.run(&mut Encoder::default(), |shard| {
+        let result = pass::run(&[job.pass()], &mut Encoder::default(), |shard| {
             wire.push(shard.shape.symbol(), |to, keys, origin| write_shard(to, keys, origin, shard));
             ControlFlow::Continue(())
         });

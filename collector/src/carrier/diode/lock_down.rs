@@ -5,6 +5,9 @@
 //! socket was never connected, so `write`, `splice` and `sendfile` on it have no address to send to and fail
 //! by themselves; connecting it is what is refused here.
 //!
+//! So this is for a process that does nothing but receive: it has no page for people and no metrics to fetch,
+//! unless these are files.
+//!
 //! Refused calls fail with EPERM. They do not kill: a dead receiver is a plant that nobody sees, and a call
 //! that failed has sent nothing. The kernel does not count what it refuses; that nothing leaves is counted
 //! outside, at the interface. A call of another calling convention (32 bit) kills, because it is none of ours.

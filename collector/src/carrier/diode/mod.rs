@@ -24,6 +24,7 @@ pub mod counters;
 pub mod datagram;
 mod delivered;
 mod erasure;
+mod incomplete;
 #[cfg(unix)]
 mod kernel;
 pub mod keys;
@@ -43,6 +44,7 @@ mod testing;
 #[cfg(test)]
 #[path = "link_tests.rs"]
 mod tests;
+mod waiting;
 mod wire;
 
 pub use assemble::{Assembler, Limits, Object, Taken};

@@ -256,10 +256,12 @@ impl Reading {
                     self.wait();
                 }
             } else if !more || chunk.bytes.len() >= CHUNK {
-                let Some(next) = self.hand_over(chunk) else { return };
+                let Some(next) = self.hand_over(chunk, more) else { return };
                 chunk = next;
             }
         }
+        // The other thread may have ended before; then there is nobody to have it.
+        drop(self.full.send(chunk));
     }
 
     /// Gives whether more may be there.
@@ -270,6 +272,8 @@ impl Reading {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
             Err(_) => {
                 self.errors.fetch_add(1, Ordering::Relaxed);
+                // An error that stays is not asked for without end.
+                thread::sleep(Duration::from_millis(1));
                 return false;
             }
         };
@@ -281,15 +285,15 @@ impl Reading {
         true
     }
 
-    /// Gives an empty chunk for the next datagrams, or the same one where there is room in it and none in the
-    /// ring; `None` when the other thread has ended.
-    fn hand_over(&self, chunk: Chunk) -> Option<Chunk> {
+    /// Gives an empty chunk for the next datagrams, or the same one where there is more to read and room for it
+    /// and none in the ring; `None` when the other thread has ended.
+    fn hand_over(&self, chunk: Chunk, more: bool) -> Option<Chunk> {
         let chunk = match self.full.try_send(chunk) {
             Ok(()) => return Some(self.empty.try_recv().unwrap_or_default()),
             Err(TrySendError::Full(chunk)) => chunk,
             Err(TrySendError::Disconnected(_)) => return None,
         };
-        if chunk.bytes.len() < FULL {
+        if more && chunk.bytes.len() < FULL {
             return Some(chunk);
         }
         self.full.send(chunk).ok()?;

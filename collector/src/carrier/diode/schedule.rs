@@ -1,7 +1,7 @@
 //! What a line sends next: beacons, then passes that are due, then what is new.
 //!
 //! Passes come before new objects, so that a line that is offered too much keeps its spacing and takes less.
-//! Knows no clock and no socket.
+//! Small objects that wait together go together, see [`super::pass`]. Knows no clock and no socket.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::code::Cut;
 use super::datagram::ObjectId;
+use super::pass::{GROUP, Pass};
 
 /// One object and the pass that is next.
 #[derive(Debug, Clone)]
@@ -16,6 +17,7 @@ pub(super) struct Job {
     pub(super) object: Arc<[u8]>,
     pub(super) id: ObjectId,
     pub(super) cut: Cut,
+    /// From 0.
     pub(super) pass: u8,
     /// How many passes there are.
     pub(super) passes: u8,
@@ -25,10 +27,18 @@ pub(super) struct Job {
     pub(super) beacon: bool,
 }
 
+impl Job {
+    pub(super) fn pass(&self) -> Pass<'_> {
+        let Self { object, id, cut, pass, .. } = self;
+        Pass { object, id: *id, cut: *cut, pass: *pass }
+    }
+}
+
 /// What to do.
 #[derive(Debug)]
 pub(super) enum Next {
-    Send(Job),
+    /// At least one; together at most [`GROUP`] blocks, or one large object.
+    Send(Vec<Job>),
     WaitUntil(Instant),
     /// Nothing is left.
     Rest,
@@ -62,10 +72,16 @@ impl Schedule {
 
     pub(super) fn next(&mut self, now: Instant) -> Next {
         if let Some(job) = self.beacon(now) {
-            return Next::Send(job);
+            return Next::Send(vec![job]);
         }
-        if let Some(job) = take_due(&mut self.passes, now).or_else(|| self.new.pop_front()) {
-            return Next::Send(job);
+        let mut jobs = Vec::new();
+        let mut room = GROUP;
+        while let Some(job) = self.usual(now, if jobs.is_empty() { u16::MAX } else { room }) {
+            room = room.saturating_sub(job.cut.shape.blocks());
+            jobs.push(job);
+        }
+        if !jobs.is_empty() {
+            return Next::Send(jobs);
         }
         let first = |due: &Due| due.first_key_value().map(|(key, _)| key.0);
         match first(&self.beacons).into_iter().chain(first(&self.passes)).min() {
@@ -89,6 +105,15 @@ impl Schedule {
             self.objects = self.objects.saturating_sub(1);
             self.held = self.held.saturating_sub(job.object.len());
         }
+    }
+
+    /// The first that is due, if it has no more blocks than there is room for.
+    fn usual(&mut self, now: Instant, room: u16) -> Option<Job> {
+        let fits = |it: &Job| it.cut.shape.blocks() <= room;
+        if let Some(first) = self.passes.first_entry().filter(|it| it.key().0 <= now) {
+            return if fits(first.get()) { Some(first.remove()) } else { None };
+        }
+        self.new.pop_front_if(|it| fits(it))
     }
 
     pub(super) fn objects(&self) -> usize {
@@ -123,23 +148,28 @@ mod tests {
         Job { id: ObjectId::of(&object), object, cut, pass: 0, passes, spacing, beacon }
     }
 
-    fn name(next: Next) -> (u8, u8) {
-        let Next::Send(job) = next else { panic!("nothing to send: {next:?}") };
-        (job.object[0], job.pass)
+    fn names(next: Next) -> Vec<(u8, u8)> {
+        let Next::Send(jobs) = next else { panic!("nothing to send: {next:?}") };
+        jobs.iter().map(|it| (it.object[0], it.pass)).collect()
+    }
+
+    fn send_one(schedule: &mut Schedule, now: Instant, end: Instant) {
+        let Next::Send(jobs) = schedule.next(now) else { panic!("one is there") };
+        for job in jobs {
+            schedule.sent(job, end);
+        }
     }
 
     #[test]
     fn beacons_come_first_then_passes_then_what_is_new() {
         let (now, mut schedule) = (Instant::now(), Schedule::default());
         schedule.add(job(1, 2, false), now);
-        let Next::Send(first) = schedule.next(now) else { panic!("one is there") };
-        schedule.sent(first, now);
+        send_one(&mut schedule, now, now);
         schedule.add(job(2, 1, false), now);
         schedule.add(job(3, 3, true), now);
         let later = now + Duration::from_secs(5);
-        assert_eq!(name(schedule.next(later)), (3, 0));
-        assert_eq!(name(schedule.next(later)), (1, 1));
-        assert_eq!(name(schedule.next(later)), (2, 0));
+        assert_eq!(names(schedule.next(later)), [(3, 0)]);
+        assert_eq!(names(schedule.next(later)), [(1, 1), (2, 0)]);
         assert_eq!((schedule.objects(), schedule.held()), (3, 30), "being sent is not done");
     }
 
@@ -147,14 +177,23 @@ mod tests {
     fn passes_wait_for_their_spacing_and_then_all_is_done() {
         let (now, mut schedule) = (Instant::now(), Schedule::default());
         schedule.add(job(1, 2, false), now);
-        let Next::Send(job) = schedule.next(now) else { panic!("one is there") };
         let end = now + Duration::from_secs(1);
-        schedule.sent(job, end);
+        send_one(&mut schedule, now, end);
         let Next::WaitUntil(at) = schedule.next(end) else { panic!("a pass is to come") };
         assert_eq!(at, end + Duration::from_secs(5));
-        let Next::Send(job) = schedule.next(at) else { panic!("it is due") };
-        schedule.sent(job, at);
+        send_one(&mut schedule, at, at);
         assert!(matches!(schedule.next(at), Next::Rest));
         assert_eq!((schedule.objects(), schedule.held()), (0, 0));
+    }
+
+    #[test]
+    fn what_goes_together_has_a_bound_and_keeps_its_order() {
+        let (now, mut schedule) = (Instant::now(), Schedule::default());
+        for name in 0..20 {
+            schedule.add(job(name, 1, false), now);
+        }
+        let first: Vec<u8> = names(schedule.next(now)).into_iter().map(|it| it.0).collect();
+        assert_eq!(first, (0..16).collect::<Vec<u8>>());
+        assert_eq!(names(schedule.next(now)).len(), 4);
     }
 }

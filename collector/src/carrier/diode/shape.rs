@@ -23,6 +23,9 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Before every other one.
+    pub(super) const LEAST: Self = Self { length: 0, symbol: 0 };
+
     /// The shape of an object of `length` bytes in symbols of `symbol` bytes; `None` when it is out of bounds.
     pub fn new(length: u32, symbol: u16) -> Option<Self> {
         let shape = Self { length, symbol };

@@ -6,7 +6,7 @@ use super::code::{Odds, Plan};
 use super::datagram::{ObjectId, Origin, write_shard};
 use super::erasure::Encoder;
 use super::keys::Keys;
-use super::pass::Pass;
+use super::pass::{self, Pass};
 
 /// Numbers that are the same for the same seed (xorshift64*).
 pub(super) struct Numbers(u64);
@@ -70,15 +70,14 @@ impl Sender {
         let cut = self.plan.cut(u32::try_from(object.len()).unwrap()).unwrap();
         let mut datagrams = Vec::new();
         let (keys, origin) = (&self.keys, &mut self.origin);
-        Pass { object, id, cut, pass }
-            .run(&mut self.encoder, |shard| {
-                let mut datagram = Vec::new();
-                write_shard(&mut datagram, keys, *origin, shard);
-                origin.sequence += 1;
-                datagrams.push(datagram);
-                ControlFlow::Continue(())
-            })
-            .unwrap();
+        pass::run(&[Pass { object, id, cut, pass }], &mut self.encoder, |shard| {
+            let mut datagram = Vec::new();
+            write_shard(&mut datagram, keys, *origin, shard);
+            origin.sequence += 1;
+            datagrams.push(datagram);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
         datagrams
     }
 }
