@@ -151,6 +151,7 @@ fn read(path: &Path) -> Result<[u8; KEY], KeyError> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -25,6 +25,9 @@ pub const BEACON_COPIES: u8 = 3;
 /// Bytes of objects that wait for their passes, unless said otherwise: two of the largest.
 pub const MAX_HELD: usize = 128 * 1024 * 1024;
 
+/// Beacons that wait for their copies. One in ten seconds never comes near.
+const MAX_BEACONS: usize = 64;
+
 /// What an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
@@ -176,8 +179,13 @@ impl Line {
         if state.closing || state.over {
             return Err(Refused::Closed);
         }
-        // A beacon says that the line is full.
-        if !job.beacon && !self.has_room(&state.schedule, job.object.len()) {
+        // A beacon says that the line is full, so it may be that.
+        let full = if job.beacon {
+            state.schedule.beacons() >= MAX_BEACONS
+        } else {
+            !self.has_room(&state.schedule, job.object.len())
+        };
+        if full {
             return Err(Refused::Full);
         }
         state.schedule.add(job, Instant::now());

@@ -130,6 +130,36 @@ fn what_a_line_cannot_hold_is_refused_and_fits_later() {
 }
 
 #[test]
+fn beacons_without_end_are_refused_too() {
+    let receiver = receiver();
+    let slow = |it: &mut Written| (it.rate_bits_per_s, it.spacing_ms) = (10_000, 300_000);
+    let line = Line::start(&route(&receiver), profile(slow), keys(), MAX_HELD).unwrap();
+    let refused =
+        (0..100_u8).filter(|it| line.offer(vec![*it; 400].into(), Urgency::Beacon).is_err()).count();
+    assert!((30..=36).contains(&refused), "{refused}");
+}
+
+/// Where this machine has IPv6.
+#[test]
+fn objects_cross_ipv6_too() {
+    let Ok(receiver) = Receiver::bind("[::1]:0".parse().unwrap(), BUFFER) else { return };
+    let route = Route { from: "[::1]:0".parse().unwrap(), to: receiver.at() };
+    let (out, arrived) = mpsc::channel();
+    let receiving = receiver
+        .start(Assembler::new(keys(), &[], Limits::default()), move |it| {
+            if let Arrival::Object(object) = it {
+                out.send(object.bytes).unwrap();
+            }
+        })
+        .unwrap();
+    let line = Line::start(&route, profile(|it| it.copies = 1), keys(), MAX_HELD).unwrap();
+    line.offer(vec![6; 100_000].into(), Urgency::Usual).unwrap();
+    assert!(arrived.recv_timeout(Duration::from_secs(15)).unwrap() == vec![6; 100_000]);
+    assert_eq!(line.close().traffic.failed, 0);
+    receiving.stop();
+}
+
+#[test]
 fn a_dropped_line_ends_at_once_in_the_middle_of_an_object() {
     let receiver = receiver();
     let slow = |it: &mut Written| it.rate_bits_per_s = 100_000;

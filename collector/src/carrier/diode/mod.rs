@@ -11,9 +11,10 @@
 //! design loss by itself, a later pass bears a burst that takes all of an earlier one, and what is left of
 //! several passes adds up.
 //!
-//! Whoever has no link key changes nothing at the receiver but counters. Whoever has it can waste memory up to
-//! a budget. What an object says is believed for its own signature alone, which is not looked at here. A
-//! datagram that is played again is a duplicate, or makes an object again that its receiver knows by number.
+//! Whoever has no link key changes nothing at the receiver but counters, unless he recorded datagrams: played
+//! again, one is a duplicate, or makes an object again that its receiver knows by number, or waits in the budget
+//! as part of one. Whoever has the key can waste memory up to that budget. What an object says is believed for
+//! its own signature alone, which is not looked at here.
 //!
 //! The sender has no call that receives, the receiver none that sends ([`lock_down`]).
 
@@ -42,6 +43,7 @@ pub mod shape;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+#[cfg(unix)]
 #[path = "link_tests.rs"]
 mod tests;
 mod waiting;

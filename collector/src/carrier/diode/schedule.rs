@@ -120,6 +120,11 @@ impl Schedule {
         self.objects
     }
 
+    /// Beacons that wait for a copy.
+    pub(super) fn beacons(&self) -> usize {
+        self.beacons.len()
+    }
+
     pub(super) fn held(&self) -> usize {
         self.held
     }
