@@ -211,10 +211,11 @@ async fn losses_heal_within_a_cycle_and_a_crash_contradicts_nothing() {
         sender.interval();
         for object in sender.taken() {
             if let Ok(Bundle { header, hash, .. }) = open(&object, &site.keys)
-                && header.kind != holdpoint_common::bundle::Kind::Beacon {
-                    let known = seen.insert(header.sequence, hash.as_bytes().to_vec());
-                    assert!(known.is_none_or(|it| it == hash.as_bytes()), "a number twice");
-                }
+                && header.kind != holdpoint_common::bundle::Kind::Beacon
+            {
+                let known = seen.insert(header.sequence, hash.as_bytes().to_vec());
+                assert!(known.is_none_or(|it| it == hash.as_bytes()), "a number twice");
+            }
             if random.rng().next_u32() % 10 < 3 && round < 50 {
                 continue;
             }
