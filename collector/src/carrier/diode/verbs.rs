@@ -95,17 +95,20 @@ pub async fn run(
     say: fn(&str),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<ExitCode, DiodeVerbError> {
-    // Told before anything is locked down.
     let (tell, stopped) = oneshot::channel();
-    tokio::spawn(async move {
-        stop.await;
-        // Whoever listened is gone.
-        let _ = tell.send(());
-    });
+    // A receiver that is locked down cannot even tell itself of a signal, and has nothing to put in order: a
+    // signal ends it as it ends any process.
+    if !matches!(typed, Diode::Receive(_)) {
+        tokio::spawn(async move {
+            stop.await;
+            // Whoever listened is gone.
+            let _ = tell.send(());
+        });
+    }
     let work = move || match typed {
         Diode::Init(typed) => init(&typed, say),
         Diode::Send(typed) => empty(&typed.data, stopped),
-        Diode::Receive(typed) => fill(&typed.data, stopped),
+        Diode::Receive(typed) => fill(&typed.data),
         Diode::Commission(Commission::Send(typed)) => send_test(&typed, say),
         Diode::Commission(Commission::Receive(typed)) => receive_test(&typed, print, say),
     };
@@ -185,8 +188,8 @@ fn empty(data: &Path, mut stopped: oneshot::Receiver<()>) -> Result<(), DiodeVer
     Ok(())
 }
 
-/// Fills the tray from the line.
-fn fill(data: &Path, mut stopped: oneshot::Receiver<()>) -> Result<(), DiodeVerbError> {
+/// Fills the tray from the line, until something breaks.
+fn fill(data: &Path) -> Result<(), DiodeVerbError> {
     let config = Config::read(data)?;
     let mut tray = Filler::open(&config.tray(data), crate::carrier::tray::Limits::default())?;
     let receiver = Receiver::bind(config.to, BUFFER)?;
@@ -208,19 +211,13 @@ fn fill(data: &Path, mut stopped: oneshot::Receiver<()>) -> Result<(), DiodeVerb
     #[cfg(target_os = "linux")]
     super::lock_down::lock_down()?;
     info!(%at, buffer, "receiving");
-    let mut written = Instant::now();
-    while stopped.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
+    loop {
         if receiving.is_broken() {
             return Err(DiodeVerbError::Broken);
         }
-        if written.elapsed() >= STATUS_EVERY {
-            written = Instant::now();
-            write_status(data, &receiving.watch());
-        }
-        std::thread::sleep(LOOK);
+        write_status(data, &receiving.watch());
+        std::thread::sleep(STATUS_EVERY);
     }
-    write_status(data, &receiving.stop());
-    Ok(())
 }
 
 fn write_status(data: &Path, watch: &Watch) {
