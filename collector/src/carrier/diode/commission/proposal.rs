@@ -19,7 +19,7 @@ const SPACING: u64 = 5_000;
 /// What to type into the profiles of both ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
-    /// 60 % of the highest clean rate, in bits per second.
+    /// 60 % of the highest clean rate, in bits per second, rounded down to two digits.
     pub rate_bits_per_s: u64,
     /// Highest clean rate that was really reached, in bits per second.
     pub clean: u64,
@@ -72,7 +72,7 @@ impl Proposal {
         if spacing_ms > MAX_SPACING {
             return Err(Unfit::Silent { seconds: outage.as_secs() });
         }
-        let rate_bits_per_s = (highest / 100 * USED).max(*RATES.start());
+        let rate_bits_per_s = round(highest / 100 * USED).max(*RATES.start());
         let mut remarks = Vec::new();
         if let Some(slow) = clean.iter().find(|it| it.real_rate() < it.rate) {
             remarks.push(format!("the sender did not reach {} Mbit/s", slow.rate / 1_000_000));
@@ -95,6 +95,12 @@ impl Proposal {
             "rate_bits_per_s = {rate_bits_per_s}\ndesign_loss_permille = {design_loss_permille}\nspacing_ms = {spacing_ms}\ncopies = 2\n"
         )
     }
+}
+
+/// Rounds down to two digits: a person types it.
+fn round(rate: u64) -> u64 {
+    let unit = 10_u64.pow(rate.max(1).ilog10().saturating_sub(1));
+    rate / unit * unit
 }
 
 /// Twice the worst loss and what chance adds at three deviations, in lost ones of a million: a test of seconds
