@@ -16,7 +16,7 @@
 //! as part of one. Whoever has the key can waste memory up to that budget. What an object says is believed for
 //! its own signature alone, which is not looked at here.
 //!
-//! The sender has no call that receives, the receiver none that sends ([`lock_down`]).
+//! The sender has no call that receives, the receiver none that sends ([`lock_down()`]).
 
 #[cfg(unix)]
 pub mod args;
