@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::site::args::Site;
+
 /// Keeps a zone's inventory, judges it, and answers its operators.
 #[derive(Debug, Parser)]
 #[command(name = "holdpoint-collector", version, about, after_help = FIRST_STEPS)]
@@ -75,6 +77,9 @@ pub enum Command {
     Store(Store),
     /// Rebuild the indexes of the store from its records.
     Reindex(DataDir),
+    /// The receiving side of all zones.
+    #[command(subcommand)]
+    Site(Site),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -23,6 +23,7 @@ use crate::args::{
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
+use crate::site::verbs::{self as site, SiteVerbError};
 use crate::store::{Engine, StoreError};
 
 /// Why a verb did not do what it was asked.
@@ -64,6 +65,9 @@ pub enum VerbError {
     /// No such engine.
     #[error("there is no engine `{0}`")]
     Engine(String),
+    /// The site.
+    #[error(transparent)]
+    Site(#[from] SiteVerbError),
     /// The collector is running and must not be.
     #[error("a collector runs on {}: stop it first (systemctl stop holdpoint-collector)", .0.display())]
     Running(PathBuf),
@@ -93,6 +97,7 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Store(Store::Compact(data)) => compact(&data.path).await,
         Command::Store(Store::Convert(typed)) => convert(&typed).await,
         Command::Reindex(data) => reindex(&data.path).await,
+        Command::Site(typed) => Ok(site::run(typed, &site::Out { print: &print, say: &say }).await?),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
