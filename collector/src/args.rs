@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::carrier::relay::args::Relay;
+use crate::conduit::args::Conduit;
 use crate::site::args::Site;
 
 /// Keeps a zone's inventory, judges it, and answers its operators.
@@ -77,6 +79,12 @@ pub enum Command {
     Store(Store),
     /// Rebuild the indexes of the store from its records.
     Reindex(DataDir),
+    /// The certificate authority between the zones and the site.
+    #[command(subcommand)]
+    Conduit(Conduit),
+    /// Pass on what zones send, between two firewalls.
+    #[command(subcommand)]
+    Relay(Relay),
     /// The receiving side of all zones.
     #[command(subcommand)]
     Site(Site),

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod baseline;
 pub mod carrier;
 pub mod change;
+pub mod conduit;
 pub mod config;
 pub mod daemon;
 pub mod duty;

@@ -20,6 +20,8 @@ use crate::args::{
     Arguments, Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token,
     TokenCreate,
 };
+use crate::carrier::relay;
+use crate::conduit;
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
@@ -65,6 +67,12 @@ pub enum VerbError {
     /// No such engine.
     #[error("there is no engine `{0}`")]
     Engine(String),
+    /// The conduit's authority.
+    #[error(transparent)]
+    Conduit(#[from] conduit::verbs::ConduitVerbError),
+    /// The relay.
+    #[error(transparent)]
+    Relay(#[from] relay::verbs::RelayVerbError),
     /// The site.
     #[error(transparent)]
     Site(#[from] SiteVerbError),
@@ -97,6 +105,8 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Store(Store::Compact(data)) => compact(&data.path).await,
         Command::Store(Store::Convert(typed)) => convert(&typed).await,
         Command::Reindex(data) => reindex(&data.path).await,
+        Command::Conduit(typed) => Ok(conduit::verbs::run(typed, &say)?),
+        Command::Relay(typed) => Ok(relay::verbs::run(typed, &say, daemon::stop_signal()).await?),
         Command::Site(typed) => Ok(site::run(typed, &site::Out { print: &print, say: &say }).await?),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -179,6 +179,17 @@ impl Filler {
         Ok(Put::Taken)
     }
 
+    /// Whether an object of so many bytes would be taken now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn has_room_for(&mut self, bytes: u64) -> Result<bool, TrayError> {
+        if !self.has_room(bytes) {
+            self.look()?;
+        }
+        Ok(self.has_room(bytes))
+    }
+
     /// How many objects lie there, and how many bytes they have, as far as the filling side knows.
     pub fn depth(&self) -> (usize, u64) {
         (self.lying.sizes.len(), self.lying.bytes)
