@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::carrier::relay::args::Relay;
 use crate::conduit::args::Conduit;
 use crate::site::args::Site;
+use crate::summary::Field;
 
 /// Keeps a zone's inventory, judges it, and answers its operators.
 #[derive(Debug, Parser)]
@@ -79,6 +80,9 @@ pub enum Command {
     Store(Store),
     /// Rebuild the indexes of the store from its records.
     Reindex(DataDir),
+    /// What leaves the zone, one way.
+    #[command(subcommand)]
+    Outbox(Outbox),
     /// The certificate authority between the zones and the site.
     #[command(subcommand)]
     Conduit(Conduit),
@@ -233,6 +237,49 @@ pub struct CaRotate {
     /// Directory with root.crt and root.key, as `init` made it; without it a new root is made.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+}
+
+/// `outbox`.
+#[derive(Debug, Subcommand)]
+pub enum Outbox {
+    /// Make the keys that sign what leaves, certified by the zone's root, and switch the outbox on.
+    Init(OutboxInit),
+    /// Show what was sent and what waits. Whether anything arrived is unknown by design.
+    Show(DataDir),
+    /// Write everything onto a medium that a person carries: a whole cycle, and all that waits.
+    Carry(OutboxCarry),
+    /// Let the announced key follow the present one.
+    Rotate(DataDir),
+}
+
+/// `outbox init`.
+#[derive(Debug, Args)]
+pub struct OutboxInit {
+    /// The zone's directory.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// Directory with root.key, as `init` made it: it certifies the first key and is not kept.
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+    /// How much leaves: counts, assets or full.
+    #[arg(long, default_value = "counts", value_parser = ["counts", "assets", "full"])]
+    pub policy: String,
+    /// A field that is struck out, e.g. "asset.owner"; may be repeated.
+    #[arg(long = "redact", value_name = "FIELD")]
+    pub redact: Vec<Field>,
+    /// Host and port of the relay that takes bundles.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub relay: Option<String>,
+}
+
+/// `outbox carry`.
+#[derive(Debug, Args)]
+pub struct OutboxCarry {
+    /// A directory on the medium.
+    pub medium: PathBuf,
+    /// The zone's directory.
+    #[command(flatten)]
+    pub data: DataDir,
 }
 
 /// `store`.

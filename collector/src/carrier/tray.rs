@@ -179,6 +179,17 @@ impl Filler {
         Ok(Put::Taken)
     }
 
+    /// How many objects lie there now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn lying(&mut self) -> Result<usize, TrayError> {
+        if !self.lying.sizes.is_empty() {
+            self.look()?;
+        }
+        Ok(self.lying.sizes.len())
+    }
+
     /// Whether an object of so many bytes would be taken now.
     ///
     /// # Errors

@@ -83,7 +83,7 @@ fn asset_row(member: &Member, id: &str, fact: &Fact, said: AssetSummary) -> pb::
         verdicts: counts(verdicts),
         alarms,
         software,
-        incomplete: incomplete.into_iter().map(|it| it.word).collect(),
+        incomplete: incomplete.into_iter().map(|it| format!("{} {}", it.section, it.status)).collect(),
         since_ms: fact.since_ms,
         said_ms: fact.said_ms,
         inherited: member.zone.incarnation().is_none_or(|it| it.epoch != fact.epoch),
@@ -94,8 +94,8 @@ fn asset_row(member: &Member, id: &str, fact: &Fact, said: AssetSummary) -> pb::
 fn hardening(member: &Member, id: &str) -> Option<pb::FleetHardening> {
     let (_, _, summary) =
         facts::<HardeningSummary>(member, Class::Hardening).find(|(name, _, _)| *name == id)?;
-    let Hardening { passed, failed, unknown, excused, basis_points } = summary.score?;
-    Some(pb::FleetHardening { passed, failed, unknown, excused, basis_points })
+    let Hardening { passed, failed, unknown, excused, permille } = summary.score?;
+    Some(pb::FleetHardening { passed, failed, unknown, excused, permille })
 }
 
 /// An asset that its zone has taken back and that is remembered.

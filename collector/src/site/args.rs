@@ -110,7 +110,7 @@ pub struct SiteAcknowledge {
 /// `site ingest`.
 #[derive(Debug, Args)]
 pub struct SiteIngest {
-    /// Bundles, or folders with bundles. Folders below are not looked at.
+    /// Bundles, folders with bundles, or a medium with such folders.
     #[arg(required = true, value_name = "FILE_OR_DIR")]
     pub paths: Vec<PathBuf>,
     /// The site's directory.

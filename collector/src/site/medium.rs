@@ -5,6 +5,7 @@
 //! that a person named and shown, escaped, to that person: it never becomes a path of anything that is written.
 
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,10 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 
 /// How the name of an object ends, in a folder. A file that a person names may have any name.
 pub const ENDING: &[u8] = b".bundle";
+/// What a medium has last: a folder without it was cut off.
+const MANIFEST: &[u8] = crate::carrier::drop::MANIFEST.as_bytes();
+/// Most folders of a medium that are looked at: one for each zone and each time that it was written.
+pub const MAX_FOLDERS: usize = 256;
 /// Most entries of a folder that are looked at: a medium has a cycle of a zone, which is some thousands.
 pub const MAX_ENTRIES: usize = 100_000;
 /// Most objects that are read of all that was named.
@@ -25,7 +30,8 @@ pub const MAX_BYTES: u64 = 16 * 1024 * 1024 * 1024;
 pub struct Entry {
     /// The name, for people.
     pub shown: String,
-    folder: Option<PathBuf>,
+    /// The folder that a person named, and the name of the one below it, if it lies there.
+    folder: Option<(PathBuf, Vec<u8>)>,
     name: Vec<u8>,
 }
 
@@ -45,11 +51,13 @@ pub struct Contents {
     pub entries: Vec<Entry>,
     /// What is none, and was not opened.
     pub not_read: Vec<NotRead>,
+    /// Folders of bundles without a manifest: their writing was cut off, or it is missing. What is there counts.
+    pub cut_off: Vec<String>,
     /// Entries beyond the limits, which nobody looked at.
     pub beyond: u64,
 }
 
-/// Looks at what a person named: files, and folders whose files are looked at, not those below.
+/// Looks at what a person named: files, folders, and the folders directly below these.
 pub fn look(named: &[PathBuf]) -> Contents {
     let mut contents = Contents::default();
     for path in named {
@@ -71,55 +79,94 @@ pub fn look(named: &[PathBuf]) -> Contents {
 }
 
 fn folder(path: &Path, contents: &mut Contents) {
-    let failed = |contents: &mut Contents, cause: io::Error| {
-        contents.leave(path.display().to_string(), &cause.to_string());
-    };
-    let opened = openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let fd = match opened {
-        Ok(fd) => fd,
-        Err(cause) => return failed(contents, cause.into()),
-    };
-    let entries = match Dir::read_from(&fd) {
-        Ok(entries) => entries,
-        Err(cause) => return failed(contents, cause.into()),
-    };
-    let mut names: Vec<Vec<u8>> = Vec::new();
-    for entry in entries {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(cause) => {
-                failed(contents, cause.into());
-                break;
+    match openat(CWD, path, FOLDER, Mode::empty()) {
+        Ok(fd) => {
+            for name in files(&fd, path, &[], contents).into_iter().take(MAX_FOLDERS) {
+                let below = path.join(std::ffi::OsStr::from_bytes(&name));
+                match openat(&fd, name.as_slice(), FOLDER.union(OFlags::NOFOLLOW), Mode::empty()) {
+                    Ok(inner) => {
+                        for deeper in files(&inner, &below, &name, contents) {
+                            contents.leave(shown(&below, &deeper), "it is a folder too far below");
+                        }
+                    }
+                    Err(cause) => contents.leave(shown(path, &name), &io::Error::from(cause).to_string()),
+                }
             }
-        };
-        let name = entry.file_name().to_bytes();
-        if name == b"." || name == b".." {
-            continue;
         }
-        if names.len() >= MAX_ENTRIES {
-            contents.beyond = contents.beyond.saturating_add(1);
-            continue;
-        }
-        names.push(name.to_vec());
+        Err(cause) => contents.leave(path.display().to_string(), &io::Error::from(cause).to_string()),
     }
-    names.sort();
-    for name in names {
+}
+
+/// Looks at the files of an open folder, and gives the names of the folders in it. `inner` is its name in the one
+/// that a person named, when it is not that one.
+fn files(fd: &OwnedFd, path: &Path, inner: &[u8], contents: &mut Contents) -> Vec<Vec<u8>> {
+    let root = if inner.is_empty() { path } else { path.parent().unwrap_or(path) };
+    let (mut folders, mut bundles, mut ended) = (Vec::new(), 0_u64, false);
+    for name in names(fd, path, contents) {
         let shown = shown(path, &name);
         // A name with a separator is no name of a folder: the file system lies.
         if name.contains(&b'/') {
             contents.leave(shown, "its name has a separator in it");
-        } else if !name.ends_with(ENDING) {
-            contents.leave(shown, "its name does not end in .bundle");
+            continue;
+        }
+        let kind = match statat(fd, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(met) => FileType::from_raw_mode(met.st_mode),
+            Err(cause) => {
+                contents.leave(shown, &io::Error::from(cause).to_string());
+                continue;
+            }
+        };
+        if kind == FileType::Directory {
+            folders.push(name);
+        } else if kind != FileType::RegularFile {
+            contents.leave(shown, "it is no plain file");
+        } else if name == MANIFEST {
+            ended = true;
+        } else if name.ends_with(ENDING) {
+            bundles = bundles.saturating_add(1);
+            let (root, inner) = (root.to_owned(), inner.to_vec());
+            contents.entries.push(Entry { shown, folder: Some((root, inner)), name });
         } else {
-            match statat(&fd, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(met) if FileType::from_raw_mode(met.st_mode) == FileType::RegularFile => {
-                    contents.entries.push(Entry { shown, folder: Some(path.to_owned()), name });
+            contents.leave(shown, "its name does not end in .bundle");
+        }
+    }
+    if bundles > 0 && !ended {
+        contents.cut_off.push(path.display().to_string());
+    }
+    folders
+}
+
+/// The names in a folder, sorted, up to the limit.
+fn names(fd: &OwnedFd, path: &Path, contents: &mut Contents) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    let entries = match Dir::read_from(fd) {
+        Ok(entries) => entries,
+        Err(cause) => {
+            contents.leave(path.display().to_string(), &io::Error::from(cause).to_string());
+            return names;
+        }
+    };
+    for entry in entries {
+        match entry {
+            Ok(entry) => {
+                let name = entry.file_name().to_bytes();
+                if name == b"." || name == b".." {
+                    continue;
                 }
-                Ok(_) => contents.leave(shown, "it is no plain file"),
-                Err(cause) => contents.leave(shown, &io::Error::from(cause).to_string()),
+                if names.len() >= MAX_ENTRIES {
+                    contents.beyond = contents.beyond.saturating_add(1);
+                } else {
+                    names.push(name.to_vec());
+                }
+            }
+            Err(cause) => {
+                contents.leave(path.display().to_string(), &io::Error::from(cause).to_string());
+                break;
             }
         }
     }
+    names.sort();
+    names
 }
 
 impl Contents {
@@ -136,9 +183,12 @@ impl Entry {
     /// It is something else by now, too large, or the medium does not give it.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let fd = match &self.folder {
-            Some(folder) => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let folder = openat(CWD, folder, flags, Mode::empty())?;
+            Some((folder, below)) => {
+                let mut folder = openat(CWD, folder, FOLDER, Mode::empty())?;
+                if !below.is_empty() {
+                    folder =
+                        openat(&folder, below.as_slice(), FOLDER.union(OFlags::NOFOLLOW), Mode::empty())?;
+                }
                 openat(&folder, self.name.as_slice(), FLAGS, Mode::empty())?
             }
             None => openat(CWD, self.name.as_slice(), FLAGS, Mode::empty())?,
@@ -165,6 +215,8 @@ const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 fn shown(folder: &Path, name: &[u8]) -> String {
     let name: String = String::from_utf8_lossy(name).chars().flat_map(char::escape_debug).collect();

@@ -13,6 +13,8 @@ pub struct Report {
     files: Vec<File>,
     /// How many files became what.
     summary: BTreeMap<String, u64>,
+    /// Folders that were not written to their end.
+    cut_off: Vec<String>,
     /// Entries beyond the limits, which nobody looked at.
     pub(super) beyond: u64,
 }
@@ -51,7 +53,8 @@ impl File {
 impl Report {
     /// Begins with what is not read at all.
     pub fn of(contents: &Contents) -> Self {
-        let mut report = Self { files: Vec::new(), summary: BTreeMap::new(), beyond: contents.beyond };
+        let (files, summary, cut_off) = (Vec::new(), BTreeMap::new(), contents.cut_off.clone());
+        let mut report = Self { files, summary, cut_off, beyond: contents.beyond };
         for it in &contents.not_read {
             report.add(File::not_read(it.shown.clone(), it.why.clone()));
         }
@@ -67,7 +70,9 @@ impl Report {
 
     /// Whether everything was taken that was there.
     pub fn is_good(&self) -> bool {
-        self.beyond == 0 && self.summary.keys().all(|it| GOOD.contains(&it.as_str()))
+        self.beyond == 0
+            && self.cut_off.is_empty()
+            && self.summary.keys().all(|it| GOOD.contains(&it.as_str()))
     }
 
     /// For people: what was taken as a count, what was not file by file.
@@ -86,6 +91,9 @@ impl Report {
         }
         let sums: Vec<String> = self.summary.iter().map(|(word, count)| format!("{count} {word}")).collect();
         lines.push(if sums.is_empty() { "nothing was there".to_owned() } else { sums.join(", ") });
+        for folder in &self.cut_off {
+            lines.push(format!("{} has no manifest: its writing was cut off", folder.escape_debug()));
+        }
         if self.beyond > 0 {
             lines.push(format!("{} more entries are over the limits and were not looked at", self.beyond));
         }

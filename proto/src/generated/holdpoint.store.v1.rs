@@ -1186,6 +1186,168 @@ pub struct ControlEnded {
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
 }
+/// Page "said/CLASS/NAME": what was last said of a record, with its content.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SaidPage {
+    #[prost(uint64, tag = "1")]
+    pub revision: u64,
+    /// Absent when the record is gone.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub content: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// The interval whose delta says it first.
+    #[prost(uint64, tag = "3")]
+    pub interval: u64,
+    /// Of a tombstone: how many slices with it have left.
+    #[prost(uint32, tag = "4")]
+    pub slices: u32,
+}
+/// Page "evidence/CLASS/NAME": what no later record replaces, as long as it is repeated.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EvidencePage {
+    #[prost(uint64, tag = "1")]
+    pub revision: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub interval: u64,
+    #[prost(int64, tag = "4")]
+    pub said_ms: i64,
+}
+/// Page "parcel/NUMBER": a bundle to be.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ParcelPage {
+    #[prost(int64, tag = "1")]
+    pub made_ms: i64,
+    #[prost(message, repeated, tag = "6")]
+    pub items: ::prost::alloc::vec::Vec<ItemPage>,
+    #[prost(oneof = "parcel_page::Load", tags = "2, 3, 4, 5")]
+    pub load: ::core::option::Option<parcel_page::Load>,
+}
+/// Nested message and enum types in `ParcelPage`.
+pub mod parcel_page {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Load {
+        /// True for a repetition.
+        #[prost(bool, tag = "2")]
+        Delta(bool),
+        #[prost(message, tag = "3")]
+        Slice(super::SliceOf),
+        #[prost(bool, tag = "4")]
+        Evidence(bool),
+        #[prost(message, tag = "5")]
+        Statements(super::StatementsOf),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SliceOf {
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    #[prost(uint32, tag = "2")]
+    pub of: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementsOf {
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ItemPage {
+    #[prost(uint32, tag = "1")]
+    pub class: u32,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    #[prost(uint64, tag = "4")]
+    pub bytes: u64,
+    #[prost(bool, tag = "5")]
+    pub gone: bool,
+}
+/// Page "state": everything else, written with whatever else is written.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OutboxState {
+    /// Intervals that were made, and when the newest was.
+    #[prost(uint64, tag = "1")]
+    pub intervals: u64,
+    #[prost(int64, optional, tag = "2")]
+    pub made_ms: ::core::option::Option<i64>,
+    /// No record of a higher revision was forgotten.
+    #[prost(uint64, tag = "3")]
+    pub floor: u64,
+    #[prost(message, optional, tag = "4")]
+    pub tally: ::core::option::Option<TallyPage>,
+    #[prost(bool, tag = "5")]
+    pub undeclared: bool,
+    /// Absent before the first bundle.
+    #[prost(message, optional, tag = "6")]
+    pub numbers: ::core::option::Option<NumbersPage>,
+    /// Entries of the audit log up to here were looked at for evidence.
+    #[prost(uint64, tag = "7")]
+    pub audited: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TallyPage {
+    #[prost(message, repeated, tag = "1")]
+    pub taken_in: ::prost::alloc::vec::Vec<ClassCount>,
+    #[prost(message, repeated, tag = "2")]
+    pub left: ::prost::alloc::vec::Vec<ClassCount>,
+    #[prost(message, repeated, tag = "3")]
+    pub superseded: ::prost::alloc::vec::Vec<ClassCount>,
+    #[prost(message, repeated, tag = "4")]
+    pub repeated: ::prost::alloc::vec::Vec<ClassCount>,
+    #[prost(message, repeated, tag = "5")]
+    pub evidence: ::prost::alloc::vec::Vec<ClassCount>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClassCount {
+    #[prost(uint32, tag = "1")]
+    pub class: u32,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NumbersPage {
+    #[prost(bytes = "vec", tag = "1")]
+    pub epoch: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub head: u64,
+    #[prost(uint64, tag = "3")]
+    pub reserved: u64,
+    #[prost(message, optional, tag = "4")]
+    pub before: ::core::option::Option<BeforePage>,
+    #[prost(message, repeated, tag = "5")]
+    pub skips: ::prost::alloc::vec::Vec<SkipPage>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeforePage {
+    #[prost(bytes = "vec", tag = "1")]
+    pub epoch: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SkipPage {
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    #[prost(uint64, tag = "2")]
+    pub to: u64,
+}
+/// The file "outbox/witness", beside the store and in none of its backups.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WitnessFile {
+    #[prost(bytes = "vec", tag = "1")]
+    pub epoch: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub head: u64,
+    #[prost(uint64, tag = "3")]
+    pub reserved: u64,
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+    #[prost(bytes = "vec", tag = "5")]
+    pub place: ::prost::alloc::vec::Vec<u8>,
+}
 /// One thing that a zone said and has not taken back, tombstones too.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FleetFact {

@@ -53,9 +53,10 @@ pub struct AssetSummary {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub role: ::prost::alloc::string::String,
-    #[prost(uint32, optional, tag = "3")]
-    pub level: ::core::option::Option<u32>,
-    /// "safety/mission" as placement states it.
+    /// "2", "3.5"; placement goes before what enrolment says.
+    #[prost(string, tag = "3")]
+    pub level: ::prost::alloc::string::String,
+    /// The site's own word, else harm to people and to the mission.
     #[prost(string, tag = "4")]
     pub criticality: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
@@ -72,15 +73,23 @@ pub struct AssetSummary {
     /// When it called last; only while it is not fresh, because then it does not move.
     #[prost(int64, optional, tag = "10")]
     pub last_seen_ms: ::core::option::Option<i64>,
-    /// Sections that are not complete, with their status.
+    /// Sections that are not complete.
     #[prost(message, repeated, tag = "11")]
-    pub incomplete: ::prost::alloc::vec::Vec<Count>,
+    pub incomplete: ::prost::alloc::vec::Vec<SectionState>,
     #[prost(message, repeated, tag = "12")]
     pub verdicts: ::prost::alloc::vec::Vec<Count>,
     #[prost(string, repeated, tag = "13")]
     pub alarms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint64, tag = "14")]
     pub software: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SectionState {
+    #[prost(string, tag = "1")]
+    pub section: ::prost::alloc::string::String,
+    /// partial, failed or unsupported.
+    #[prost(string, tag = "2")]
+    pub status: ::prost::alloc::string::String,
 }
 /// Class finding, named by the asset's id: what is to be done there, most urgent first. Only under "full".
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -130,9 +139,9 @@ pub struct Hardening {
     /// Rules that do not apply, or from which a deviation was granted.
     #[prost(uint64, tag = "4")]
     pub excused: u64,
-    /// Hundredths of a percent of the weight of all rules that apply; absent when none does.
+    /// Weight of what passed, in thousandths of what was checked; absent when nothing was.
     #[prost(uint32, optional, tag = "5")]
-    pub basis_points: ::core::option::Option<u32>,
+    pub permille: ::core::option::Option<u32>,
 }
 /// Class change, named by the change's id. Under "counts" only title-less states.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -179,14 +188,14 @@ pub struct FeedSummary {
     /// When its newest import was carried in; absent when there is none.
     #[prost(int64, optional, tag = "1")]
     pub imported_ms: ::core::option::Option<i64>,
-    /// What it says of its own date.
-    #[prost(int64, optional, tag = "2")]
-    pub dated_ms: ::core::option::Option<i64>,
-    #[prost(uint64, tag = "3")]
+    #[prost(uint64, tag = "2")]
     pub items: u64,
     /// How old it may be, in seconds.
-    #[prost(uint64, tag = "4")]
+    #[prost(uint64, tag = "3")]
     pub allowed_s: u64,
+    /// It is neither empty, nor too old, nor unreadable: what is good by it is believed.
+    #[prost(bool, tag = "4")]
+    pub usable: bool,
 }
 /// Class health, one record, named "collector".
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -246,4 +255,7 @@ pub struct Judgement {
     pub audit_number: u64,
     #[prost(bytes = "vec", tag = "8")]
     pub audit_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Targets as a whole.
+    #[prost(message, repeated, tag = "9")]
+    pub by_verdict: ::prost::alloc::vec::Vec<Count>,
 }

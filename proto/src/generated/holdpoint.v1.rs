@@ -8822,6 +8822,116 @@ pub struct StoreReport {
     #[prost(string, repeated, tag = "4")]
     pub faults: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowOutboxRequest {}
+/// What was sent. Whether anything arrived is unknown by design.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OutboxState {
+    #[prost(string, tag = "1")]
+    pub stream: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub epoch: ::prost::alloc::vec::Vec<u8>,
+    /// The number of the newest bundle.
+    #[prost(uint64, tag = "3")]
+    pub head: u64,
+    /// Bundles that wait for a carrier.
+    #[prost(uint64, tag = "4")]
+    pub waiting: u64,
+    #[prost(uint64, tag = "5")]
+    pub waiting_bytes: u64,
+    #[prost(int64, optional, tag = "6")]
+    pub oldest_ms: ::core::option::Option<i64>,
+    #[prost(uint64, tag = "7")]
+    pub intervals: u64,
+    #[prost(int64, optional, tag = "8")]
+    pub made_ms: ::core::option::Option<i64>,
+    #[prost(uint32, tag = "9")]
+    pub slices: u32,
+    /// Different slices among the bundles that are kept for media.
+    #[prost(uint32, tag = "10")]
+    pub kept_slices: u32,
+    #[prost(message, repeated, tag = "11")]
+    pub carriers: ::prost::alloc::vec::Vec<OutboxCarrier>,
+    #[prost(uint64, tag = "12")]
+    pub key_epoch: u64,
+    /// Records by class: what was put in, and what became of it.
+    #[prost(message, repeated, tag = "13")]
+    pub tally: ::prost::alloc::vec::Vec<OutboxTally>,
+    #[prost(message, repeated, tag = "14")]
+    pub skipped: ::prost::alloc::vec::Vec<OutboxSkip>,
+    #[prost(string, tag = "15")]
+    pub policy: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "16")]
+    pub redacted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why the outbox does not work at this moment; empty when it does.
+    #[prost(string, tag = "17")]
+    pub fault: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutboxCarrier {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub sent: u64,
+    /// Bundles that it had no room for.
+    #[prost(uint64, tag = "3")]
+    pub skipped: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutboxTally {
+    #[prost(string, tag = "1")]
+    pub class: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub taken_in: u64,
+    #[prost(uint64, tag = "3")]
+    pub left: u64,
+    #[prost(uint64, tag = "4")]
+    pub superseded: u64,
+    #[prost(uint64, tag = "5")]
+    pub repeated: u64,
+    /// Evidence that was dropped: this alone is lost for good.
+    #[prost(uint64, tag = "6")]
+    pub lost: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutboxSkip {
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    #[prost(uint64, tag = "2")]
+    pub to: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CarryOutboxRequest {
+    /// A directory on the collector's machine, on the medium.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutboxCarried {
+    /// The folder that was written.
+    #[prost(string, tag = "1")]
+    pub folder: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub bundles: u32,
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    #[prost(uint64, tag = "4")]
+    pub from: u64,
+    #[prost(uint64, tag = "5")]
+    pub to: u64,
+    #[prost(uint32, tag = "6")]
+    pub slices: u32,
+    #[prost(uint32, tag = "7")]
+    pub of: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateOutboxRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutboxRotated {
+    /// Place of the key that is in use now.
+    #[prost(uint64, tag = "1")]
+    pub key_epoch: u64,
+}
 /// Generated client implementations.
 pub mod admin_client {
     #![allow(
@@ -9136,6 +9246,70 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Admin", "Reindex"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn show_outbox(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShowOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxState>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Admin/ShowOutbox",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Admin", "ShowOutbox"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Only on the collector's own socket.
+        pub async fn carry_outbox(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CarryOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxCarried>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Admin/CarryOutbox",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Admin", "CarryOutbox"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn rotate_outbox(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxRotated>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Admin/RotateOutbox",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Admin", "RotateOutbox"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -9205,6 +9379,19 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::ReindexRequest>,
         ) -> std::result::Result<tonic::Response<super::StoreReport>, tonic::Status>;
+        async fn show_outbox(
+            &self,
+            request: tonic::Request<super::ShowOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxState>, tonic::Status>;
+        /// Only on the collector's own socket.
+        async fn carry_outbox(
+            &self,
+            request: tonic::Request<super::CarryOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxCarried>, tonic::Status>;
+        async fn rotate_outbox(
+            &self,
+            request: tonic::Request<super::RotateOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxRotated>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct AdminServer<T> {
@@ -9714,6 +9901,137 @@ pub mod admin_server {
                     };
                     Box::pin(fut)
                 }
+                "/holdpoint.v1.Admin/ShowOutbox" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowOutboxSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::ShowOutboxRequest>
+                    for ShowOutboxSvc<T> {
+                        type Response = super::OutboxState;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShowOutboxRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::show_outbox(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowOutboxSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Admin/CarryOutbox" => {
+                    #[allow(non_camel_case_types)]
+                    struct CarryOutboxSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::CarryOutboxRequest>
+                    for CarryOutboxSvc<T> {
+                        type Response = super::OutboxCarried;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CarryOutboxRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::carry_outbox(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CarryOutboxSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Admin/RotateOutbox" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateOutboxSvc<T: Admin>(pub Arc<T>);
+                    impl<
+                        T: Admin,
+                    > tonic::server::UnaryService<super::RotateOutboxRequest>
+                    for RotateOutboxSvc<T> {
+                        type Response = super::OutboxRotated;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateOutboxRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::rotate_outbox(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateOutboxSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -9878,6 +10196,14 @@ pub struct FleetZone {
     /// Places that were missing and are remembered no more, by what became of them.
     #[prost(message, repeated, tag = "40")]
     pub forgotten: ::prost::alloc::vec::Vec<FleetCount>,
+    /// Gaps that are known and not in this answer: the oldest that are healed.
+    #[prost(uint64, tag = "41")]
+    pub gaps_beyond: u64,
+    /// When its root was trusted here, and by whom.
+    #[prost(int64, tag = "42")]
+    pub trusted_ms: i64,
+    #[prost(string, tag = "43")]
+    pub trusted_by: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FleetGap {
@@ -9968,12 +10294,12 @@ pub struct FleetFeed {
     pub kind: ::prost::alloc::string::String,
     #[prost(int64, optional, tag = "2")]
     pub imported_ms: ::core::option::Option<i64>,
-    #[prost(int64, optional, tag = "3")]
-    pub dated_ms: ::core::option::Option<i64>,
-    #[prost(uint64, tag = "4")]
+    #[prost(uint64, tag = "3")]
     pub items: u64,
-    #[prost(uint64, tag = "5")]
+    #[prost(uint64, tag = "4")]
     pub allowed_s: u64,
+    #[prost(bool, tag = "5")]
+    pub usable: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FleetKey {
@@ -10022,8 +10348,8 @@ pub struct FleetAsset {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub role: ::prost::alloc::string::String,
-    #[prost(uint32, optional, tag = "5")]
-    pub level: ::core::option::Option<u32>,
+    #[prost(string, tag = "5")]
+    pub level: ::prost::alloc::string::String,
     #[prost(string, tag = "6")]
     pub criticality: ::prost::alloc::string::String,
     #[prost(string, tag = "7")]
@@ -10045,7 +10371,7 @@ pub struct FleetAsset {
     pub alarms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(uint64, tag = "15")]
     pub software: u64,
-    /// Sections that are not complete, with their status.
+    /// Sections that are not complete, each with its status: "software partial".
     #[prost(string, repeated, tag = "16")]
     pub incomplete: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// When this was said first and last, by the site's clock.
@@ -10070,8 +10396,9 @@ pub struct FleetHardening {
     pub unknown: u64,
     #[prost(uint64, tag = "4")]
     pub excused: u64,
+    /// Weight of what passed, in thousandths of what was checked; absent when nothing was.
     #[prost(uint32, optional, tag = "5")]
-    pub basis_points: ::core::option::Option<u32>,
+    pub permille: ::core::option::Option<u32>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FleetMoment {

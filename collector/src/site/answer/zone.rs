@@ -24,12 +24,17 @@ pub fn zone(member: &Member, now_ms: i64) -> pb::FleetZone {
     let counted = zone.counters().words().into_iter().map(|(word, count)| count_of(word, count));
     let alarms = zone.alarms().iter().filter(|it| it.ended_ms.is_none()).map(alarm);
     let health = facts::<HealthSummary>(member, Class::Health).next().map(|it| it.2);
+    let (gaps, gaps_beyond) = gaps(zone);
+    let (trusted_ms, trusted_by) = member.lineage.trusted.clone();
     pb::FleetZone {
+        trusted_ms,
+        trusted_by,
         zone: row.stream.zone.zone.to_string(),
         collector: row.stream.collector.to_string(),
         last_sequence: row.last_sequence,
         age_s: row.age_s,
-        gaps: gaps(zone),
+        gaps,
+        gaps_beyond,
         alarms: alarms.collect(),
         assets: number(row.assets),
         changes: number(row.changes),
@@ -70,9 +75,31 @@ pub fn zone(member: &Member, now_ms: i64) -> pb::FleetZone {
     }
 }
 
-fn gaps(zone: &Zone) -> Vec<pb::FleetGap> {
+/// Most gaps of one answer.
+const MAX_GAPS: usize = 1_000;
+
+/// The gaps in the order of their places, and how many are left out: what healed first.
+fn gaps(zone: &Zone) -> (Vec<pb::FleetGap>, u64) {
     let past = zone.past().iter().map(|it| &it.incarnation);
-    let gap = |incarnation: &Incarnation, hole: &Hole| pb::FleetGap {
+    let all: Vec<_> =
+        past.chain(zone.incarnation()).flat_map(|it| it.holes().iter().map(move |hole| (it, hole))).collect();
+    let healed = |hole: &Hole| matches!(hole.state, HoleState::Arrived | HoleState::Superseded);
+    let mut over = all.len().saturating_sub(MAX_GAPS);
+    let (mut gaps, mut beyond) = (Vec::new(), 0_u64);
+    for (incarnation, hole) in all {
+        if over > 0 && healed(hole) {
+            (over, beyond) = (over.saturating_sub(1), beyond.saturating_add(1));
+        } else if gaps.len() < 2 * MAX_GAPS {
+            gaps.push(gap(incarnation, hole));
+        } else {
+            beyond = beyond.saturating_add(1);
+        }
+    }
+    (gaps, beyond)
+}
+
+fn gap(incarnation: &Incarnation, hole: &Hole) -> pb::FleetGap {
+    pb::FleetGap {
         from: hole.from,
         to: hole.to,
         state: gap_word(hole.state).to_owned(),
@@ -83,8 +110,7 @@ fn gaps(zone: &Zone) -> Vec<pb::FleetGap> {
             HoleState::Arrived | HoleState::Superseded => hole.state.as_str().to_owned(),
         },
         epoch: incarnation.epoch.to_string(),
-    };
-    past.chain(zone.incarnation()).flat_map(|it| it.holes().iter().map(move |hole| gap(it, hole))).collect()
+    }
 }
 
 fn forgotten(zone: &Zone) -> Vec<pb::FleetCount> {
@@ -140,8 +166,8 @@ fn keys(member: &Member) -> Vec<pb::FleetKey> {
 }
 
 fn feed(kind: &str, said: &FeedSummary) -> pb::FleetFeed {
-    let FeedSummary { imported_ms, dated_ms, items, allowed_s } = *said;
-    pb::FleetFeed { kind: kind.to_owned(), imported_ms, dated_ms, items, allowed_s }
+    let FeedSummary { imported_ms, items, allowed_s, usable } = *said;
+    pb::FleetFeed { kind: kind.to_owned(), imported_ms, items, allowed_s, usable }
 }
 
 fn source(clock: ClockQuality) -> &'static str {
