@@ -25,11 +25,13 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::config::{self, Config};
+use super::doorstep::Doorstep;
 use super::keeper::{Keeper, KeeperError};
 use super::listen::{self, Doors};
 use super::seal::{SealError, Sealer};
 use super::service::SiteService;
 use super::trays::{self, INBOX};
+use crate::carrier::relay::{self, ListenError};
 use crate::conduit::{CERTIFICATE_FILE, ConduitError, Credentials, Revoked, save_request};
 use crate::config::ConfigError;
 use crate::server::{self, LocalListener, ServerError};
@@ -81,9 +83,12 @@ pub enum SiteError {
         /// The site.
         site: String,
     },
-    /// The port or the socket.
+    /// The operators' port or the socket.
     #[error("the site cannot listen")]
     Server(#[from] ServerError),
+    /// The port of the conduit.
+    #[error("the site cannot be delivered to")]
+    Listen(#[from] ListenError),
     /// The thread that empties the trays.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -166,10 +171,13 @@ pub fn open(data: &Path, clock: Arc<dyn Clock>) -> Result<Opened, SiteError> {
 pub struct Running {
     /// Where operators ask; `None` as long as the site has no certificate.
     operators: Option<SocketAddr>,
+    /// Where relays deliver; `None` as long as the site has no certificate.
+    deliveries: Option<SocketAddr>,
     keeper: Arc<Keeper>,
     stop: watch::Sender<bool>,
     stop_trays: Arc<AtomicBool>,
     serving: tokio::task::JoinHandle<Result<(), ServerError>>,
+    delivered: Option<tokio::task::JoinHandle<()>>,
     trays: Option<JoinHandle<()>>,
 }
 
@@ -203,6 +211,22 @@ pub async fn start_at(data: &Path, clock: Arc<dyn Clock>) -> Result<Running, Sit
         operators.as_ref().map(|(listener, _)| listener.local_addr()).transpose().map_err(failed)?;
     let local = LocalListener::bind(&data.join(SOCKET)).await?;
     let (stop, stopped) = watch::channel(false);
+    let listener = match &own {
+        Some(own) => Some(
+            relay::Listener::bind(
+                config.listen,
+                own,
+                clock,
+                relay::Limits::default(),
+                Arc::new(Doorstep::new(data)),
+            )
+            .await?,
+        ),
+        None => None,
+    };
+    let failed = |source| ListenError::Bind { address: config.listen, source };
+    let deliveries = listener.as_ref().map(relay::Listener::local_addr).transpose().map_err(failed)?;
+    let delivered = listener.map(|it| tokio::spawn(it.run(stopped.clone())));
     let serving = tokio::spawn(listen::serve(Doors { local, operators }, service, stopped));
 
     let stop_trays = Arc::new(AtomicBool::new(false));
@@ -213,7 +237,16 @@ pub async fn start_at(data: &Path, clock: Arc<dyn Clock>) -> Result<Running, Sit
         .map_err(SiteError::Thread)?;
     let zones = keeper.fleet().members().count();
     info!(site = %config.site, zones, "site serves");
-    Ok(Running { operators: address, keeper, stop, stop_trays, serving, trays: Some(trays) })
+    Ok(Running {
+        operators: address,
+        deliveries,
+        keeper,
+        stop,
+        stop_trays,
+        serving,
+        delivered,
+        trays: Some(trays),
+    })
 }
 
 /// The site on the conduit; `None` before it has a certificate.
@@ -236,6 +269,11 @@ impl Running {
         self.operators
     }
 
+    /// Where relays deliver; `None` as long as the site has no certificate.
+    pub fn deliveries(&self) -> Option<SocketAddr> {
+        self.deliveries
+    }
+
     /// The fleet that it serves.
     pub fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
@@ -252,6 +290,11 @@ impl Running {
         match self.serving.await {
             Ok(outcome) => outcome?,
             Err(cause) => warn!(error = %Chain(&cause), "the server's task did not end by itself"),
+        }
+        if let Some(delivered) = self.delivered.take()
+            && delivered.await.is_err()
+        {
+            warn!("the port of the conduit did not end by itself");
         }
         if let Some(trays) = self.trays.take() {
             let joined = tokio::task::spawn_blocking(move || trays.join()).await;

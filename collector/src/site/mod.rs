@@ -20,6 +20,7 @@ pub mod args;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod doorstep;
 pub mod facts;
 pub mod fleet;
 pub mod history;
