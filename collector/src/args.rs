@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::carrier::relay::HostPort;
 use crate::carrier::relay::args::Relay;
 use crate::conduit::args::Conduit;
 use crate::site::args::Site;
@@ -269,7 +270,7 @@ pub struct OutboxInit {
     pub redact: Vec<Field>,
     /// Host and port of the relay that takes bundles.
     #[arg(long, value_name = "HOST:PORT")]
-    pub relay: Option<String>,
+    pub relay: Option<HostPort>,
 }
 
 /// `outbox carry`.

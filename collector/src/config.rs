@@ -14,6 +14,7 @@ use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::identity::{InvalidName, ZoneName};
 use serde::{Deserialize, Serialize};
 
+use crate::carrier::relay::HostPort;
 use crate::knowledge::{AllowedAges, Kind, default_days};
 use crate::outbox;
 use crate::outbox::schedule::Rhythm;
@@ -74,7 +75,7 @@ pub struct OutboxSection {
     pub spool_days: u32,
     /// Host and port of the relay that takes bundles; absent: none does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub relay: Option<String>,
+    pub relay: Option<HostPort>,
 }
 
 impl Default for OutboxSection {
@@ -109,7 +110,7 @@ impl OutboxSection {
             ..Limits::default()
         };
         let policy = Policy { level: self.policy, redacted: self.redact.iter().copied().collect() };
-        let carriers = self.relay.iter().map(|_| "relay").collect();
+        let carriers = self.relay.iter().map(|_| outbox::RELAY).collect();
         outbox::office::Settings { dir: data.join(outbox::DIRECTORY), policy, rhythm, limits, carriers }
     }
 }

@@ -33,7 +33,9 @@ use tracing::{error, info, warn};
 
 use crate::admin::AdminService;
 use crate::audit::Act;
+use crate::carrier::relay::{self, HostPort, Trays};
 use crate::change::ChangeOffice;
+use crate::conduit::Credentials;
 use crate::config::{self, Config, ConfigError};
 use crate::duty::Books;
 use crate::enrol::EnrolService;
@@ -53,6 +55,8 @@ use crate::zone::{self, Pace, Thresholds, Zone, ZoneError, ZoneSettings};
 /// Largest request of an agent, bytes: one part of a report.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
+/// How often a certificate of the conduit is looked for that is not there yet.
+const CERTIFICATE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What `init` makes.
 #[derive(Debug)]
@@ -208,6 +212,7 @@ pub struct Running {
     metrics: Option<JoinHandle<()>>,
     giving_back: JoinHandle<()>,
     outbox: Option<outbox::run::Running>,
+    relay: Option<JoinHandle<()>>,
 }
 
 /// Opens a data directory and serves it.
@@ -242,6 +247,9 @@ pub async fn start(data: &Path) -> Result<Running, DaemonError> {
             .unwrap_or(usize::MAX),
         ..Limits::default()
     };
+    let relay = config.outbox.as_ref().and_then(|it| it.relay.clone());
+    let relay =
+        relay.map(|it| tokio::spawn(send_by_relay(data.join(outbox::DIRECTORY), it, stopped.clone())));
     let serving = server::serve(
         listeners,
         zone.pki().clone(),
@@ -254,7 +262,7 @@ pub async fn start(data: &Path) -> Result<Running, DaemonError> {
     let serving = tokio::spawn(serving);
     info!(%address, zone = %zone.name(), assets = zone.asset_count(), "collector serves");
     let giving_back = tokio::spawn(memory::give_back());
-    Ok(Running { address, zone, config, stop, serving, metrics: scraped, giving_back, outbox })
+    Ok(Running { address, zone, config, stop, serving, metrics: scraped, giving_back, outbox, relay })
 }
 
 impl Running {
@@ -305,6 +313,10 @@ impl Running {
         self.stop.send_replace(true);
         let served = self.serving.await;
         self.giving_back.abort();
+        if let Some(relay) = self.relay {
+            // What was sent and not yet taken away is sent again.
+            relay.abort();
+        }
         if let Some(outbox) = self.outbox {
             // It ends the step in hand, which may wait for the disk.
             let stopped = tokio::task::spawn_blocking(|| outbox.stop()).await;
@@ -387,6 +399,23 @@ async fn routes(
         .add_service(AdminServer::new(admin))
         .add_service(health_service);
     Ok((routes, running))
+}
+
+/// Empties the outbox's tray towards a relay. Without a certificate of the conduit it waits for one.
+async fn send_by_relay(outbox: PathBuf, to: HostPort, stopped: watch::Receiver<bool>) {
+    loop {
+        let own = Credentials::load(&outbox.join(outbox::CONDUIT));
+        let trays = Trays::one(&outbox.join(outbox::RELAY));
+        let sent = match own {
+            Ok(own) => relay::send(trays, to.clone(), &own, Arc::new(SystemClock), stopped.clone()).await,
+            Err(cause) => Err(cause),
+        };
+        match sent {
+            Ok(()) => return,
+            Err(cause) => warn!(error = %Chain(&cause), "bundles wait for the conduit's certificate"),
+        }
+        tokio::time::sleep(CERTIFICATE_AGAIN).await;
+    }
 }
 
 /// Reads the gauges that nobody counts, just before a scrape.

@@ -71,6 +71,12 @@ pub enum VerbError {
     /// The keys of what leaves.
     #[error(transparent)]
     Signer(#[from] SignerError),
+    /// The request for the conduit's authority.
+    #[error(transparent)]
+    Request(#[from] conduit::ConduitError),
+    /// What relays and sites are told of a zone.
+    #[error(transparent)]
+    Enrolment(#[from] conduit::InvalidEnrolment),
     /// The conduit's authority.
     #[error(transparent)]
     Conduit(#[from] conduit::verbs::ConduitVerbError),

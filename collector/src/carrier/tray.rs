@@ -201,11 +201,6 @@ impl Filler {
         Ok(self.has_room(bytes))
     }
 
-    /// How many objects lie there, and how many bytes they have, as far as the filling side knows.
-    pub fn depth(&self) -> (usize, u64) {
-        (self.lying.sizes.len(), self.lying.bytes)
-    }
-
     fn has_room(&self, more: u64) -> bool {
         let Lying { sizes, bytes, .. } = &self.lying;
         sizes.len() < self.limits.objects && bytes.saturating_add(more) <= self.limits.bytes

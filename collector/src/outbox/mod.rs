@@ -40,6 +40,10 @@
 
 /// The directory of the outbox inside the collector's.
 pub const DIRECTORY: &str = "outbox";
+/// The directory inside it with the key and certificate by which relays know the collector.
+pub const CONDUIT: &str = "conduit";
+/// The relay's tray inside it.
+pub const RELAY: &str = "relay";
 
 #[cfg(test)]
 mod bench_tests;

@@ -210,11 +210,11 @@ async fn losses_heal_within_a_cycle_and_a_crash_contradicts_nothing() {
         }
         sender.interval();
         for object in sender.taken() {
-            if let Ok(Bundle { header, hash, .. }) = open(&object, &site.keys) {
-                if header.kind != holdpoint_common::bundle::Kind::Beacon {
-                    let known = seen.insert(header.sequence, hash.as_bytes().to_vec());
-                    assert!(known.is_none_or(|it| it == hash.as_bytes()), "a number twice");
-                }
+            if let Ok(Bundle { header, hash, .. }) = open(&object, &site.keys)
+                && header.kind != holdpoint_common::bundle::Kind::Beacon
+            {
+                let known = seen.insert(header.sequence, hash.as_bytes().to_vec());
+                assert!(known.is_none_or(|it| it == hash.as_bytes()), "a number twice");
             }
             if random.rng().next_u32() % 10 < 3 && round < 50 {
                 continue;
@@ -255,9 +255,9 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target)
+            copy(&entry.path(), &target);
         } else {
-            drop(fs::copy(entry.path(), target))
+            drop(fs::copy(entry.path(), target));
         }
     }
 }

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use holdpoint_common::clock::{Clock, SystemClock, readable};
+use holdpoint_common::conduit::Party;
 use holdpoint_common::proto::v1::{CarryOutboxRequest, OutboxState, RotateOutboxRequest, ShowOutboxRequest};
+use holdpoint_common::tls::Purpose;
 
 use super::signer::Signer;
 use crate::args::{Outbox, OutboxCarry, OutboxInit};
+use crate::conduit::{self, ENROLMENT_ENDING, Enrolment};
 use crate::config::{Config, OutboxSection};
 use crate::local::Local;
 use crate::summary::Level;
@@ -33,6 +36,16 @@ fn init(typed: OutboxInit) -> Result<ExitCode, VerbError> {
     let key = read(&typed.root.join("root.key"))?;
     let dir = data.join(super::DIRECTORY);
     let signer = Signer::found(&dir, &zone, &key, SystemClock.now_ms())?;
+    let enrolment =
+        Enrolment { zone: zone.clone(), root: signer.root().clone(), statement: signer.first().to_vec() };
+    let enrolled = dir.join(format!("{}{ENROLMENT_ENDING}", zone.zone));
+    enrolment.write(&enrolled)?;
+    let request = conduit::save_request(
+        &dir.join(super::CONDUIT),
+        &Party::Collector(zone.clone()),
+        &[Purpose::Client],
+        &[],
+    )?;
     let policy = match typed.policy.as_str() {
         "full" => Level::Full,
         "assets" => Level::Assets,
@@ -43,6 +56,9 @@ fn init(typed: OutboxInit) -> Result<ExitCode, VerbError> {
     config.write(&data)?;
     say(&format!("{} leaves zone {zone} from the next start on", policy.as_str()));
     say(&format!("key {} signs, key {} follows it", signer.key().public().id(), signer.next()));
+    say(&format!("for relays and the site: {}", enrolled.display()));
+    say(&format!("  compare on paper: {}", enrolment.fingerprint()));
+    say(&format!("for the conduit's authority (relays only): {}", request.display()));
     say(&format!("restart the collector; then `holdpoint-collector outbox show --data {}`", data.display()));
     Ok(ExitCode::SUCCESS)
 }
