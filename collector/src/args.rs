@@ -11,6 +11,7 @@ use crate::carrier::diode::args::Diode;
 use crate::carrier::relay::HostPort;
 use crate::carrier::relay::args::Relay;
 use crate::conduit::args::Conduit;
+use crate::site::args::Site;
 use crate::summary::Field;
 
 /// Keeps a zone's inventory, judges it, and answers its operators.
@@ -95,6 +96,9 @@ pub enum Command {
     #[cfg(unix)]
     #[command(subcommand)]
     Diode(Diode),
+    /// The receiving side of all zones.
+    #[command(subcommand)]
+    Site(Site),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

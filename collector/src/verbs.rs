@@ -28,6 +28,7 @@ use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
 use crate::outbox::signer::SignerError;
+use crate::site::verbs::{self as site, SiteVerbError};
 use crate::store::{Engine, StoreError};
 
 /// Why a verb did not do what it was asked.
@@ -88,6 +89,9 @@ pub enum VerbError {
     /// The relay.
     #[error(transparent)]
     Relay(#[from] relay::verbs::RelayVerbError),
+    /// The site.
+    #[error(transparent)]
+    Site(#[from] SiteVerbError),
     /// The collector is running and must not be.
     #[error("a collector runs on {}: stop it first (systemctl stop holdpoint-collector)", .0.display())]
     Running(PathBuf),
@@ -122,6 +126,7 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         #[cfg(unix)]
         Command::Diode(typed) => Ok(diode::verbs::run(typed, print, say, daemon::stop_signal()).await?),
         Command::Relay(typed) => Ok(relay::verbs::run(typed, &say, daemon::stop_signal()).await?),
+        Command::Site(typed) => Ok(site::run(typed, &site::Out { print: &print, say: &say }).await?),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
