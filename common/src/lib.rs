@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod chain;
 pub mod channel;
 pub mod clock;
+pub mod conduit;
 pub mod credentials;
 pub mod decision;
 pub mod enrolment;

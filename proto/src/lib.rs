@@ -16,10 +16,17 @@ mod holdpoint {
             include!("generated/holdpoint.store.v1.rs");
         }
     }
+    pub mod summary {
+        pub mod v1 {
+            include!("generated/holdpoint.summary.v1.rs");
+        }
+    }
 }
 
 /// Package `holdpoint.store.v1`: what a collector keeps on disk.
 pub use holdpoint::store::v1 as store;
+/// Package `holdpoint.summary.v1`: what leaves a zone.
+pub use holdpoint::summary::v1 as summary;
 /// Package `holdpoint.v1`: what travels between agents, collectors and operators.
 pub use holdpoint::v1;
 

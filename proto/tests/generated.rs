@@ -19,7 +19,7 @@ const ROWS: [&str; 13] = [
     "Coverage",
 ];
 
-const SCHEMAS: [&str; 14] = [
+const SCHEMAS: [&str; 18] = [
     "holdpoint/v1/rows.proto",
     "holdpoint/v1/enrollment.proto",
     "holdpoint/v1/agent_link.proto",
@@ -32,8 +32,12 @@ const SCHEMAS: [&str; 14] = [
     "holdpoint/v1/map.proto",
     "holdpoint/v1/changes.proto",
     "holdpoint/v1/admin.proto",
+    "holdpoint/v1/fleet.proto",
     "holdpoint/store/v1/records.proto",
     "holdpoint/store/v1/change.proto",
+    "holdpoint/store/v1/outbox.proto",
+    "holdpoint/store/v1/fleet.proto",
+    "holdpoint/summary/v1/summary.proto",
 ];
 
 #[test]
@@ -55,7 +59,7 @@ fn generated_code_is_what_the_schemas_say() {
     builder.compile_fds(descriptors).expect("generate");
 
     let mut stale = Vec::new();
-    for file in ["holdpoint.v1.rs", "holdpoint.store.v1.rs", "descriptors.bin"] {
+    for file in ["holdpoint.v1.rs", "holdpoint.store.v1.rs", "holdpoint.summary.v1.rs", "descriptors.bin"] {
         let fresh = fs::read(out.path().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
         let kept = crate_dir.join("src/generated").join(file);
         if fs::read(&kept).ok().as_deref() != Some(&fresh) {

@@ -103,6 +103,9 @@ fn fill(store: &Store) {
                 .put_document(document, bytes)
                 .put_map_rule(MapRuleRecord { id: "m1".into(), ..Default::default() })
                 .put_setting("site", b"north".to_vec())
+                .put_page(Volume::Outbox, b"said/b", b"2")
+                .put_page(Volume::Outbox, b"said/a", vec![7; 100_000])
+                .put_page(Volume::Fleet, b"said/c", b"")
                 .put_decision(DecisionRecord { number: 1, by: "kim".into(), ..Default::default() })
                 .add_event(event("a", 1))
                 .append_audit(audit(1)),
@@ -271,6 +274,10 @@ fn everything_is_there_after_reopening() {
         assert_eq!(store.document_bytes(&sha256(&bytes)).unwrap(), Some(bytes));
         assert_eq!((store.documents().unwrap().len(), store.map_rules().unwrap().len()), (1, 1));
         assert_eq!(store.setting("site").unwrap().unwrap(), b"north");
+        let said = [(b"said/a".to_vec(), vec![7; 100_000]), (b"said/b".to_vec(), b"2".to_vec())];
+        assert_eq!(store.pages(Volume::Outbox, b"said/").unwrap(), said);
+        assert_eq!(store.page(Volume::Fleet, b"said/c").unwrap(), Some(Vec::new()));
+        assert_eq!(store.page(Volume::Fleet, b"said/a").unwrap(), None, "a volume of its own");
         let decisions = store.decisions().unwrap();
         assert_eq!((decisions.len(), decisions[0].by.as_str()), (1, "kim"));
         assert_eq!(store.events(Some("a"), None, 10).unwrap(), [(1, event("a", 1))]);
@@ -291,6 +298,9 @@ fn a_refused_transaction_leaves_nothing_behind() {
 
         let refused = store.commit_blocking(note().put_asset(asset("c", &unknown)));
         assert!(matches!(refused, Err(StoreError::UnknownSection { .. })));
+        let refused =
+            store.commit_blocking(note().put_page(Volume::Fleet, vec![0; MAX_PAGE_KEY_BYTES + 1], b""));
+        assert!(matches!(refused, Err(StoreError::Invalid { what: "a page", .. })));
         let refused = store.commit_blocking(note().append_audit(audit(7)));
         assert!(matches!(refused, Err(StoreError::Conflict { what: "the audit log" })));
         let refused = store.commit_blocking(note().expect_asset("a", None));

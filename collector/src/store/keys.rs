@@ -11,6 +11,9 @@ pub type Digest = [u8; 32];
 /// Longest name, identifier or setting that makes a key, in bytes.
 pub const MAX_NAME_BYTES: usize = 200;
 
+/// Longest key of a page, in bytes: a class, the longest name of a record and its surroundings.
+pub const MAX_PAGE_KEY_BYTES: usize = 1024;
+
 /// A kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
@@ -32,11 +35,31 @@ pub(crate) enum Table {
     Setting,
     Decision,
     Snapshot,
+    Outbox,
+    Fleet,
+}
+
+/// Pages that another part of the program keeps in its own order; the store does not read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volume {
+    /// What leaves a zone: revisions, parcels, numbers.
+    Outbox,
+    /// What a site knows of its zones.
+    Fleet,
+}
+
+impl Volume {
+    pub(crate) fn table(self) -> Table {
+        match self {
+            Self::Outbox => Table::Outbox,
+            Self::Fleet => Table::Fleet,
+        }
+    }
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Table; 18] = [
+    pub(crate) const ALL: [Table; 20] = [
         Table::Asset,
         Table::Section,
         Table::Chunk,
@@ -55,6 +78,8 @@ impl Table {
         Table::Setting,
         Table::Decision,
         Table::Snapshot,
+        Table::Outbox,
+        Table::Fleet,
     ];
 
     /// The prefix of all its keys.
@@ -78,6 +103,8 @@ impl Table {
             Table::Setting => b'X',
             Table::Decision => b'Y',
             Table::Snapshot => b'H',
+            Table::Outbox => b'Q',
+            Table::Fleet => b'Z',
         }]
     }
 
@@ -116,6 +143,8 @@ impl Table {
             Table::Setting => "settings",
             Table::Decision => "decisions",
             Table::Snapshot => "snapshots",
+            Table::Outbox => "outbox",
+            Table::Fleet => "fleet",
         }
     }
 }

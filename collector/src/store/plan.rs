@@ -152,6 +152,8 @@ impl<'a> Planner<'a> {
             }
             Op::PutDecision(it) => self.put(keys::decision(it.number), &it.encode_to_vec()),
             Op::DeleteSetting(name) => self.delete(Table::Setting.key(name.as_bytes())),
+            Op::PutPage(volume, key, bytes) => self.put(volume.table().key(key), bytes),
+            Op::DeletePage(volume, key) => self.delete(volume.table().key(key)),
         }
     }
 

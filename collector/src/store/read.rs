@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::backend::BackendError;
 use super::error::StoreError;
-use super::keys::{self, Digest, SectionKey, Table};
+use super::keys::{self, Digest, SectionKey, Table, Volume};
 use super::plan::{View, read};
 use super::rows::{self, Rows};
 use super::software::{self, NamePattern, SoftwareHit, SoftwarePage};
@@ -19,6 +19,9 @@ use super::{Store, document, sections, value};
 
 /// Most records that one call brings.
 const MAX_PAGE: usize = 1000;
+
+/// A page of a volume: its key and its bytes.
+pub type Page = (Vec<u8>, Vec<u8>);
 
 impl Store {
     fn with<T>(&self, work: impl FnOnce(View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -246,5 +249,25 @@ impl Store {
     /// The bytes under a name; `None` when there are none.
     pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.with(|view| value::get(view.backend, &Table::Setting.key(name.as_bytes())))
+    }
+    /// A page of a volume; `None` when there is none.
+    pub fn page(&self, volume: Volume, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.with(|view| value::get(view.backend, &volume.table().key(key)))
+    }
+
+    /// Every page whose key starts with `prefix`, in order of the keys. The keys are whole.
+    pub fn pages(&self, volume: Volume, prefix: &[u8]) -> Result<Vec<Page>, StoreError> {
+        let prefix = volume.table().key(prefix);
+        self.with(|view| {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = value::page(view.backend, &prefix, after.as_deref(), MAX_PAGE)?;
+                let Some((last, _)) = page.last() else { return Ok(found) };
+                after = Some(last.clone());
+                let own =
+                    |(key, bytes): (Vec<u8>, Vec<u8>)| (key.get(1..).unwrap_or_default().to_vec(), bytes);
+                found.extend(page.into_iter().map(own));
+            }
+        })
     }
 }

@@ -9,7 +9,7 @@ use holdpoint_proto::store::{
 use holdpoint_proto::v1::SectionKind;
 
 use super::error::StoreError;
-use super::keys::{Digest, MAX_NAME_BYTES, SectionKey};
+use super::keys::{Digest, MAX_NAME_BYTES, MAX_PAGE_KEY_BYTES, SectionKey, Volume};
 use super::rows::{self, MAX_ROWS, MAX_SECTION_BYTES, Rows};
 use super::value::MAX_VALUE;
 
@@ -65,6 +65,8 @@ pub(super) enum Op {
     DeleteSetting(String),
     PutDecision(Box<DecisionRecord>),
     PutSnapshot(Box<SnapshotRecord>),
+    PutPage(Volume, Vec<u8>, Vec<u8>),
+    DeletePage(Volume, Vec<u8>),
 }
 
 /// What must still be as the caller read it.
@@ -216,6 +218,19 @@ impl Txn {
         self.with(Op::DeleteSetting(name.to_owned()))
     }
 
+    /// Adds or replaces a page of a volume. Keys are bytes, sort as bytes and have at most
+    /// [`MAX_PAGE_KEY_BYTES`].
+    #[must_use]
+    pub fn put_page(self, volume: Volume, key: impl Into<Vec<u8>>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.with(Op::PutPage(volume, key.into(), bytes.into()))
+    }
+
+    /// Removes a page, whether or not it is there.
+    #[must_use]
+    pub fn delete_page(self, volume: Volume, key: impl Into<Vec<u8>>) -> Self {
+        self.with(Op::DeletePage(volume, key.into()))
+    }
+
     /// Whether the transaction would change nothing.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
@@ -270,6 +285,13 @@ impl Txn {
                         });
                     }
                 }
+                Op::PutPage(_, key, bytes) => {
+                    page_key(key)?;
+                    if bytes.len() > MAX_VALUE {
+                        return Err(StoreError::Invalid { what: "a page", why: "it is too large" });
+                    }
+                }
+                Op::DeletePage(_, key) => page_key(key)?,
                 Op::AppendAudit(_) | Op::DeleteToken(_) => {}
             }
         }
@@ -286,6 +308,15 @@ fn name(what: &'static str, name: &str) -> Result<(), StoreError> {
         Err(StoreError::Invalid { what, why: "it contains a NUL" })
     } else {
         Ok(())
+    }
+}
+
+fn page_key(key: &[u8]) -> Result<(), StoreError> {
+    let fits = (1..=MAX_PAGE_KEY_BYTES).contains(&key.len());
+    if fits {
+        Ok(())
+    } else {
+        Err(StoreError::Invalid { what: "a page", why: "its key is too long or empty" })
     }
 }
 

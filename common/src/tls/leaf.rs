@@ -91,7 +91,7 @@ impl Leaf {
 }
 
 /// What a leaf is presented as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// By a collector to those who call it.
     Server,
@@ -160,11 +160,22 @@ impl Anchor {
 
     /// Whether this authority signed the certificate, for that purpose. Dates do not matter here.
     pub fn signed(&self, certificate: &CertificateDer<'_>, leaf: &Leaf, purpose: Purpose) -> bool {
-        if leaf.issuer != self.subject {
+        self.issued(certificate, &leaf.issuer, leaf.not_before_ms, purpose)
+    }
+
+    /// The same for a certificate that is no zone's: its issuer (DER) and the start of its life are told.
+    pub fn issued(
+        &self,
+        certificate: &CertificateDer<'_>,
+        issuer: &[u8],
+        not_before_ms: i64,
+        purpose: Purpose,
+    ) -> bool {
+        if issuer != self.subject {
             return false;
         }
         // The one moment at which the leaf's own dates cannot object.
-        let within = u64::try_from(leaf.not_before_ms.max(0) / MS_PER_S).unwrap_or(0);
+        let within = u64::try_from(not_before_ms.max(0) / MS_PER_S).unwrap_or(0);
         let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(within));
         match purpose {
             Purpose::Client => self.clients.verify_client_cert(certificate, &[], at).is_ok(),
