@@ -15,13 +15,16 @@ use holdpoint_common::proto::store::token_record::Grant;
 use holdpoint_common::proto::store::{AgentGrant, CertificateRecord, OperatorGrant, OperatorRecord};
 use holdpoint_common::proto::v1::admin_server::Admin;
 use holdpoint_common::proto::v1::{
-    AddOperatorRequest, AddOperatorResponse, BackupStoreRequest, CompactStoreRequest, CreateTokenRequest,
-    CreateTokenResponse, ReindexRequest, RevokeRequest, RevokeResponse, RotateCaRequest, RotateCaResponse,
+    AddOperatorRequest, AddOperatorResponse, BackupStoreRequest, CarryOutboxRequest, CompactStoreRequest,
+    CreateTokenRequest, CreateTokenResponse, OutboxCarried, OutboxRotated, OutboxState, ReindexRequest,
+    RevokeRequest, RevokeResponse, RotateCaRequest, RotateCaResponse, RotateOutboxRequest, ShowOutboxRequest,
     ShowStoreRequest, StoreReport, StoreStats, VerifyAuditRequest, VerifyAuditResponse, VerifyStoreRequest,
 };
 use tonic::{Request, Response, Status};
 
 use crate::audit::Act;
+use crate::outbox::run::{NotNow, OnMedium, Outbox};
+use crate::outbox::wire;
 use crate::pki::{Origin, PkiError, token};
 use crate::server::Peer;
 use crate::store::{StoreError, Txn};
@@ -42,12 +45,29 @@ const MAX_LEVEL: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct AdminService {
     zone: Arc<Zone>,
+    /// There is none where no collector runs, or where nothing is to leave the zone.
+    outbox: Option<Arc<Outbox>>,
 }
 
 impl AdminService {
     /// The service of that zone.
     pub fn new(zone: Arc<Zone>) -> Self {
-        Self { zone }
+        Self { zone, outbox: None }
+    }
+
+    /// The service of a zone of which summaries leave.
+    #[must_use]
+    pub fn with_outbox(self, outbox: Option<Arc<Outbox>>) -> Self {
+        Self { outbox, ..self }
+    }
+
+    fn outbox(&self) -> Result<Arc<Outbox>, Status> {
+        self.outbox.clone().ok_or_else(|| {
+            Status::failed_precondition(
+                "nothing leaves this zone: `holdpoint-collector outbox init` makes an outbox, and the collector \
+                 must run",
+            )
+        })
     }
 
     /// The caller's name in the audit log, once it may run the zone.
@@ -358,6 +378,54 @@ impl Admin for AdminService {
         let records = self.zone.store().reindex().await.map_err(|it| status_of(&it))?;
         Ok(Response::new(StoreReport { records, ..StoreReport::default() }))
     }
+
+    async fn show_outbox(
+        &self,
+        request: Request<ShowOutboxRequest>,
+    ) -> Result<Response<OutboxState>, Status> {
+        self.zone.operator_caller(peer(&request)?, Role::Viewer)?;
+        let outbox = self.outbox()?;
+        in_background(move || Ok(wire::state(&outbox))).await.map(Response::new)
+    }
+
+    async fn carry_outbox(
+        &self,
+        request: Request<CarryOutboxRequest>,
+    ) -> Result<Response<OutboxCarried>, Status> {
+        Self::local(&request)?;
+        let outbox = self.outbox()?;
+        let path = PathBuf::from(request.into_inner().path);
+        let told = path.display().to_string();
+        let OnMedium { written, numbers, slices } =
+            in_background(move || outbox.carry(&path).map_err(|it| outbox_status(&it))).await?;
+        let act = Act {
+            by: LOCAL.to_owned(),
+            action: "outbox-carried",
+            subject: told,
+            text: format!("{} files of {} bytes", written.files, written.bytes),
+            detail: None,
+        };
+        self.zone.commit(Txn::admin(), vec![act]).await?;
+        Ok(Response::new(wire::carried(&written, numbers, slices)))
+    }
+
+    async fn rotate_outbox(
+        &self,
+        request: Request<RotateOutboxRequest>,
+    ) -> Result<Response<OutboxRotated>, Status> {
+        Self::local(&request)?;
+        let outbox = self.outbox()?;
+        let key_epoch = in_background(move || outbox.rotate().map_err(|it| outbox_status(&it))).await?;
+        let act = Act {
+            by: LOCAL.to_owned(),
+            action: "outbox-key-rotated",
+            subject: format!("key {key_epoch}"),
+            text: String::new(),
+            detail: None,
+        };
+        self.zone.commit(Txn::admin(), vec![act]).await?;
+        Ok(Response::new(OutboxRotated { key_epoch }))
+    }
 }
 
 impl AdminService {
@@ -397,6 +465,18 @@ fn revoke(certificates: &mut [CertificateRecord], now_ms: i64, reason: &str) -> 
         count += 1;
     }
     count
+}
+
+async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Status::internal("the work ended early; the collector's log says why"))?
+}
+
+fn outbox_status(cause: &NotNow) -> Status {
+    Status::unavailable(Chain(cause).to_string())
 }
 
 fn pki_status(cause: &PkiError) -> Status {

@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(unix)]
+use crate::carrier::diode::args::Diode;
+use crate::carrier::relay::HostPort;
 use crate::carrier::relay::args::Relay;
 use crate::conduit::args::Conduit;
+use crate::site::args::Site;
+use crate::summary::Field;
 
 /// Keeps a zone's inventory, judges it, and answers its operators.
 #[derive(Debug, Parser)]
@@ -78,12 +83,22 @@ pub enum Command {
     Store(Store),
     /// Rebuild the indexes of the store from its records.
     Reindex(DataDir),
+    /// What leaves the zone, one way.
+    #[command(subcommand)]
+    Outbox(Outbox),
     /// The certificate authority between the zones and the site.
     #[command(subcommand)]
     Conduit(Conduit),
     /// Pass on what zones send, between two firewalls.
     #[command(subcommand)]
     Relay(Relay),
+    /// Send over a line on which nothing comes back, or receive from one.
+    #[cfg(unix)]
+    #[command(subcommand)]
+    Diode(Diode),
+    /// The receiving side of all zones.
+    #[command(subcommand)]
+    Site(Site),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -229,6 +244,52 @@ pub struct CaRotate {
     /// Directory with root.crt and root.key, as `init` made it; without it a new root is made.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+}
+
+/// `outbox`.
+#[derive(Debug, Subcommand)]
+pub enum Outbox {
+    /// Make the keys that sign what leaves, certified by the zone's root, and switch the outbox on.
+    Init(OutboxInit),
+    /// Show what was sent and what waits. Whether anything arrived is unknown by design.
+    Show(DataDir),
+    /// Write everything onto a medium that a person carries: a whole cycle, and all that waits.
+    Carry(OutboxCarry),
+    /// Let the announced key follow the present one.
+    Rotate(DataDir),
+}
+
+/// `outbox init`.
+#[derive(Debug, Args)]
+pub struct OutboxInit {
+    /// The zone's directory.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// Directory with root.key, as `init` made it: it certifies the first key and is not kept.
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+    /// How much leaves: counts, assets or full.
+    #[arg(long, default_value = "counts", value_parser = ["counts", "assets", "full"])]
+    pub policy: String,
+    /// A field that is struck out, e.g. "asset.owner"; may be repeated.
+    #[arg(long = "redact", value_name = "FIELD")]
+    pub redact: Vec<Field>,
+    /// Host and port of the relay that takes bundles.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub relay: Option<HostPort>,
+    /// Hand bundles to a diode's sending end too.
+    #[arg(long)]
+    pub diode: bool,
+}
+
+/// `outbox carry`.
+#[derive(Debug, Args)]
+pub struct OutboxCarry {
+    /// A directory on the medium.
+    pub medium: PathBuf,
+    /// The zone's directory.
+    #[command(flatten)]
+    pub data: DataDir,
 }
 
 /// `store`.

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,12 @@ use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::identity::{InvalidName, ZoneName};
 use serde::{Deserialize, Serialize};
 
+use crate::carrier::relay::HostPort;
 use crate::knowledge::{AllowedAges, Kind, default_days};
+use crate::outbox;
+use crate::outbox::schedule::Rhythm;
+use crate::outbox::spool::Limits;
+use crate::summary::{Field, Level, Policy};
 
 /// Name of the file in a data directory.
 pub const FILE: &str = "collector.toml";
@@ -44,6 +50,73 @@ pub struct Config {
     /// How old knowledge may be.
     #[serde(default)]
     pub knowledge: KnowledgeSection,
+    /// What leaves the zone; absent: nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<OutboxSection>,
+}
+
+/// `[outbox]`: what leaves the zone, how often, and by what. Made by `holdpoint-collector outbox init`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutboxSection {
+    /// How much leaves: "counts", "assets" or "full".
+    pub policy: Level,
+    /// Fields that are struck out of everything.
+    pub redact: Vec<Field>,
+    /// From one interval to the next, seconds: what changed leaves with it, and one slice of everything.
+    pub interval_s: u32,
+    /// Slices of everything: a cycle takes so many intervals.
+    pub slices: NonZeroU16,
+    /// From one sign of life to the next, seconds.
+    pub beacon_s: u32,
+    /// How much may wait for a carrier, MiB.
+    pub spool_mib: u64,
+    /// How long it may wait, days.
+    pub spool_days: u32,
+    /// Host and port of the relay that takes bundles; absent: none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay: Option<HostPort>,
+    /// Whether `holdpoint-collector diode send` empties the outbox's folder `diode`.
+    pub diode: bool,
+}
+
+impl Default for OutboxSection {
+    fn default() -> Self {
+        Self {
+            policy: Level::Counts,
+            redact: Vec::new(),
+            interval_s: 60,
+            slices: NonZeroU16::MIN.saturating_add(59),
+            beacon_s: 10,
+            spool_mib: 2_048,
+            spool_days: 7,
+            relay: None,
+            diode: false,
+        }
+    }
+}
+
+impl OutboxSection {
+    /// How the outbox of a data directory works.
+    pub fn settings(&self, data: &Path) -> outbox::office::Settings {
+        const MS: u32 = 1_000;
+        let rhythm = Rhythm {
+            interval_ms: self.interval_s.clamp(1, 24 * 3_600).saturating_mul(MS),
+            slices: self.slices,
+            beacon_ms: self.beacon_s.clamp(1, 24 * 3_600).saturating_mul(MS),
+            ..Rhythm::default()
+        };
+        let limits = Limits {
+            bytes: self.spool_mib.saturating_mul(1024 * 1024),
+            age_ms: i64::from(self.spool_days) * 86_400_000,
+            cycle_ms: rhythm.cycle_ms(),
+            ..Limits::default()
+        };
+        let policy = Policy { level: self.policy, redacted: self.redact.iter().copied().collect() };
+        let relay = self.relay.iter().map(|_| outbox::RELAY);
+        let carriers = relay.chain(self.diode.then_some(outbox::DIODE)).collect();
+        outbox::office::Settings { dir: data.join(outbox::DIRECTORY), policy, rhythm, limits, carriers }
+    }
 }
 
 /// `[store]`.
@@ -210,6 +283,7 @@ impl Config {
             store: StoreSection::default(),
             agents: AgentsSection::default(),
             knowledge: KnowledgeSection::default(),
+            outbox: None,
         }
     }
 
@@ -278,7 +352,11 @@ mod tests {
             .map(|line| line.strip_prefix("#").filter(|it| !it.starts_with(' ')).unwrap_or(line))
             .fold(String::new(), |text, line| text + line + "\n");
         let sample: Config = toml::from_str(&uncommented).unwrap();
-        let expected = Config { metrics: sample.metrics, ..Config::new(&zone()) };
+        let outbox = OutboxSection {
+            relay: sample.outbox.as_ref().and_then(|it| it.relay.clone()),
+            ..Default::default()
+        };
+        let expected = Config { metrics: sample.metrics, outbox: Some(outbox), ..Config::new(&zone()) };
         assert_eq!(sample, expected);
 
         let defaults = toml::Table::try_from(&expected).unwrap();

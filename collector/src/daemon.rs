@@ -4,6 +4,7 @@
 //! DIR/collector.toml   settings           DIR/store/       the embedded store
 //! DIR/pki/             zone CAs           DIR/audit.key    signs the audit log
 //! DIR/admin.sock       the administrator's way in, while a collector runs
+//! DIR/outbox/          keys and trays of what leaves the zone, where anything does
 //! ```
 //! Nothing here reads arguments, prints, or handles signals, so tests and `quickstart` run the
 //! very same collector; [`stop_signal`] is for the program.
@@ -32,7 +33,9 @@ use tracing::{error, info, warn};
 
 use crate::admin::AdminService;
 use crate::audit::Act;
+use crate::carrier::relay::{self, HostPort, Trays};
 use crate::change::ChangeOffice;
+use crate::conduit::Credentials;
 use crate::config::{self, Config, ConfigError};
 use crate::duty::Books;
 use crate::enrol::EnrolService;
@@ -41,15 +44,19 @@ use crate::knowledge::LibraryError;
 use crate::local::SOCKET;
 use crate::memory;
 use crate::metrics::{self, Label, Metrics};
+use crate::outbox;
 use crate::pki::{Founded, Origin, Pki, PkiError};
 use crate::query::{self, changes::ChangesService, inventory::InventoryService};
 use crate::server::{self, Counters, Limits, Listeners, LocalListener, Peer, ServerError};
 use crate::store::{Engine, LostData, Store, StoreConfig, StoreError, Txn};
+use crate::summary::Sources;
 use crate::zone::{self, Pace, Thresholds, Zone, ZoneError, ZoneSettings};
 
 /// Largest request of an agent, bytes: one part of a report.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
 const MIB: u64 = 1024 * 1024;
+/// How often a certificate of the conduit is looked for that is not there yet.
+const CERTIFICATE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What `init` makes.
 #[derive(Debug)]
@@ -117,6 +124,9 @@ pub enum DaemonError {
     /// A call inside the collector was refused.
     #[error("{}", .0.message())]
     Refused(Status),
+    /// The system starts no more threads.
+    #[error("no thread can be started")]
+    Thread(#[source] io::Error),
 }
 
 /// Makes the directory of a new zone.
@@ -201,6 +211,8 @@ pub struct Running {
     serving: JoinHandle<Result<(), ServerError>>,
     metrics: Option<JoinHandle<()>>,
     giving_back: JoinHandle<()>,
+    outbox: Option<outbox::run::Running>,
+    relay: Option<JoinHandle<()>>,
 }
 
 /// Opens a data directory and serves it.
@@ -228,13 +240,16 @@ pub async fn start(data: &Path) -> Result<Running, DaemonError> {
         None => None,
     };
 
-    let routes = routes(&zone, &config, &metrics).await?;
+    let (routes, outbox) = routes(data, &zone, &config, &metrics).await?;
     let limits = Limits {
         connections: usize::try_from(config.agents.max_connections).unwrap_or(usize::MAX),
         connections_per_address: usize::try_from(config.agents.max_connections_per_address)
             .unwrap_or(usize::MAX),
         ..Limits::default()
     };
+    let relay = config.outbox.as_ref().and_then(|it| it.relay.clone());
+    let relay =
+        relay.map(|it| tokio::spawn(send_by_relay(data.join(outbox::DIRECTORY), it, stopped.clone())));
     let serving = server::serve(
         listeners,
         zone.pki().clone(),
@@ -247,7 +262,7 @@ pub async fn start(data: &Path) -> Result<Running, DaemonError> {
     let serving = tokio::spawn(serving);
     info!(%address, zone = %zone.name(), assets = zone.asset_count(), "collector serves");
     let giving_back = tokio::spawn(memory::give_back());
-    Ok(Running { address, zone, config, stop, serving, metrics: scraped, giving_back })
+    Ok(Running { address, zone, config, stop, serving, metrics: scraped, giving_back, outbox, relay })
 }
 
 impl Running {
@@ -298,6 +313,17 @@ impl Running {
         self.stop.send_replace(true);
         let served = self.serving.await;
         self.giving_back.abort();
+        if let Some(relay) = self.relay {
+            // What was sent and not yet taken away is sent again.
+            relay.abort();
+        }
+        if let Some(outbox) = self.outbox {
+            // It ends the step in hand, which may wait for the disk.
+            let stopped = tokio::task::spawn_blocking(|| outbox.stop()).await;
+            if let Err(cause) = stopped {
+                warn!(error = %Chain(&cause), "the outbox did not end by itself");
+            }
+        }
         if let Some(metrics) = self.metrics {
             // It ends with the same signal; a scrape that hangs is not waited for.
             metrics.abort();
@@ -335,7 +361,12 @@ pub async fn stop_signal() {
     let _ = interrupt.await;
 }
 
-async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<Routes, DaemonError> {
+async fn routes(
+    data: &Path,
+    zone: &Arc<Zone>,
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<(Routes, Option<outbox::run::Running>), DaemonError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<AgentLinkServer<Intake>>().await;
     let ages = config.knowledge.allowed_ages();
@@ -343,14 +374,48 @@ async fn routes(zone: &Arc<Zone>, config: &Config, metrics: &Metrics) -> Result<
     let (library, board) = (Arc::clone(knowledge.library()), Arc::clone(knowledge.board()));
     let books = Books::open(zone, knowledge.baselines(), &board)?;
     let office = ChangeOffice::open(zone, Arc::clone(&library), board)?;
+    let running = match &config.outbox {
+        Some(section) => {
+            let sources = Sources {
+                zone: Arc::clone(zone),
+                board: Arc::clone(knowledge.board()),
+                hardening: Arc::clone(knowledge.hardening_board()),
+                library: Arc::clone(&library),
+                changes: Arc::clone(&office),
+            };
+            let started = outbox::run::Running::start(section.settings(data), sources);
+            Some(started.map_err(DaemonError::Thread)?)
+        }
+        None => None,
+    };
+    let admin =
+        AdminService::new(Arc::clone(zone)).with_outbox(running.as_ref().map(|it| Arc::clone(it.outbox())));
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
-    Ok(Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
+    let routes = Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
         .add_service(EnrollmentServer::new(EnrolService::new(Arc::clone(zone))))
         .add_service(InventoryServer::new(InventoryService::new(Arc::clone(zone))))
         .add_service(KnowledgeServer::new(knowledge))
         .add_service(ChangesServer::new(ChangesService::new(office, books, library)))
-        .add_service(AdminServer::new(AdminService::new(Arc::clone(zone))))
-        .add_service(health_service))
+        .add_service(AdminServer::new(admin))
+        .add_service(health_service);
+    Ok((routes, running))
+}
+
+/// Empties the outbox's tray towards a relay. Without a certificate of the conduit it waits for one.
+async fn send_by_relay(outbox: PathBuf, to: HostPort, stopped: watch::Receiver<bool>) {
+    loop {
+        let own = Credentials::load(&outbox.join(outbox::CONDUIT));
+        let trays = Trays::one(&outbox.join(outbox::RELAY));
+        let sent = match own {
+            Ok(own) => relay::send(trays, to.clone(), &own, Arc::new(SystemClock), stopped.clone()).await,
+            Err(cause) => Err(cause),
+        };
+        match sent {
+            Ok(()) => return,
+            Err(cause) => warn!(error = %Chain(&cause), "bundles wait for the conduit's certificate"),
+        }
+        tokio::time::sleep(CERTIFICATE_AGAIN).await;
+    }
 }
 
 /// Reads the gauges that nobody counts, just before a scrape.

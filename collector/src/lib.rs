@@ -25,6 +25,7 @@ pub mod query;
 pub mod server;
 pub mod site;
 pub mod store;
+pub mod summary;
 pub mod triage;
 pub mod verbs;
 pub mod zone;

@@ -20,11 +20,15 @@ use crate::args::{
     Arguments, Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token,
     TokenCreate,
 };
+#[cfg(unix)]
+use crate::carrier::diode;
 use crate::carrier::relay;
 use crate::conduit;
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
+use crate::outbox::signer::SignerError;
+use crate::site::verbs::{self as site, SiteVerbError};
 use crate::store::{Engine, StoreError};
 
 /// Why a verb did not do what it was asked.
@@ -66,12 +70,28 @@ pub enum VerbError {
     /// No such engine.
     #[error("there is no engine `{0}`")]
     Engine(String),
+    /// The keys of what leaves.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The request for the conduit's authority.
+    #[error(transparent)]
+    Request(#[from] conduit::ConduitError),
+    /// What relays and sites are told of a zone.
+    #[error(transparent)]
+    Enrolment(#[from] conduit::InvalidEnrolment),
     /// The conduit's authority.
     #[error(transparent)]
     Conduit(#[from] conduit::verbs::ConduitVerbError),
+    /// The diode.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Diode(#[from] diode::verbs::DiodeVerbError),
     /// The relay.
     #[error(transparent)]
     Relay(#[from] relay::verbs::RelayVerbError),
+    /// The site.
+    #[error(transparent)]
+    Site(#[from] SiteVerbError),
     /// The collector is running and must not be.
     #[error("a collector runs on {}: stop it first (systemctl stop holdpoint-collector)", .0.display())]
     Running(PathBuf),
@@ -101,8 +121,12 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Store(Store::Compact(data)) => compact(&data.path).await,
         Command::Store(Store::Convert(typed)) => convert(&typed).await,
         Command::Reindex(data) => reindex(&data.path).await,
+        Command::Outbox(typed) => crate::outbox::verbs::run(typed).await,
         Command::Conduit(typed) => Ok(conduit::verbs::run(typed, &say)?),
+        #[cfg(unix)]
+        Command::Diode(typed) => Ok(diode::verbs::run(typed, print, say, daemon::stop_signal()).await?),
         Command::Relay(typed) => Ok(relay::verbs::run(typed, &say, daemon::stop_signal()).await?),
+        Command::Site(typed) => Ok(site::run(typed, &site::Out { print: &print, say: &say }).await?),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -292,6 +316,12 @@ fn restore(typed: &FileInOut) -> Result<ExitCode, VerbError> {
     let mut input = fs::File::open(&typed.file).map_err(file("read", &typed.file))?;
     let store = daemon::store_dir(&typed.data.path);
     let summary = crate::store::Store::restore(&mut input, &store, engine(&config.store.engine)?)?;
+    let outbox = typed.data.path.join(crate::outbox::DIRECTORY);
+    if outbox.exists() {
+        // What left since the backup is not in it: the next run begins a new incarnation and says so.
+        let note = outbox.join("restored");
+        fs::write(&note, b"").map_err(file("write", &note))?;
+    }
     say(&format!("{} records restored into {}", summary.entries, store.display()));
     Ok(ExitCode::SUCCESS)
 }
@@ -344,27 +374,27 @@ fn engine(name: &str) -> Result<Engine, VerbError> {
     name.parse().map_err(|_| VerbError::Engine(name.to_owned()))
 }
 
-fn read(path: &Path) -> Result<String, VerbError> {
+pub(crate) fn read(path: &Path) -> Result<String, VerbError> {
     fs::read_to_string(path).map_err(file("read", path))
 }
 
-fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VerbError + use<> {
+pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VerbError + use<> {
     let path = path.to_owned();
     move |source| VerbError::File { doing, path, source }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     Digest::try_from(bytes).map_or_else(|_| "unknown".to_owned(), |it| it.to_string())
 }
 
 /// The answer itself.
 #[expect(clippy::print_stdout, reason = "the one place where this program prints data")]
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     println!("{text}");
 }
 
 /// What a person may want to know besides.
 #[expect(clippy::print_stderr, reason = "the one place where this program talks")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -14,7 +14,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holdpoint_agent::host::{Agent, Host};
 use holdpoint_agent::scan::firmware::fwupd::devices;
@@ -23,6 +23,8 @@ use holdpoint_agent::scan::windows::hardening::descriptor::{Descriptor, FILE_WRI
 use holdpoint_agent::scan::windows::version_resource;
 use holdpoint_agent::scan::{Budget, Probe, probes, take_of};
 use holdpoint_cli::archive::{self, MAX_MEMBER};
+use holdpoint_collector::carrier::diode::datagram::{self, HEADER};
+use holdpoint_collector::carrier::diode::{Assembler, Cause, Keys, Limits, ObjectId, Taken};
 use holdpoint_collector::change::plan as plans;
 use holdpoint_collector::evidence::certificates::Certificates;
 use holdpoint_collector::evidence::manifest::Manifest;
@@ -112,6 +114,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("evidence_pack", evidence_pack),
     ("plan", plan),
     ("bundle", bundle),
+    ("diode_datagram", diode_datagram),
+    ("diode_assembly", diode_assembly),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -1049,5 +1053,51 @@ fn bundle(bytes: &[u8]) {
     }
     if let Err(refusal) = Line::found(&stream.zone, &key.public(), bytes) {
         assert!(!refusal.to_string().is_empty(), "a refusal without a word");
+    }
+}
+
+/// A link whose key everybody knows.
+static KNOWN_LINK: LazyLock<Keys> = LazyLock::new(|| Keys::new(&[(1, [1; 32])]).expect("one key"));
+
+/// The same bytes with the right first bytes and the right MAC, so that an input reaches what stands behind.
+fn sealed(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if let Some(first) = bytes.first_chunk_mut() {
+        *first = *b"HD\x01\x01";
+    }
+    datagram::seal(&mut bytes, &KNOWN_LINK);
+    bytes
+}
+
+/// The input is a datagram of a stranger, and one of the holder of the key.
+fn diode_datagram(bytes: &[u8]) {
+    let stranger = datagram::parse(&KNOWN_LINK, bytes);
+    let holder = sealed(bytes);
+    assert!(stranger.is_err() || bytes == holder, "a datagram of a stranger is believed");
+    match datagram::parse(&KNOWN_LINK, &holder) {
+        Ok(_) => assert!(holder.len() > HEADER),
+        Err(cause) => assert!([Cause::Length, Cause::Bounds].contains(&cause), "{cause:?}"),
+    }
+}
+
+/// The input is datagrams, each behind its length in two bytes. Every second is taken as it is, too.
+fn diode_assembly(mut bytes: &[u8]) {
+    let limits = Limits { of_stream: 3, objects: 5, bytes: 64 * 1024, remembered: 4, ..Limits::default() };
+    let mut assembler = Assembler::new(KNOWN_LINK.clone(), &[], limits);
+    let mut now = Instant::now();
+    while let Some((length, rest)) = bytes.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
+        let (datagram, rest) = rest.split_at(length);
+        bytes = rest;
+        if length % 4 == 0 {
+            assembler.take(datagram, now);
+        }
+        match assembler.take(&sealed(datagram), now) {
+            Taken::Complete(object) => assert_eq!(ObjectId::of(&object.bytes), object.id),
+            Taken::Failed => panic!("the code fails on shards that were judged"),
+            Taken::Kept | Taken::Duplicate | Taken::Pattern(_) | Taken::Rejected(_) | Taken::Corrupt => {}
+        }
+        assert!(assembler.bytes() <= limits.bytes && assembler.waiting() <= limits.objects);
+        now += Duration::from_secs(u64::from(length % 7 == 0) * 300);
     }
 }

@@ -162,6 +162,11 @@ impl OnBoard {
         self.judged.as_ref().map(|it| it.1.as_ref())
     }
 
+    /// The same, shared.
+    pub(super) fn findings(&self) -> Option<Arc<Judged>> {
+        self.judged.as_ref().map(|it| Arc::clone(&it.1))
+    }
+
     /// To be called whenever findings, knowledge, or decisions about the asset have changed.
     fn rank(&mut self, index: &Index, ranker: &Ranker, ledger: &Ledger) {
         let judged = self.judged.as_ref().map(|it| &it.1);

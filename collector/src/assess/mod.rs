@@ -7,6 +7,7 @@
 mod advisory;
 mod asset;
 pub mod board;
+mod brief;
 mod chain;
 mod change;
 #[cfg(test)]
@@ -53,6 +54,7 @@ mod work_tests;
 
 pub use asset::{AssetFacts, Coverage, Held, PlatformFacts, RowSource};
 pub use board::{Board, BoardError};
+pub use brief::{Brief, Stamp};
 pub use explain::{Explanation, Step};
 pub use matchability::{Class, Side, Standing};
 pub use page::{Cursor, DEFAULT_LIMIT, Filter, FindingView, InvalidCursor, MAX_LIMIT, Page};

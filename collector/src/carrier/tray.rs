@@ -179,6 +179,22 @@ impl Filler {
         Ok(Put::Taken)
     }
 
+    /// How many objects lie there now.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn lying(&mut self) -> Result<usize, TrayError> {
+        if !self.lying.sizes.is_empty() {
+            self.look()?;
+        }
+        Ok(self.lying.sizes.len())
+    }
+
+    /// How many objects lie there, and how many bytes they have, as far as the filling side knows.
+    pub fn depth(&self) -> (usize, u64) {
+        (self.lying.sizes.len(), self.lying.bytes)
+    }
+
     /// Whether an object of so many bytes would be taken now.
     ///
     /// # Errors
@@ -188,11 +204,6 @@ impl Filler {
             self.look()?;
         }
         Ok(self.has_room(bytes))
-    }
-
-    /// How many objects lie there, and how many bytes they have, as far as the filling side knows.
-    pub fn depth(&self) -> (usize, u64) {
-        (self.lying.sizes.len(), self.lying.bytes)
     }
 
     fn has_room(&self, more: u64) -> bool {

@@ -148,20 +148,13 @@ impl Board {
         after: &str,
         world: &World<'_>,
     ) -> Scores {
-        let rules = self.rules(world.files);
         let limit = match limit {
             0 => DEFAULT_LIMIT,
             limit => limit.min(MAX_LIMIT),
         };
         let mut scores = Scores::default();
-        let baselines = self.baselines.current();
         for record in chosen(world.assets, asset, role) {
-            let (asset, judged) = self.judged(&rules, record, &baselines, world);
-            let mut score = Score::default();
-            for &(number, outcome, weight) in judged.iter() {
-                let entry = &rules.rules[usize::from(number)];
-                score.add(verdict(&rules, entry, &asset, record, outcome, world.now_ms), weight);
-            }
+            let score = self.score(record, world);
             scores.zone.merge(&score);
             if record.id.as_str() <= after && !after.is_empty() {
                 continue;
@@ -173,6 +166,19 @@ impl Board {
             }
         }
         scores
+    }
+
+    /// The score of one asset, for whoever asks for some of many again and again.
+    pub fn score(&self, record: &AssetRecord, world: &World<'_>) -> Score {
+        let rules = self.rules(world.files);
+        let baselines = self.baselines.current();
+        let (asset, judged) = self.judged(&rules, record, &baselines, world);
+        let mut score = Score::default();
+        for &(number, outcome, weight) in judged.iter() {
+            let entry = &rules.rules[usize::from(number)];
+            score.add(verdict(&rules, entry, &asset, record, outcome, world.now_ms), weight);
+        }
+        score
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

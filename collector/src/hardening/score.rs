@@ -68,6 +68,12 @@ impl Score {
         share(self.passed_weight, self.checked_weight)
     }
 
+    /// Weight of PASS in thousandths of what was checked; `None` when nothing was.
+    pub fn permille(&self) -> Option<u32> {
+        let whole = (self.checked_weight > 0).then_some(self.checked_weight)?;
+        u32::try_from(self.passed_weight.saturating_mul(1_000) / whole).ok()
+    }
+
     /// Weight of what was checked in percent of what applies; `None` when nothing does.
     pub fn checked_percent(&self) -> Option<f64> {
         share(self.checked_weight, self.applying_weight)

@@ -17,6 +17,13 @@ use super::schedule::Rhythm;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content(Vec<u8>);
 
+impl Content {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// More than a bundle takes of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the content of a record is {bytes} bytes long, over the limit of {MAX_CONTENT}")]

@@ -14,8 +14,8 @@
 //!
 //! It does not promise that anything arrives: it hears nothing, and nothing in it says "delivered".
 //!
-//! Everything here is plain data and functions of their arguments. Nothing reads a clock, a file, the store
-//! or a socket; contents of records are bytes that nobody here reads.
+//! [`office`] puts these to work: it alone reads the store, files and the zone, and [`run`] is its thread. The
+//! others are plain data and functions of their arguments; contents of records are bytes that nobody here reads.
 //!
 //! # What survives a crash, and in which order it is written
 //!
@@ -38,9 +38,29 @@
 //! A parcel gets its number when the first carrier is ready for it, and one bundle goes to all carriers of
 //! the stream: a receiver behind one of them would take numbers of another for holes.
 
+/// The directory of the outbox inside the collector's.
+pub const DIRECTORY: &str = "outbox";
+/// The directory inside it with the key and certificate by which relays know the collector.
+pub const CONDUIT: &str = "conduit";
+/// The relay's tray inside it.
+pub const RELAY: &str = "relay";
+/// The tray of the diode's sending process.
+pub const DIODE: &str = "diode";
+
+#[cfg(test)]
+mod bench_tests;
+pub mod kept;
 pub mod ledger;
+pub mod office;
+#[cfg(test)]
+mod office_tests;
+pub mod pages;
+pub mod run;
 pub mod schedule;
 pub mod sequence;
+pub mod signer;
 pub mod spool;
 #[cfg(test)]
 mod tests;
+pub mod verbs;
+pub mod wire;

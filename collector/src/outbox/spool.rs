@@ -374,6 +374,16 @@ impl Spool {
         self.bytes > self.limits.bytes || self.records > self.limits.records
     }
 
+    /// A parcel that waits.
+    pub fn parcel(&self, number: u64) -> Option<&Parcel> {
+        self.parcels.get(&number)
+    }
+
+    /// Whether something was dropped that no drop record has said.
+    pub fn is_undeclared(&self) -> bool {
+        self.undeclared
+    }
+
     /// How many bytes wait, as the limit counts them.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -141,6 +141,11 @@ impl<O: Office> KnowledgeService<O> {
         &self.board
     }
 
+    /// The results of hardening.
+    pub fn hardening_board(&self) -> &Arc<crate::hardening::Board> {
+        &self.hardening
+    }
+
     /// The baselines that hardening is held against. Whoever keeps them publishes there.
     pub fn baselines(&self) -> &Shelf {
         self.hardening.baselines()

@@ -10,6 +10,8 @@
 //! What it has not spoken of yet stays, marked as said by the one before, until a slice or the digest shows
 //! that the sender does not have it.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
@@ -41,8 +43,8 @@ pub struct Fact {
 }
 
 /// The places of the slices that listed the parts of the state last.
-#[derive(Debug, Clone, Default)]
-struct Listed {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Listed {
     /// One for each slice of a cycle; empty before the first.
     slices: Vec<u64>,
     /// The place since which every part was listed, when the state was cut into another number of slices.
@@ -108,6 +110,17 @@ pub struct Facts {
     bytes: usize,
     /// Some may be of an earlier incarnation.
     inherits: bool,
+    /// What is otherwise than when it was asked last.
+    touched: BTreeMap<Key, Touch>,
+}
+
+/// How a fact is otherwise than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Touch {
+    /// It was said again.
+    Said,
+    /// It says something else, or is gone.
+    Changed,
 }
 
 /// Where a bundle stands and when it came.
@@ -125,6 +138,12 @@ impl Facts {
     /// What is there, in order of class and name.
     pub fn live(&self) -> impl Iterator<Item = (&Key, &Fact)> {
         self.facts.iter().filter(|(_, it)| it.content.is_some())
+    }
+
+    /// What is there of one class, in order of the names.
+    pub fn of(&self, class: Class) -> impl Iterator<Item = (&Key, &Fact)> {
+        // A class has no first name that could be looked for, so all before it are passed over.
+        self.live().skip_while(move |it| it.0.class() < class).take_while(move |it| it.0.class() == class)
     }
 
     /// What is known of one thing, a tombstone too.
@@ -148,6 +167,18 @@ impl Facts {
         *self.digest.get_or_insert_with(|| state.digest())
     }
 
+    /// What became otherwise since this was asked last, for whoever keeps the facts.
+    pub fn take_touched(&mut self) -> BTreeMap<Key, Touch> {
+        std::mem::take(&mut self.touched)
+    }
+
+    fn touch(&mut self, key: &Key, touch: Touch) {
+        match self.touched.get_mut(key) {
+            Some(held) => *held = touch.max(*held),
+            None => drop(self.touched.insert(key.clone(), touch)),
+        }
+    }
+
     /// Forgets what this incarnation did not say: its digest shows that it said all that there is. Gives how
     /// many facts these were.
     pub fn settle(&mut self, epoch: Epoch) -> u64 {
@@ -165,7 +196,12 @@ impl Facts {
         (self.state, self.digest, self.inherits) = (State::default(), None, true);
         self.listed = Listed { slices: vec![0; self.listed.slices.len()], all: 0 };
         // A tombstone of the incarnation before says nothing of this one.
-        self.facts.retain(|_, it| it.content.is_some());
+        let tombstones: Vec<Key> =
+            self.facts.iter().filter(|(_, it)| it.content.is_none()).map(|(key, _)| key.clone()).collect();
+        for key in tombstones {
+            self.facts.remove(&key);
+            self.touch(&key, Touch::Changed);
+        }
     }
 
     /// Applies the records of one bundle.
@@ -209,6 +245,7 @@ impl Facts {
                     *went_back = went_back.saturating_add(1);
                 }
                 let (since_ms, said_ms) = (now_ms, now_ms);
+                self.touch(&key, Touch::Changed);
                 self.facts.insert(key, Fact { revision, content, epoch, sequence, since_ms, said_ms, slice });
                 self.bytes = bytes;
             }
@@ -217,6 +254,7 @@ impl Facts {
                     && fact.sequence < sequence
                 {
                     (fact.sequence, fact.said_ms) = (sequence, now_ms);
+                    self.touch(&key, Touch::Said);
                 }
             }
             Outcome::Stale | Outcome::Conflict => {}
@@ -250,6 +288,7 @@ impl Facts {
     /// Says whether it was there and no tombstone.
     fn remove(&mut self, key: &Key) -> bool {
         let Some(fact) = self.facts.remove(key) else { return false };
+        self.touch(key, Touch::Changed);
         self.bytes = self.bytes.saturating_sub(fact.content.as_ref().map_or(0, Vec::len));
         self.digest = None;
         // A state forgets tombstones alone, so what is live becomes one first.

@@ -88,6 +88,7 @@ pub use keys::{Digest, MAX_NAME_BYTES, MAX_PAGE_KEY_BYTES, SectionKey, Volume};
 pub use maintain::Fault;
 pub use marker::LostData;
 pub use open::OpenReport;
+pub use read::Page;
 pub use rows::{MAX_OVERLAY_ROWS, MAX_ROWS, MAX_SECTION_BYTES, Rows, section_digest, sha256};
 pub use shared::Health;
 pub use software::{NamePattern, SoftwareHit, SoftwarePage};

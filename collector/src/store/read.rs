@@ -20,6 +20,9 @@ use super::{Store, document, sections, value};
 /// Most records that one call brings.
 const MAX_PAGE: usize = 1000;
 
+/// A page of a volume: its key and its bytes.
+pub type Page = (Vec<u8>, Vec<u8>);
+
 impl Store {
     fn with<T>(&self, work: impl FnOnce(View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let shared = &self.inner.shared;
@@ -253,7 +256,7 @@ impl Store {
     }
 
     /// Every page whose key starts with `prefix`, in order of the keys. The keys are whole.
-    pub fn pages(&self, volume: Volume, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn pages(&self, volume: Volume, prefix: &[u8]) -> Result<Vec<Page>, StoreError> {
         let prefix = volume.table().key(prefix);
         self.with(|view| {
             let (mut found, mut after) = (Vec::new(), None);

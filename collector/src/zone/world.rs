@@ -69,6 +69,18 @@ impl World {
         Self::assemble(zone_in(&dir, &clock, config), dir, clock)
     }
 
+    /// One whose store held something before it was opened.
+    pub(crate) fn filled(fill: impl FnOnce(&Store)) -> Self {
+        let (dir, config) =
+            (tempfile::tempdir().unwrap(), StoreConfig { ballast_bytes: 0, ..Default::default() });
+        Pki::init(dir.path(), &name(), Origin::NewRoot, START).unwrap();
+        let (store, _) = Store::open(&dir.path().join("store"), &config).unwrap();
+        fill(&store);
+        store.close_blocking().unwrap();
+        let clock = Arc::new(SetClock::new(START));
+        Self::assemble(zone_in(&dir, &clock, &config), dir, clock)
+    }
+
     fn assemble(zone: Arc<Zone>, dir: TempDir, clock: Arc<SetClock>) -> Self {
         let intake = Arc::new(Intake::new(zone.clone()));
         Self { inventory: InventoryService::new(zone.clone()), intake, zone, clock, dir }

@@ -13,6 +13,7 @@ use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::Clock;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -33,7 +34,8 @@ const MOST_LINED_UP: usize = 1_000;
 const MOST_WAITING: usize = 1_000;
 
 /// An address to call: a host name or IP address, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct HostPort {
     host: String,
     port: u16,
@@ -54,6 +56,20 @@ impl FromStr for HostPort {
         let is_plain = !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']);
         let host = bracketed.or(is_plain.then_some(host)).ok_or_else(invalid)?;
         Ok(Self { host: host.to_owned(), port: port.parse().map_err(|_| invalid())? })
+    }
+}
+
+impl TryFrom<String> for HostPort {
+    type Error = InvalidHostPort;
+
+    fn try_from(text: String) -> Result<Self, InvalidHostPort> {
+        text.parse()
+    }
+}
+
+impl From<HostPort> for String {
+    fn from(address: HostPort) -> Self {
+        address.to_string()
     }
 }
 
