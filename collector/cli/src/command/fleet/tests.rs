@@ -173,14 +173,9 @@ async fn a_person_who_joined_sees_what_a_relay_delivered() {
     Filler::open(&tray, Limits::default()).unwrap().put(&bundle()).unwrap();
     let (stop, stopped) = watch::channel(false);
     let address = world.running.deliveries().unwrap().to_string().parse().unwrap();
-    let sender = relay::Sender::new(
-        address,
-        conduit::Credentials::load(&relay).unwrap(),
-        Arc::new(SystemClock),
-        Trays::one(&tray),
-        Timing::default(),
-    )
-    .unwrap();
+    let own = conduit::Credentials::load(&relay).unwrap();
+    let clock = Arc::new(SystemClock);
+    let sender = relay::Sender::new(Trays::one(&tray), address, &own, clock, Timing::default()).unwrap();
     let sending = tokio::spawn(sender.run(stopped));
 
     // The person.
