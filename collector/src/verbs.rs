@@ -20,6 +20,8 @@ use crate::args::{
     Arguments, Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token,
     TokenCreate,
 };
+#[cfg(unix)]
+use crate::carrier::diode;
 use crate::carrier::relay;
 use crate::conduit;
 use crate::config::{Config, ConfigError};
@@ -80,6 +82,10 @@ pub enum VerbError {
     /// The conduit's authority.
     #[error(transparent)]
     Conduit(#[from] conduit::verbs::ConduitVerbError),
+    /// The diode.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Diode(#[from] diode::verbs::DiodeVerbError),
     /// The relay.
     #[error(transparent)]
     Relay(#[from] relay::verbs::RelayVerbError),
@@ -117,6 +123,8 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Reindex(data) => reindex(&data.path).await,
         Command::Outbox(typed) => crate::outbox::verbs::run(typed).await,
         Command::Conduit(typed) => Ok(conduit::verbs::run(typed, &say)?),
+        #[cfg(unix)]
+        Command::Diode(typed) => Ok(diode::verbs::run(typed, print, say, daemon::stop_signal()).await?),
         Command::Relay(typed) => Ok(relay::verbs::run(typed, &say, daemon::stop_signal()).await?),
         Command::Site(typed) => Ok(site::run(typed, &site::Out { print: &print, say: &say }).await?),
         Command::Completions { shell } => {

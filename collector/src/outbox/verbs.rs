@@ -51,8 +51,13 @@ fn init(typed: OutboxInit) -> Result<ExitCode, VerbError> {
         "assets" => Level::Assets,
         _ => Level::Counts,
     };
-    config.outbox =
-        Some(OutboxSection { policy, redact: typed.redact, relay: typed.relay, ..OutboxSection::default() });
+    config.outbox = Some(OutboxSection {
+        policy,
+        redact: typed.redact,
+        relay: typed.relay,
+        diode: typed.diode,
+        ..OutboxSection::default()
+    });
     config.write(&data)?;
     say(&format!("{} leaves zone {zone} from the next start on", policy.as_str()));
     say(&format!("key {} signs, key {} follows it", signer.key().public().id(), signer.next()));

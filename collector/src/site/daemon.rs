@@ -212,16 +212,13 @@ pub async fn start_at(data: &Path, clock: Arc<dyn Clock>) -> Result<Running, Sit
     let local = LocalListener::bind(&data.join(SOCKET)).await?;
     let (stop, stopped) = watch::channel(false);
     let listener = match &own {
-        Some(own) => Some(
-            relay::Listener::bind(
-                config.listen,
-                own,
-                clock,
-                relay::Limits::default(),
-                Arc::new(Doorstep::new(data)),
-            )
-            .await?,
-        ),
+        Some(own) => Some(relay::Listener::bind(
+            config.listen,
+            own,
+            clock,
+            relay::Limits::default(),
+            Arc::new(Doorstep::new(data)),
+        )?),
         None => None,
     };
     let failed = |source| ListenError::Bind { address: config.listen, source };

@@ -227,6 +227,17 @@ fn errors_that_come_back_are_not_heard() {
     assert_eq!((sent.traffic.failed, sent.objects), (0, 1));
 }
 
+/// As for a symbol that is longer than the MTU: what the host refuses is counted, the line goes on.
+#[test]
+fn datagrams_that_this_host_refuses_are_counted() {
+    let route = Route { from: "127.0.0.1:0".parse().unwrap(), to: "255.255.255.255:9".parse().unwrap() };
+    let line = Line::start(&route, profile(|it| it.copies = 1), keys(), MAX_HELD).unwrap();
+    line.offer(vec![1; 100_000].into(), Urgency::Usual).unwrap();
+    let sent = line.close();
+    assert_eq!((sent.objects, sent.traffic.datagrams, sent.traffic.bytes), (1, 0, 0));
+    assert!(sent.traffic.failed > 72);
+}
+
 #[test]
 fn addresses_of_two_families_are_no_route() {
     let route = Route { from: "127.0.0.1:0".parse().unwrap(), to: "[::1]:9".parse().unwrap() };

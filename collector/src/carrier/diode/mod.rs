@@ -16,11 +16,15 @@
 //! as part of one. Whoever has the key can waste memory up to that budget. What an object says is believed for
 //! its own signature alone, which is not looked at here.
 //!
-//! The sender has no call that receives, the receiver none that sends ([`lock_down`]).
+//! The sender has no call that receives, the receiver none that sends ([`lock_down()`]).
 
+#[cfg(unix)]
+pub mod args;
 pub mod assemble;
 pub mod code;
 pub mod commission;
+#[cfg(unix)]
+pub mod config;
 pub mod counters;
 pub mod datagram;
 mod delivered;
@@ -46,6 +50,8 @@ mod testing;
 #[cfg(unix)]
 #[path = "link_tests.rs"]
 mod tests;
+#[cfg(unix)]
+pub mod verbs;
 mod waiting;
 mod wire;
 

@@ -7,7 +7,7 @@
 //! cannot hold the kernel drops and counts ([`Watch::kernel_drops`]). The caller runs on the assembling
 //! thread, so that one that is slow (a full disk) slows nothing but itself and is covered by both buffers.
 //!
-//! Nothing here sends. [`super::lock_down`] takes the means to do it away from the whole process.
+//! Nothing here sends. [`super::lock_down()`] takes the means to do it away from the whole process.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -26,6 +26,17 @@ pub enum DeskError {
     Tray(#[from] TrayError),
 }
 
+/// How much may lie in the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of one zone for one site.
+    pub tray: Limits,
+    /// Of all zones for all sites, bytes.
+    pub total: u64,
+    /// Free space of the disk that is left alone, bytes.
+    pub keep_free: u64,
+}
+
 /// What happened since the start.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -46,7 +57,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Desk {
     spool: PathBuf,
-    limits: Limits,
+    bounds: Bounds,
     destinations: Vec<Name>,
     zones: Mutex<Zones>,
     trays: Mutex<BTreeMap<(Name, Name), Filler>>,
@@ -55,14 +66,14 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Opens the folders of a relay. `limits` are those of each tray: one for each zone and site.
+    /// Opens the folders of a relay.
     ///
     /// # Errors
     /// A folder cannot be made or read.
-    pub fn open(data: &Path, site: &Name, destinations: &[Name], limits: Limits) -> Result<Self, DeskError> {
+    pub fn open(data: &Path, site: &Name, destinations: &[Name], bounds: Bounds) -> Result<Self, DeskError> {
         let desk = Self {
             spool: spool(data),
-            limits,
+            bounds,
             destinations: destinations.to_vec(),
             zones: Mutex::new(Zones::open(&data.join("zones"), site)?),
             trays: Mutex::default(),
@@ -94,12 +105,28 @@ impl Desk {
         let key = (destination.clone(), zone.clone());
         if !trays.contains_key(&key) {
             let path = tray(&self.spool, destination).join(zone.as_str());
-            trays.insert(key.clone(), Filler::open(&path, self.limits)?);
+            trays.insert(key.clone(), Filler::open(&path, self.bounds.tray)?);
         }
         match trays.get_mut(&key) {
             Some(filler) => work(filler),
             None => Err(TrayError::TooLarge(0)),
         }
+    }
+
+    /// Whether all trays together, and the disk, have room for so many bytes more for each site.
+    fn has_room_in_all(&self, bytes: u64) -> bool {
+        let more = bytes.saturating_mul(u64::try_from(self.destinations.len()).unwrap_or(u64::MAX));
+        let fits = |lying: u64| lying.saturating_add(more) <= self.bounds.total;
+        let mut trays = locked(&self.trays);
+        let lying = |trays: &BTreeMap<_, Filler>| trays.values().map(|it| it.depth().1).sum::<u64>();
+        if !fits(lying(&trays)) {
+            // What was emptied meanwhile is seen when a tray is looked at.
+            for tray in trays.values_mut() {
+                let _ = tray.has_room_for(u64::MAX);
+            }
+        }
+        let free = free(&self.spool);
+        fits(lying(&trays)) && free.is_none_or(|it| it.saturating_sub(more) >= self.bounds.keep_free)
     }
 
     /// Lays an object down for every site; whether one of them has it.
@@ -143,7 +170,7 @@ impl Sink for Desk {
         let Party::Collector(zone) = from else { return false };
         let has_room =
             |it: &Name| self.with_tray(it, &zone.zone, |tray| tray.has_room_for(bytes)).unwrap_or(false);
-        self.destinations.iter().any(has_room)
+        self.has_room_in_all(bytes) && self.destinations.iter().any(has_room)
     }
 
     fn take(&self, from: &Party, object: Vec<u8>) -> Took {
@@ -169,6 +196,20 @@ impl Sink for Desk {
                 Took::Refused
             }
         }
+    }
+}
+
+/// Free bytes for this process; `None` when the system does not say.
+fn free(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let stat = rustix::fs::statvfs(path).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
     }
 }
 

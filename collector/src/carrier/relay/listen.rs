@@ -18,7 +18,7 @@ use holdpoint_common::bundle::MAX_OBJECT;
 use holdpoint_common::clock::Clock;
 use holdpoint_common::conduit::Party;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -34,6 +34,10 @@ use crate::conduit::{ConduitError, Credentials, tls};
 const SMALL: usize = 64 * 1024;
 /// The budget is counted in these.
 const UNIT: usize = 1024;
+/// Bytes that the kernel keeps of a connection before they are read: what a killed process loses at most of it.
+const RECEIVE_BUFFER: u32 = 256 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 128;
 /// Pause when the process has no file descriptor left, instead of spinning.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -76,7 +80,8 @@ pub struct Limits {
     pub per_address: usize,
     /// Largest object, bytes.
     pub object: usize,
-    /// Memory for all objects over 64 KiB that are on their way, bytes.
+    /// Memory for all objects over 64 KiB that are on their way, bytes. One that is judged is held twice for that
+    /// moment.
     pub memory: usize,
     /// Time for a handshake.
     pub handshake: Duration,
@@ -166,11 +171,11 @@ struct Port {
 }
 
 impl Listener {
-    /// Opens a port for those that `sink` admits.
+    /// Opens a port for those that `sink` admits; to be called inside a runtime.
     ///
     /// # Errors
     /// The address or the certificate cannot be used.
-    pub async fn bind(
+    pub fn bind(
         address: SocketAddr,
         own: &Credentials,
         clock: Arc<dyn Clock>,
@@ -182,7 +187,7 @@ impl Listener {
             Arc::new(move |it: &Party| it.delivers_to(&party) && sink.admits(it))
         };
         let config = Arc::new(tls::server_config(own, clock, admits, PROTOCOL)?);
-        let tcp = TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
+        let tcp = open(address).map_err(|source| ListenError::Bind { address, source })?;
         let port = Port {
             config,
             limits,
@@ -244,6 +249,16 @@ impl Listener {
     }
 }
 
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Opens a port and serves until told to stop.
 ///
 /// # Errors
@@ -256,7 +271,7 @@ pub async fn listen(
     sink: Arc<dyn Sink>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), ListenError> {
-    Listener::bind(address, own, clock, limits, sink).await?.run(stopped).await;
+    Listener::bind(address, own, clock, limits, sink)?.run(stopped).await;
     Ok(())
 }
 

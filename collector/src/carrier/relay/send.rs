@@ -218,7 +218,7 @@ impl Sender {
     /// Sends until told to stop.
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
         let mut failures = 0_u32;
-        while !*stopped.borrow() {
+        while !is_over(&stopped) {
             let before = self.told.borrow().objects;
             let outcome = self.one_connection(&mut stopped).await;
             let pause = match outcome {
@@ -331,7 +331,7 @@ struct Session<'a> {
 impl Session<'_> {
     async fn run(mut self, stopped: &mut watch::Receiver<bool>) -> Result<(), SendError> {
         let Timing { look, idle, stall, .. } = self.sender.timing;
-        while !*stopped.borrow() {
+        while !is_over(stopped) {
             self.settle().await?;
             if self.queue.is_empty() {
                 let known = self.waiting.iter().map(|it| it.spot.clone()).chain(self.unread.iter().cloned());
@@ -421,6 +421,11 @@ impl Session<'_> {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SendError> {
     tokio::task::spawn_blocking(work).await.map_err(SendError::Task)
+}
+
+/// Told to stop, or nobody is left who could tell.
+fn is_over(stopped: &watch::Receiver<bool>) -> bool {
+    *stopped.borrow() || stopped.has_changed().is_err()
 }
 
 /// For spreading alone: without random numbers the whole wait is taken.

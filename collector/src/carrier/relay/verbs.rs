@@ -165,10 +165,9 @@ async fn ingest(typed: &RelayData, stop: impl Future<Output = ()>) -> Result<(),
         return Err(RelayVerbError::NoDestination);
     }
     let site = credentials.party.site();
-    let desk = Arc::new(Desk::open(&typed.data, site, &destinations, config.tray_limits())?);
+    let desk = Arc::new(Desk::open(&typed.data, site, &destinations, config.bounds())?);
     let sink = Arc::clone(&desk);
-    let listener =
-        Listener::bind(config.listen, &credentials, Arc::new(SystemClock), config.limits(), sink).await?;
+    let listener = Listener::bind(config.listen, &credentials, Arc::new(SystemClock), config.limits(), sink)?;
     hold_to(Role::Ingest)?;
     tracing::info!(listen = %config.listen, party = %credentials.party, "ingest is ready");
 
