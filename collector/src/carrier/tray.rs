@@ -179,11 +179,6 @@ impl Filler {
         Ok(Put::Taken)
     }
 
-    /// How many objects lie there, and how many bytes they have, as far as the filling side knows.
-    pub fn depth(&self) -> (usize, u64) {
-        (self.lying.sizes.len(), self.lying.bytes)
-    }
-
     /// How many objects lie there now.
     ///
     /// # Errors

@@ -160,7 +160,7 @@ async fn bombs_cut_files_and_flipped_bits_leave_nothing_behind() {
     let header = thief.header_of(Kind::Delta, 2).keep();
     let mut packed = zstd::Encoder::new(Vec::new(), 1).unwrap();
     for _ in 0..1_024 {
-        std::io::Write::write_all(&mut packed, &[0; 1 << 20]).unwrap();
+        std::io::Write::write_all(&mut packed, &vec![0; 1 << 20]).unwrap();
     }
     let bomb = [header, packed.finish().unwrap()].concat();
     let bomb = seal(&bomb, &thief.header_of(Kind::Delta, 2).stream, &signer(thief.key)).unwrap().bytes;
