@@ -174,8 +174,9 @@ impl Failure {
                 Exit::Usage
             }
             Self::SiteProfile { .. } => Exit::Usage,
-            Self::SiteConnect(_) | Self::SiteRefused { .. } => Exit::Unreachable,
             Self::Connect(_)
+            | Self::SiteConnect(_)
+            | Self::SiteRefused { .. }
             | Self::Refused { .. }
             | Self::Call { .. }
             | Self::Incomplete(_)
@@ -252,10 +253,12 @@ impl Failure {
     /// The same where a site was asked: its refusals are its own.
     #[must_use]
     pub fn of_site(self) -> Self {
-        match self {
-            Self::Refused { reason, message } => Self::SiteRefused { reason, message },
-            Self::Connect(cause) => Self::SiteConnect(cause),
-            other => other,
+        if let Self::Refused { reason, message } = self {
+            Self::SiteRefused { reason, message }
+        } else if let Self::Connect(cause) = self {
+            Self::SiteConnect(cause)
+        } else {
+            self
         }
     }
 

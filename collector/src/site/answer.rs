@@ -151,10 +151,7 @@ pub fn history(kept: store::FleetHistory) -> (Vec<pb::FleetMoment>, u64) {
 }
 
 /// What a zone says of all things of a class. What cannot be read is passed over: it is of a newer zone.
-fn facts<'a, M: Message + Default>(
-    member: &'a Member,
-    class: Class,
-) -> impl Iterator<Item = (&'a str, &'a Fact, M)> {
+fn facts<M: Message + Default>(member: &Member, class: Class) -> impl Iterator<Item = (&str, &Fact, M)> {
     member.zone.facts().of(class).filter_map(|(key, fact)| {
         let content = fact.content.as_deref()?;
         Some((key.name(), fact, M::decode(content).ok()?))

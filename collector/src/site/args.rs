@@ -41,10 +41,10 @@ pub struct SiteInit {
     /// The site: the trust domain of every identity.
     #[arg(long)]
     pub site: String,
-    /// Where relays deliver bundles [default: 0.0.0.0:7444].
+    /// Where relays deliver bundles [default: 0.0.0.0:7445].
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Where operators of the site ask [default: 0.0.0.0:7445].
+    /// Where operators of the site ask [default: 0.0.0.0:7446].
     #[arg(long, value_name = "ADDR")]
     pub operators: Option<SocketAddr>,
     /// A name under which the site is reached; may be repeated.

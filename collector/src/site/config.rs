@@ -60,11 +60,11 @@ impl Default for ZonesSection {
 }
 
 fn default_listen() -> SocketAddr {
-    SocketAddr::from(([0, 0, 0, 0], 7444))
+    SocketAddr::from(([0, 0, 0, 0], 7445))
 }
 
 fn default_operators() -> SocketAddr {
-    SocketAddr::from(([0, 0, 0, 0], 7445))
+    SocketAddr::from(([0, 0, 0, 0], 7446))
 }
 
 impl Config {

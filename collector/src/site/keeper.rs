@@ -14,7 +14,7 @@ use super::quarantine::Quarantine;
 use super::ruling::Ruling;
 use super::shelf::Changes;
 use crate::carrier::tray::TrayError;
-use crate::store::{Store, StoreError, Txn, Volume};
+use crate::store::{Class, Store, StoreError, Txn, Volume};
 
 /// The folder of objects that cannot be verified.
 pub const QUARANTINE: &str = "quarantine";
@@ -100,7 +100,7 @@ impl Keeper {
     /// The store does not write. It is tried again with the next call.
     pub fn flush(&self) -> Result<(), KeeperError> {
         let quarantine = self.writing();
-        let outcome = self.write();
+        let outcome = self.write(Class::Report);
         drop(quarantine);
         let stopped = outcome.as_ref().err().map(ToString::to_string);
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped;
@@ -108,7 +108,7 @@ impl Keeper {
     }
 
     /// Only who holds the quarantine may call this: one writes at a time.
-    fn write(&self) -> Result<(), KeeperError> {
+    fn write(&self, class: Class) -> Result<(), KeeperError> {
         let changes = {
             let mut fleet = self.fleet_mut();
             fleet.collect(&self.store)?;
@@ -117,7 +117,7 @@ impl Keeper {
         if changes.is_empty() {
             return Ok(());
         }
-        match self.store.commit_blocking(transaction(&changes)) {
+        match self.store.commit_blocking(transaction(&changes, class)) {
             Ok(_) => Ok(()),
             Err(cause) => {
                 self.fleet_mut().take_back(changes);
@@ -143,7 +143,7 @@ impl Keeper {
                 tell(&one);
                 again |= changed;
                 released = released.saturating_add(1);
-                self.write()?;
+                self.write(Class::Report)?;
                 quarantine.remove(&place)?;
             }
             if !again {
@@ -163,7 +163,7 @@ impl Keeper {
     ) -> Result<(T, u64), KeeperError> {
         let mut quarantine = self.writing();
         let done = act(&mut self.fleet_mut(), self.clock.now_ms())?;
-        self.write()?;
+        self.write(Class::Admin)?;
         let released = self.release(&mut quarantine)?;
         Ok((done, released))
     }
@@ -212,9 +212,13 @@ impl Keeper {
     }
 }
 
-/// The first to stay out when space runs short: what lies in the trays can wait.
-fn transaction(changes: &Changes) -> Txn {
-    changes.iter().fold(Txn::report(), |txn, (key, page)| match page {
+/// When space runs short, what lies in the trays can wait, and what a person decides goes on for a while.
+fn transaction(changes: &Changes, class: Class) -> Txn {
+    let begun = match class {
+        Class::Report => Txn::report(),
+        Class::Admin => Txn::admin(),
+    };
+    changes.iter().fold(begun, |txn, (key, page)| match page {
         Some(page) => txn.put_page(Volume::Fleet, key.clone(), page.clone()),
         None => txn.delete_page(Volume::Fleet, key.clone()),
     })

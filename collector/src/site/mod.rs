@@ -45,6 +45,10 @@ mod words;
 pub mod zone;
 
 #[cfg(test)]
+mod bench_tests;
+#[cfg(test)]
+mod medium_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod plant;

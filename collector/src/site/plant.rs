@@ -173,7 +173,16 @@ impl Plant {
 
     fn seal(&mut self, kind: Kind, sequence: u64, body: Body) -> Vec<u8> {
         self.now_ms += 1_000;
-        let header = Header {
+        let header = self.header_of(kind, sequence);
+        let sealed = make(&header, body, &signer(self.key)).unwrap();
+        if kind != Kind::Beacon {
+            self.hashes.insert(sequence, sealed.hash);
+        }
+        sealed.bytes
+    }
+
+    pub(super) fn header_of(&mut self, kind: Kind, sequence: u64) -> Header {
+        Header {
             stream: self.stream(),
             epoch: self.epoch.into(),
             sequence,
@@ -187,12 +196,7 @@ impl Plant {
             drops: ByClass::default(),
             next_due_ms: 10_000,
             before: self.before,
-        };
-        let sealed = make(&header, body, &signer(self.key)).unwrap();
-        if kind != Kind::Beacon {
-            self.hashes.insert(sequence, sealed.hash);
         }
-        sealed.bytes
     }
 }
 

@@ -1,6 +1,7 @@
 //! What became of a medium, file by file, for the person who carried it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use holdpoint_proto::v1::SiteTakeResponse;
 use serde::Serialize;
@@ -80,12 +81,13 @@ impl Report {
         let mut lines = Vec::new();
         for file in self.files.iter().filter(|it| !GOOD.contains(&it.outcome.as_str())) {
             let File { file, outcome, zone, sequence, reason, .. } = file;
+            // A string takes whatever is written.
             let mut line = format!("{outcome:<10} {}", file.escape_debug());
             if let Some((zone, sequence)) = zone.as_ref().zip(*sequence) {
-                line += &format!(" ({zone}, place {sequence})");
+                let _ = write!(line, " ({zone}, place {sequence})");
             }
             if let Some(reason) = reason {
-                line += &format!(": {}", reason.escape_debug());
+                let _ = write!(line, ": {}", reason.escape_debug());
             }
             lines.push(line);
         }

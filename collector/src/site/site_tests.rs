@@ -433,3 +433,82 @@ async fn an_export_is_signed_and_holds_what_the_digest_of_the_zone_is_made_of() 
     assert_eq!(statement["subject"][0]["digest"]["sha256"], state.digest().to_string());
     assert_eq!(statement["subject"][0]["name"], "plant/line-1");
 }
+
+#[tokio::test]
+async fn a_full_disk_stops_taking_and_loses_nothing() {
+    let (mut site, mut plant) = (Site::new(), Plant::new("line-1", 1));
+    site.trust(&plant).await;
+    let asset = plant.asset("hmi-01", "fresh", 0);
+    let unknown = Plant::new("line-2", 2).beacon();
+    site.put("relay", &[plant.delta(vec![asset]), unknown]);
+    // No disk has so much room.
+    let mut config = Config::read(site.path()).unwrap();
+    let low_watermark_mib = std::mem::replace(&mut config.store.low_watermark_mib, 1 << 40);
+    config.write(site.path()).unwrap();
+    site.restart();
+    let (inbox, keeper) = (site.path().join(INBOX), Arc::clone(&site.opened.as_ref().unwrap().keeper));
+    // Told to stop, it does not wait for the disk for ever.
+    let stopped = move || round(&inbox, &keeper, &AtomicBool::new(true)).unwrap();
+    assert_eq!(tokio::task::spawn_blocking(stopped).await.unwrap(), 0);
+    assert_eq!(site.lying("inbox/relay"), 2, "it waits in its tray");
+    assert!(site.zones().await.stopped.unwrap().contains("cannot be written"));
+
+    config.store.low_watermark_mib = low_watermark_mib;
+    config.write(site.path()).unwrap();
+    site.restart();
+    assert_eq!(site.empty().await, 2);
+    let zone = site.zone("line-1").await;
+    assert_eq!((zone.assets, counter(&zone, "taken"), counter(&zone, "duplicates")), (1, 1, 0));
+    assert_eq!((site.lying("inbox/relay"), site.zones().await.stopped), (0, None));
+}
+
+/// Ends a process between two of its steps, as `kill -9` does, again and again.
+#[tokio::test]
+async fn whenever_the_process_ends_what_it_took_is_taken_again_and_never_otherwise() {
+    let mut plant = Plant::new("line-1", 1);
+    let mut objects = Vec::new();
+    for number in 0..12_u64 {
+        let asset = plant.asset(&format!("hmi-{}", number % 5), "fresh", number);
+        objects.push(plant.delta(vec![asset]));
+        objects.push(plant.beacon());
+    }
+    objects.extend(plant.cycle());
+    // One that is lost, and two that come the other way round.
+    objects.remove(6);
+    objects.swap(10, 14);
+
+    let (calm, mut killed) = (Site::new(), Site::new());
+    for site in [&calm, &killed] {
+        site.trust(&plant).await;
+    }
+    for (number, object) in objects.iter().enumerate() {
+        calm.clock.advance(1_000);
+        killed.clock.advance(1_000);
+        calm.take(std::slice::from_ref(object)).await;
+        let keeper = Arc::clone(&killed.opened.as_ref().unwrap().keeper);
+        let (object, at) = (object.clone(), number % 3);
+        // Before it is durable; after that and before it is removed; not at all.
+        tokio::task::spawn_blocking(move || {
+            let (taken, outcome) = keeper.take(std::iter::once(object.as_slice()));
+            assert!(outcome.is_ok() && taken.len() == 1);
+            if at > 0 {
+                keeper.flush().unwrap();
+            }
+        })
+        .await
+        .unwrap();
+        if at < 2 {
+            killed.restart();
+            killed.take(std::slice::from_ref(&objects[number])).await;
+        }
+    }
+    let (calm, killed) = (calm.zone("line-1").await, killed.zone("line-1").await);
+    assert_eq!((calm.last_sequence, gaps(&calm)), (killed.last_sequence, gaps(&killed)));
+    assert_eq!((calm.assets, calm.facts), (killed.assets, killed.facts));
+    assert_eq!(calm.converged_since_ms, killed.converged_since_ms);
+    assert_eq!((alarms(&calm), calm.clock_behind_ms), (alarms(&killed), killed.clock_behind_ms));
+    for word in ["accepted", "late", "beacons", "forks", "ended", "strangers"] {
+        assert_eq!(counter(&calm, word), counter(&killed, word), "{word}");
+    }
+    assert!(counter(&killed, "duplicates") + counter(&killed, "old_beacons") >= 8, "some were taken twice");
+}

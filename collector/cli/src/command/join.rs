@@ -34,7 +34,7 @@ pub struct Options {
 
 const EXAMPLES: &str = "\
 Example:
-  holdpoint join --site plant --name anna --server 10.9.8.7:7445 --out ./plant
+  holdpoint join --site plant --name anna --server 10.9.8.7:7446 --out ./plant
   holdpoint-collector conduit issue operator-anna.csr --data …        where the conduit's CA is
   holdpoint-collector conduit install operator-anna.crt --data ./plant
   holdpoint --profile ./plant/operator.toml fleet";

@@ -12,7 +12,7 @@ use crate::site::keys::{Lineage, Revoked, keyring};
 use crate::site::page::{InvalidPage, Tag, bytes32, key, of_record, prefix, version};
 use crate::site::shelf::{Changes, Shelf};
 use crate::site::zone::Zone;
-use crate::store::{Store, StoreError, Volume};
+use crate::store::{Page, Store, StoreError, Volume};
 
 /// Where pages were written.
 pub trait Source {
@@ -29,7 +29,7 @@ pub trait Source {
     ///
     /// # Errors
     /// They cannot be read.
-    fn pages(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Self::Error>;
+    fn pages(&self, prefix: &[u8]) -> Result<Vec<Page>, Self::Error>;
 }
 
 /// What is kept of the fleet cannot be read.
@@ -50,7 +50,7 @@ impl Source for Store {
         Ok(Store::page(self, Volume::Fleet, key)?)
     }
 
-    fn pages(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LoadError> {
+    fn pages(&self, prefix: &[u8]) -> Result<Vec<Page>, LoadError> {
         Ok(Store::pages(self, Volume::Fleet, prefix)?)
     }
 }
@@ -62,7 +62,7 @@ impl Source for Changes {
         Ok(self.get(key).cloned().flatten())
     }
 
-    fn pages(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, InvalidPage> {
+    fn pages(&self, prefix: &[u8]) -> Result<Vec<Page>, InvalidPage> {
         let from = self.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
         Ok(from.filter_map(|(key, page)| Some((key.clone(), page.clone()?))).collect())
     }

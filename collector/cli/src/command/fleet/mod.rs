@@ -21,7 +21,7 @@ use crate::view::fleet::{Exported, Zones};
 pub use way::Way;
 
 /// `fleet`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// What to ask; without it: the zones.
@@ -39,7 +39,7 @@ Examples:
 Needs the profile of an operator of the site: `holdpoint join` makes one.";
 
 /// What can be asked of a site.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Show all that is known of one zone, and what is missing of it.
     Zone(ZoneOptions),
@@ -58,14 +58,14 @@ pub enum Command {
 }
 
 /// `fleet zone`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ZoneOptions {
     /// The zone.
     pub zone: String,
 }
 
 /// `fleet asset`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct AssetOptions {
     /// The zone and the asset's id or name.
     #[arg(value_name = "ZONE/ASSET")]
@@ -73,7 +73,7 @@ pub struct AssetOptions {
 }
 
 /// `fleet status`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = "A zone whose policy is counts says how many and not which: it stands below the list."
 )]
@@ -93,7 +93,7 @@ pub struct StatusOptions {
 }
 
 /// `fleet changes`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ChangesOptions {
     /// Only this zone.
     #[arg(long)]
@@ -101,7 +101,7 @@ pub struct ChangesOptions {
 }
 
 /// `fleet acknowledge`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct AcknowledgeOptions {
     /// The zone.
     pub zone: String,
@@ -113,7 +113,7 @@ pub struct AcknowledgeOptions {
 }
 
 /// `fleet export`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ExportOptions {
     /// The zone.
     pub zone: String,
@@ -191,3 +191,6 @@ fn remark(zones: &pb::FleetZonesResponse, out: &Output) {
         out.note(&format!("{} objects that cannot be verified lie in quarantine", zones.quarantined));
     }
 }
+
+#[cfg(test)]
+mod tests;

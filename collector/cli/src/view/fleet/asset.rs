@@ -136,7 +136,7 @@ impl Answer for AssetPage {
             ("findings", counts(&it.verdicts)),
             ("alarms", joined(&it.alarms)),
             ("incomplete", joined(&it.incomplete)),
-            ("hardening", self.hardening.as_ref().and_then(Hardening::cell)),
+            ("hardening", self.hardening.as_ref().map(Hardening::cell)),
             ("said last", short_time(it.said.as_deref())),
         ]);
         if !self.findings.is_empty() {
@@ -173,10 +173,10 @@ impl Answer for AssetPage {
 }
 
 impl Hardening {
-    fn cell(&self) -> Option<String> {
+    fn cell(&self) -> String {
         let Self { passed, failed, unknown, excused, permille } = self;
         let score = permille
             .map_or_else(|| "nothing was checked".to_owned(), |it| format!("{}.{} %", it / 10, it % 10));
-        Some(format!("{score} ({passed} passed, {failed} failed, {unknown} unknown, {excused} excused)"))
+        format!("{score} ({passed} passed, {failed} failed, {unknown} unknown, {excused} excused)")
     }
 }

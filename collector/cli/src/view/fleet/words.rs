@@ -196,13 +196,13 @@ mod tests {
         let text = super::zone(&zone).join("\n");
         assert!(
             text.contains(
-                "Places 1204-1207 are missing since 2026-11-18 09:06:40Z, and will be covered by 2026-11-18 \
-                 10:06:40Z"
+                "Places 1204-1207 are missing since 2026-11-18 11:06:40Z, and will be covered by 2026-11-18 \
+                 12:06:40Z"
             ),
             "{text}"
         );
         assert!(text.contains("Place 7 is lost"), "{text}");
-        assert!(text.contains("Uncertain since 2026-11-18 09:06:40Z"), "{text}");
+        assert!(text.contains("Uncertain since 2026-11-18 11:06:40Z"), "{text}");
         assert!(!text.contains("Place 3"), "{text}");
     }
 
