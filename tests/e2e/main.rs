@@ -9,6 +9,7 @@ mod corpus;
 mod crash;
 mod disk;
 mod disks;
+mod dmz;
 mod fwupd;
 mod hardening;
 mod hostile;

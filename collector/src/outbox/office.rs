@@ -713,18 +713,11 @@ fn fresh() -> Result<Epoch, OutboxError> {
     Ok(Epoch::from(bytes))
 }
 
-/// What the system says of its own clock.
-#[cfg(target_os = "linux")]
+/// What the system says of its own clock: systemd and others leave this file when they have set it since the
+/// machine started. Where it is missing nothing is known.
 fn clock() -> ClockQuality {
-    // systemd-timesyncd and others leave this file when they have set the clock since the machine started.
     let synchronised = Path::new("/run/systemd/timesync/synchronized").exists();
     if synchronised { ClockQuality::Synchronised } else { ClockQuality::Unknown }
-}
-
-/// What the system says of its own clock.
-#[cfg(not(target_os = "linux"))]
-fn clock() -> ClockQuality {
-    ClockQuality::Unknown
 }
 
 fn length(bytes: &[u8]) -> u64 {

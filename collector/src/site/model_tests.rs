@@ -14,7 +14,8 @@ use super::shelf::{Changes, Shelf};
 use super::testing::{MINUTE, SLICES, Sender, key, stream};
 use super::zone::{Agreement, Terms, Zone};
 
-const SCHEDULES: u64 = 2_000;
+/// Thousands where somebody waits for them; some hundred with every change.
+const SCHEDULES: u64 = if cfg!(debug_assertions) { 400 } else { 4_000 };
 const STEPS: u64 = 40;
 /// How long a sender keeps a tombstone: three cycles.
 const TOMBSTONES: u64 = 3 * SLICES as u64;
