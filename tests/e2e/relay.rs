@@ -22,7 +22,7 @@ use holdpoint_collector::conduit::{Authority, Credentials, Enrolment, Requested,
 use holdpoint_common::clock::SystemClock;
 use holdpoint_common::conduit::Party;
 use holdpoint_common::identity::ZoneName;
-use holdpoint_tests::program::{Running, succeed};
+use holdpoint_tests::program::{Running, run, succeed};
 use tokio::sync::watch;
 
 use hostile_relay::Mischief;
@@ -35,6 +35,7 @@ const QUICK: Timing = Timing {
     handshake: Duration::from_secs(5),
     stall: Duration::from_secs(5),
     idle: Duration::from_secs(1),
+    recheck: Duration::from_secs(10),
     retry_first: Duration::from_millis(20),
     retry_most: Duration::from_millis(100),
 };
@@ -66,7 +67,7 @@ impl Sink for Site {
     }
 
     fn take(&self, _: &Party, object: Vec<u8>) -> Took {
-        match self.zones.lock().unwrap().judge(&self.from, &object) {
+        match Zones::judge(&self.zones, &self.from, &object) {
             Believed::Yes => {
                 self.believed.lock().unwrap().insert(object);
                 Took::Kept
@@ -139,7 +140,7 @@ impl Dmz {
         let to = ["--forward-to", &to.to_string()];
         succeed(COLLECTOR, &[&["relay", "init"], &place[..], &who[..], &to[..]].concat());
         for part in ["ingest", "forward"] {
-            certify(ca, &data.join(part).join("relay-dmz-1.csr"), &data.join(part));
+            certify(ca, &data.join(part).join(format!("relay-dmz-1-{part}.csr")), &data.join(part));
         }
         Self { dir, listen }
     }
@@ -207,6 +208,11 @@ async fn a_relay_that_is_killed_again_and_again_invents_nothing_and_what_it_lost
     fill(&tray, sent.difference(&arrived));
     until("the rest arrives", || receiver.has(&sent)).await;
 
+    for half in ["ingest", "forward"] {
+        let second = run(COLLECTOR, &["relay", half, "--data", text(&dmz.data())]);
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(!second.status.success() && said.contains("runs once"), "{said}");
+    }
     #[cfg(target_os = "linux")]
     for half in &halves {
         let status = fs::read_to_string(format!("/proc/{}/status", half.pid())).unwrap();

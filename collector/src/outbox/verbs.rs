@@ -69,7 +69,7 @@ fn init(typed: OutboxInit) -> Result<ExitCode, VerbError> {
 }
 
 async fn show(data: &Path) -> Result<ExitCode, VerbError> {
-    let mut local = Local::open(data).await?;
+    let mut local = Local::running(data).await?;
     let state = local.client.show_outbox(ShowOutboxRequest {}).await?.into_inner();
     local.close().await?;
     if !state.fault.is_empty() {
@@ -127,7 +127,7 @@ fn struck_out(fields: &[String]) -> String {
 
 async fn carry(typed: &OutboxCarry) -> Result<ExitCode, VerbError> {
     let path = std::path::absolute(&typed.medium).map_err(file("write", &typed.medium))?;
-    let mut local = Local::open(&typed.data.path).await?;
+    let mut local = Local::running(&typed.data.path).await?;
     let request = CarryOutboxRequest { path: path.display().to_string() };
     let carried = local.client.carry_outbox(request).await?.into_inner();
     local.close().await?;
@@ -144,7 +144,7 @@ async fn carry(typed: &OutboxCarry) -> Result<ExitCode, VerbError> {
 }
 
 async fn rotate(data: &Path) -> Result<ExitCode, VerbError> {
-    let mut local = Local::open(data).await?;
+    let mut local = Local::running(data).await?;
     let rotated = local.client.rotate_outbox(RotateOutboxRequest {}).await?.into_inner();
     local.close().await?;
     say(&format!(

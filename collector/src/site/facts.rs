@@ -38,6 +38,8 @@ pub struct Fact {
     pub since_ms: i64,
     /// When the sender said it last, by the receiver's clock, Unix milliseconds: its age counts from here.
     pub said_ms: i64,
+    /// It is evidence: no part of the sender's state, and never taken back.
+    pub evidence: bool,
     /// Its part of the state.
     slice: u16,
 }
@@ -158,7 +160,7 @@ impl Facts {
 
     /// How many are there that only an earlier incarnation said.
     pub fn inherited(&self, epoch: Epoch) -> usize {
-        self.live().filter(|(_, it)| it.epoch != epoch).count()
+        self.live().filter(|(_, it)| !it.evidence && it.epoch != epoch).count()
     }
 
     /// The digest over what the present incarnation said.
@@ -186,8 +188,12 @@ impl Facts {
             return 0;
         }
         self.inherits = false;
-        let gone: Vec<Key> =
-            self.facts.iter().filter(|(_, it)| it.epoch != epoch).map(|(key, _)| key.clone()).collect();
+        let gone: Vec<Key> = self
+            .facts
+            .iter()
+            .filter(|(_, it)| !it.evidence && it.epoch != epoch)
+            .map(|(key, _)| key.clone())
+            .collect();
         gone.iter().fold(0, |sum, key| sum.saturating_add(u64::from(self.remove(key))))
     }
 
@@ -220,6 +226,38 @@ impl Facts {
         sum
     }
 
+    /// Keeps evidence: what happened stays, whatever the sender holds later, and its digest does not speak of it.
+    pub fn witness(&mut self, records: Vec<Record>, from: Origin) -> Applied {
+        let Origin { epoch, sequence, now_ms } = from;
+        let mut sum = Applied::default();
+        for Record { key, revision, content } in records {
+            let length = content.as_ref().map_or(0, Vec::len);
+            let full = self.facts.len() >= MAX_FACTS || self.bytes.saturating_add(length) > MAX_BYTES;
+            let count = match self.facts.get_mut(&key) {
+                Some(held) if held.evidence && held.content == content => {
+                    if held.epoch != epoch || held.sequence < sequence {
+                        (held.sequence, held.epoch, held.said_ms) = (sequence, epoch, now_ms);
+                        self.touch(&key, Touch::Said);
+                    }
+                    &mut sum.known
+                }
+                Some(_) => &mut sum.conflicts,
+                None if full => &mut sum.over_limit,
+                None => {
+                    self.bytes = self.bytes.saturating_add(length);
+                    self.touch(&key, Touch::Changed);
+                    let (since_ms, said_ms, slice) = (now_ms, now_ms, slice_of(&key, self.listed.of()));
+                    let fact =
+                        Fact { revision, content, epoch, sequence, since_ms, said_ms, evidence: true, slice };
+                    self.facts.insert(key, fact);
+                    &mut sum.applied
+                }
+            };
+            *count = count.saturating_add(1);
+        }
+        sum
+    }
+
     /// `None` when there is no room.
     fn apply_one(&mut self, record: Record, from: Origin, went_back: &mut u64) -> Option<Outcome> {
         let Origin { epoch, sequence, now_ms } = from;
@@ -228,6 +266,9 @@ impl Facts {
             return Some(Outcome::Stale);
         }
         let held = self.facts.get(&record.key);
+        if held.is_some_and(|it| it.evidence) {
+            return Some(Outcome::Conflict);
+        }
         let held_bytes = held.and_then(|it| it.content.as_ref()).map_or(0, Vec::len);
         let bytes = self.bytes.saturating_sub(held_bytes);
         let bytes = bytes.saturating_add(record.content.as_ref().map_or(0, Vec::len));
@@ -246,7 +287,11 @@ impl Facts {
                 }
                 let (since_ms, said_ms) = (now_ms, now_ms);
                 self.touch(&key, Touch::Changed);
-                self.facts.insert(key, Fact { revision, content, epoch, sequence, since_ms, said_ms, slice });
+                let evidence = false;
+                self.facts.insert(
+                    key,
+                    Fact { revision, content, epoch, sequence, since_ms, said_ms, evidence, slice },
+                );
                 self.bytes = bytes;
             }
             Outcome::Known => {
@@ -279,7 +324,7 @@ impl Facts {
         // Records of a body are in order.
         let unlisted = |(key, it): &(&Key, &Fact)| {
             let earlier = it.epoch != epoch || it.sequence < sequence;
-            it.slice == index && earlier && records.binary_search(key).is_err()
+            !it.evidence && it.slice == index && earlier && records.binary_search(key).is_err()
         };
         let gone: Vec<Key> = self.facts.iter().filter(unlisted).map(|(key, _)| key.clone()).collect();
         gone.iter().fold(0, |sum, key| sum.saturating_add(u64::from(self.remove(key))))

@@ -438,7 +438,11 @@ impl Zone {
             Kind::Slice { .. } => Some(records.iter().map(|it| it.key.clone()).collect()),
             Kind::Delta | Kind::Evidence | Kind::KeyStatement | Kind::DropRecord | Kind::Beacon => None,
         };
-        let mut came = self.facts.apply(records, from);
+        let mut came = if kind == Kind::Evidence {
+            self.facts.witness(records, from)
+        } else {
+            self.facts.apply(records, from)
+        };
         if let (Kind::Slice { index, of }, Some(keys)) = (kind, keys) {
             came.gone = self.facts.list(index, of, &keys, from);
         }

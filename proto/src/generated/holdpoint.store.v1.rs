@@ -1368,6 +1368,9 @@ pub struct FleetFact {
     pub since_ms: i64,
     #[prost(int64, tag = "7")]
     pub said_ms: i64,
+    /// No part of the sender's state: never taken back.
+    #[prost(bool, tag = "8")]
+    pub evidence: bool,
 }
 /// What is known of a zone besides its facts and its incarnations.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -30,12 +30,10 @@ pub mod datagram;
 mod delivered;
 mod erasure;
 mod incomplete;
-#[cfg(unix)]
-mod kernel;
 pub mod keys;
 pub mod line;
-#[cfg(target_os = "linux")]
-pub mod lock_down;
+#[cfg(unix)]
+pub mod os;
 mod pace;
 mod pass;
 pub mod profile;
@@ -60,8 +58,8 @@ pub use counters::Counters;
 pub use datagram::{Cause, ObjectId};
 pub use keys::{KeyError, Keys, Slot};
 pub use line::{Line, MAX_HELD, Refused, Sent, Urgency};
-#[cfg(target_os = "linux")]
-pub use lock_down::{LockDownError, lock_down};
+#[cfg(unix)]
+pub use os::{LockDownError, lock_down};
 pub use profile::{InvalidProfile, Preset, Profile};
 #[cfg(unix)]
 pub use receive::{Arrival, BUFFER, ReceiveError, Receiver, Receiving, Watch};

@@ -57,9 +57,8 @@ pub enum DiodeVerbError {
     #[error(transparent)]
     Tray(#[from] TrayError),
     /// The receiver could still send.
-    #[cfg(target_os = "linux")]
     #[error("this process does not receive as long as it could send")]
-    LockDown(#[from] super::lock_down::LockDownError),
+    LockDown(#[from] super::LockDownError),
     /// Rates or times of a test.
     #[error(transparent)]
     Ramp(#[from] InvalidRamp),
@@ -208,8 +207,9 @@ fn fill(data: &Path) -> Result<(), DiodeVerbError> {
     };
     let receiving = receiver.start(assembler, arrived)?;
     // Behind the threads: the filter is for all of them.
-    #[cfg(target_os = "linux")]
-    super::lock_down::lock_down()?;
+    if !super::lock_down()? {
+        warn!("this system cannot keep a process from sending");
+    }
     info!(%at, buffer, "receiving");
     loop {
         if receiving.is_broken() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use holdpoint_common::conduit::Party;
 use holdpoint_common::identity::{Name, ZoneName};
@@ -50,6 +50,9 @@ pub struct Tally {
     pub passed_over: AtomicU64,
 }
 
+/// By site and zone.
+type Fillers = BTreeMap<(Name, Name), Arc<Mutex<Filler>>>;
+
 /// The relay's [`Sink`].
 ///
 /// A site whose tray is full does not hold up the others: it misses objects, which is counted, and heals by
@@ -60,7 +63,7 @@ pub struct Desk {
     bounds: Bounds,
     destinations: Vec<Name>,
     zones: Mutex<Zones>,
-    trays: Mutex<BTreeMap<(Name, Name), Filler>>,
+    trays: Mutex<Fillers>,
     quarantine: Mutex<Filler>,
     tally: Tally,
 }
@@ -80,6 +83,14 @@ impl Desk {
             quarantine: Mutex::new(Filler::open(&data.join("quarantine"), QUARANTINE)?),
             tally: Tally::default(),
         };
+        for destination in &desk.destinations {
+            let folder = tray(&desk.spool, destination);
+            make_for_group(&folder).map_err(|source| TrayError::File {
+                doing: "make",
+                path: folder,
+                source,
+            })?;
+        }
         let names: Vec<_> = locked(&desk.zones).names().cloned().collect();
         // Opened now, so that a folder that cannot be written is told at the start.
         for zone in &names {
@@ -101,32 +112,38 @@ impl Desk {
         zone: &Name,
         work: impl FnOnce(&mut Filler) -> Result<T, TrayError>,
     ) -> Result<T, TrayError> {
-        let mut trays = locked(&self.trays);
-        let key = (destination.clone(), zone.clone());
-        if !trays.contains_key(&key) {
-            let path = tray(&self.spool, destination).join(zone.as_str());
-            trays.insert(key.clone(), Filler::open(&path, self.bounds.tray)?);
-        }
-        match trays.get_mut(&key) {
-            Some(filler) => work(filler),
-            None => Err(TrayError::TooLarge(0)),
-        }
+        let filler = {
+            let mut trays = locked(&self.trays);
+            let key = (destination.clone(), zone.clone());
+            match trays.get(&key) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let path = tray(&self.spool, destination).join(zone.as_str());
+                    let opened = Arc::new(Mutex::new(Filler::open(&path, self.bounds.tray)?));
+                    trays.insert(key, Arc::clone(&opened));
+                    opened
+                }
+            }
+        };
+        // One zone that writes does not keep the others waiting.
+        let mut filler = locked(&filler);
+        work(&mut filler)
     }
 
     /// Whether all trays together, and the disk, have room for so many bytes more for each site.
     fn has_room_in_all(&self, bytes: u64) -> bool {
         let more = bytes.saturating_mul(u64::try_from(self.destinations.len()).unwrap_or(u64::MAX));
         let fits = |lying: u64| lying.saturating_add(more) <= self.bounds.total;
-        let mut trays = locked(&self.trays);
-        let lying = |trays: &BTreeMap<_, Filler>| trays.values().map(|it| it.depth().1).sum::<u64>();
-        if !fits(lying(&trays)) {
+        let trays: Vec<_> = locked(&self.trays).values().cloned().collect();
+        let lying = || trays.iter().map(|it| locked(it).depth().1).sum::<u64>();
+        if !fits(lying()) {
             // What was emptied meanwhile is seen when a tray is looked at.
-            for tray in trays.values_mut() {
-                let _ = tray.has_room_for(u64::MAX);
+            for tray in &trays {
+                let _ = locked(tray).has_room_for(u64::MAX);
             }
         }
         let free = free(&self.spool);
-        fits(lying(&trays)) && free.is_none_or(|it| it.saturating_sub(more) >= self.bounds.keep_free)
+        fits(lying()) && free.is_none_or(|it| it.saturating_sub(more) >= self.bounds.keep_free)
     }
 
     /// Lays an object down for every site; whether one of them has it.
@@ -175,8 +192,7 @@ impl Sink for Desk {
 
     fn take(&self, from: &Party, object: Vec<u8>) -> Took {
         let Party::Collector(zone) = from else { return Took::Refused };
-        let believed = locked(&self.zones).judge(zone, &object);
-        match believed {
+        match Zones::judge(&self.zones, zone, &object) {
             Believed::Yes => {
                 if !self.lay_down(&zone.zone, &object) {
                     return Took::NoRoom;
@@ -197,6 +213,18 @@ impl Sink for Desk {
             }
         }
     }
+}
+
+/// Makes a folder in which the other process of the relay may look and change nothing: it empties the trays below
+/// and puts none in the place of another.
+fn make_for_group(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o750))?;
+    }
+    Ok(())
 }
 
 /// Free bytes for this process; `None` when the system does not say.

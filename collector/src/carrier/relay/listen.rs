@@ -28,7 +28,7 @@ use super::PROTOCOL;
 use super::frame::{self, HEADER, InvalidFrame};
 use super::incoming::Incoming;
 use super::pace::{Bucket, Rate};
-use crate::conduit::{ConduitError, Credentials, tls};
+use crate::conduit::{ConduitError, Credentials, PartyLeaf, tls};
 
 /// Objects up to this size need no part of the common budget.
 const SMALL: usize = 64 * 1024;
@@ -91,6 +91,8 @@ pub struct Limits {
     pub grace: Duration,
     /// Slowest rate at which an object may arrive, bytes a second.
     pub slowest: u32,
+    /// How often it is asked again whether a caller may still be here.
+    pub recheck: Duration,
     /// Objects of one party in a minute.
     pub objects_per_minute: u32,
     /// Bytes of one party in a minute.
@@ -102,7 +104,7 @@ impl Default for Limits {
         Self {
             connections: 256,
             per_party: 8,
-            handshakes: 64,
+            handshakes: 256,
             per_address: 16,
             object: MAX_OBJECT,
             memory: 256 * 1024 * 1024,
@@ -110,6 +112,7 @@ impl Default for Limits {
             idle: Duration::from_mins(5),
             grace: Duration::from_secs(30),
             slowest: 4_096,
+            recheck: Duration::from_secs(10),
             objects_per_minute: 6_000,
             bytes_per_minute: 600_000_000,
         }
@@ -161,6 +164,9 @@ pub struct Listener {
 
 struct Port {
     config: Arc<ServerConfig>,
+    own: Credentials,
+    clock: Arc<dyn Clock>,
+    admits: tls::Admits,
     limits: Limits,
     sink: Arc<dyn Sink>,
     counters: Arc<Counters>,
@@ -182,14 +188,17 @@ impl Listener {
         limits: Limits,
         sink: Arc<dyn Sink>,
     ) -> Result<Self, ListenError> {
-        let admits = {
+        let admits: tls::Admits = {
             let (sink, party) = (Arc::clone(&sink), own.party.clone());
-            Arc::new(move |it: &Party| it.delivers_to(&party) && sink.admits(it))
+            Arc::new(move |it| it.delivers_to(&party) && sink.admits(it))
         };
-        let config = Arc::new(tls::server_config(own, clock, admits, PROTOCOL)?);
+        let config = Arc::new(tls::server_config(own, Arc::clone(&clock), Arc::clone(&admits), PROTOCOL)?);
         let tcp = open(address).map_err(|source| ListenError::Bind { address, source })?;
         let port = Port {
             config,
+            own: own.clone(),
+            clock,
+            admits,
             limits,
             sink,
             counters: Arc::default(),
@@ -280,6 +289,8 @@ pub async fn listen(
 enum Ended {
     #[error("there is no room")]
     NoRoom,
+    #[error("it may not be here any more")]
+    Distrust(#[from] tls::Distrust),
     #[error("it was silent for too long")]
     Silent,
     #[error("an object arrived too slowly")]
@@ -294,7 +305,7 @@ enum Ended {
 
 impl Port {
     async fn serve(self: Arc<Self>, tcp: TcpStream, address: SocketAddr, place: Place<IpAddr>) {
-        let (incoming, party) = match self.shake_hands(tcp).await {
+        let (incoming, leaf) = match self.shake_hands(tcp).await {
             Ok(done) => done,
             Err(cause) => {
                 count(&self.counters.strangers, 1);
@@ -303,6 +314,7 @@ impl Port {
             }
         };
         drop(place);
+        let party = leaf.party.clone();
         let Some(_held) = self.parties.take(party.clone()) else {
             count(&self.counters.over_cap, 1);
             tracing::warn!(%party, "too many connections");
@@ -310,14 +322,17 @@ impl Port {
         };
         count(&self.counters.admitted, 1);
         tracing::debug!(%party, peer = %address, "connection open");
-        match self.read_all(incoming, &party).await {
+        match self.read_all(incoming, &leaf).await {
             Ok(()) => tracing::debug!(%party, "connection done"),
             Err(cause) => {
                 let counter = match cause {
                     Ended::NoRoom => &self.counters.no_room,
-                    Ended::Silent | Ended::Slow | Ended::Frame(_) | Ended::TooLarge(_) | Ended::Broken(_) => {
-                        &self.counters.broken
-                    }
+                    Ended::Distrust(_)
+                    | Ended::Silent
+                    | Ended::Slow
+                    | Ended::Frame(_)
+                    | Ended::TooLarge(_)
+                    | Ended::Broken(_) => &self.counters.broken,
                 };
                 count(counter, 1);
                 tracing::info!(%party, error = &cause as &dyn StdError, "connection ended");
@@ -325,23 +340,24 @@ impl Port {
         }
     }
 
-    async fn shake_hands(&self, tcp: TcpStream) -> io::Result<(Incoming, Party)> {
+    async fn shake_hands(&self, tcp: TcpStream) -> io::Result<(Incoming, PartyLeaf)> {
         tcp.set_nodelay(true)?;
         let whole = async {
             let stream = TlsAcceptor::from(Arc::clone(&self.config)).accept(tcp).await?;
             let leaf = tls::party_of(stream.get_ref().1.peer_certificates());
-            let party = leaf.ok_or_else(|| io::Error::from(io::ErrorKind::PermissionDenied))?.party;
+            let leaf = leaf.ok_or_else(|| io::Error::from(io::ErrorKind::PermissionDenied))?;
             if stream.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            Ok((Incoming::begin(stream).await?, party))
+            Ok((Incoming::begin(stream).await?, leaf))
         };
         timeout(self.limits.handshake, whole).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Reads objects until the caller says that no more come. Whatever this returns, the socket is closed next,
     /// and nothing is said.
-    async fn read_all(&self, mut incoming: Incoming, party: &Party) -> Result<(), Ended> {
+    async fn read_all(&self, mut incoming: Incoming, leaf: &PartyLeaf) -> Result<(), Ended> {
+        let (party, mut checked) = (&leaf.party, Instant::now());
         loop {
             // Asked before the header too: a caller that has not begun is as welcome to wait elsewhere.
             self.ask_for_room(party, 1).await?;
@@ -349,6 +365,10 @@ impl Port {
             let begun = timeout(self.limits.idle, incoming.fill(&mut header, HEADER));
             if !begun.await.map_err(|_| Ended::Silent)?? {
                 return Ok(());
+            }
+            if checked.elapsed() >= self.limits.recheck {
+                tls::still_counts(&self.own, &*self.clock, &*self.admits, leaf)?;
+                checked = Instant::now();
             }
             let length = frame::length(header.try_into().unwrap_or_default())?;
             if length > self.limits.object {

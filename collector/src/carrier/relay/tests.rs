@@ -30,6 +30,7 @@ const QUICK: Timing = Timing {
     handshake: Duration::from_secs(5),
     stall: Duration::from_secs(5),
     idle: Duration::from_millis(200),
+    recheck: Duration::from_secs(10),
     retry_first: Duration::from_millis(20),
     retry_most: Duration::from_millis(100),
 };
@@ -261,6 +262,43 @@ async fn only_those_are_let_in_who_may_send_here_and_now() {
     std::fs::remove_file(&list).unwrap();
     assert!(call(&good.credentials, served.address).await.is_ok());
     assert_eq!(shelf.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_revoked_while_connected_is_out() {
+    let ca = Ca::new();
+    let (own, zone) = (ca.party(&relay()), ca.party(&collector("line-1")));
+    let limits = Limits { recheck: Duration::ZERO, ..Limits::default() };
+    let shelf = Arc::new(Shelf::default());
+    let served = serve(&own.credentials, limits, Arc::clone(&shelf) as _);
+    let frame = [&frame::header(3).unwrap()[..], b"abc"].concat();
+    let mut stream = call(&zone.credentials, served.address).await.unwrap();
+    stream.write_all(&frame).await.unwrap();
+    until("it arrives", || shelf.count() == 1).await;
+    let line = format!("{}\n", zone.credentials.leaf.fingerprint);
+    std::fs::write(own.dir.path().join(REVOKED_FILE), line).unwrap();
+    stream.write_all(&frame).await.unwrap();
+    until("it is out", || served.counters.broken.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(shelf.count(), 1);
+
+    // And a relay that the zone has revoked gets no more of it.
+    std::fs::remove_file(own.dir.path().join(REVOKED_FILE)).unwrap();
+    let tray = tempfile::tempdir().unwrap();
+    fill(tray.path(), &[b"first".to_vec()]);
+    let to = served.address.to_string().parse().unwrap();
+    let timing = Timing { recheck: Duration::ZERO, idle: Duration::from_mins(1), ..QUICK };
+    let sender =
+        Sender::new(Trays::one(tray.path()), to, &zone.credentials, Arc::new(SystemClock), timing).unwrap();
+    let sent = sender.sent();
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(sender.run(stopped));
+    until("the first is sent", || sent.borrow().objects == 1).await;
+    let line = format!("{}\n", own.credentials.leaf.fingerprint);
+    std::fs::write(zone.dir.path().join(REVOKED_FILE), line).unwrap();
+    until("it is not believed", || sent.borrow().trouble.is_some()).await;
+    fill(tray.path(), &[b"second".to_vec()]);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((shelf.count(), lying(tray.path())), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -562,6 +600,24 @@ fn all_zones_together_and_the_disk_are_bounded_too() {
     assert!(desk.has_room(&from, 3_000));
     drop(desk);
     assert!(!dmz.bounded(Bounds { keep_free: u64::MAX, ..bounds }).has_room(&from, 1));
+}
+
+#[test]
+fn a_disk_that_does_not_write_is_no_room() {
+    let mut dmz = Dmz::new();
+    let desk = dmz.desk(TrayLimits::default());
+    let from = collector("line-1");
+    let trays = SITES.map(|it| dmz.spool(it).join("line-1"));
+    for tray in &trays {
+        std::fs::remove_dir(tray).unwrap();
+    }
+    let object = dmz.signer.bundle(100);
+    assert_eq!(desk.take(&from, object.clone()), Took::NoRoom);
+    std::fs::create_dir(&trays[1]).unwrap();
+    assert_eq!(desk.take(&from, object.clone()), Took::Kept, "one site has it");
+    std::fs::create_dir(&trays[0]).unwrap();
+    assert_eq!(desk.take(&from, object), Took::Kept);
+    assert_eq!(SITES.map(|it| dmz.lying(it)), [1, 1]);
 }
 
 #[test]

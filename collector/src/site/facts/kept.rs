@@ -12,7 +12,7 @@ use crate::site::page::{InvalidPage, VERSION, bytes16, version};
 impl Fact {
     /// For whoever keeps it.
     pub fn to_page(&self) -> pb::FleetFact {
-        let Self { revision, content, epoch, sequence, since_ms, said_ms, slice: _ } = self;
+        let Self { revision, content, epoch, sequence, since_ms, said_ms, evidence, slice: _ } = self;
         pb::FleetFact {
             version: VERSION,
             revision: revision.get(),
@@ -21,15 +21,17 @@ impl Fact {
             sequence: *sequence,
             since_ms: *since_ms,
             said_ms: *said_ms,
+            evidence: *evidence,
         }
     }
 
     fn of_page(page: pb::FleetFact, slice: u16) -> Result<Self, InvalidPage> {
-        let pb::FleetFact { version: found, revision, content, epoch, sequence, since_ms, said_ms } = page;
+        let pb::FleetFact { version: found, revision, content, epoch, sequence, since_ms, said_ms, evidence } =
+            page;
         version(found)?;
         let revision = NonZeroU64::new(revision).ok_or(InvalidPage("a revision"))?;
         let epoch = Epoch::from(bytes16(&epoch)?);
-        Ok(Self { revision, content, epoch, sequence, since_ms, said_ms, slice })
+        Ok(Self { revision, content, epoch, sequence, since_ms, said_ms, evidence, slice })
     }
 }
 
@@ -62,7 +64,7 @@ impl Facts {
         let (mut facts, mut state, mut bytes) = (BTreeMap::new(), State::default(), 0_usize);
         for (key, page) in pages {
             let fact = Fact::of_page(page, slice_of(&key, of))?;
-            if Some(fact.epoch) == present {
+            if Some(fact.epoch) == present && !fact.evidence {
                 let Fact { revision, content, .. } = fact.clone();
                 state.apply(&Record { key: key.clone(), revision, content });
             }
