@@ -21,6 +21,7 @@ mod one_shot;
 mod patched;
 mod relay;
 mod roots;
+mod site;
 mod tidy;
 mod tour;
 mod window;

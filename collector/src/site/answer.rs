@@ -23,7 +23,7 @@ pub fn zones(fleet: &Fleet, now_ms: i64) -> pb::FleetZonesResponse {
     pb::FleetZonesResponse {
         site: fleet.site().to_string(),
         now_ms,
-        zones: fleet.members().map(|(_, it)| zone(it, now_ms)).collect(),
+        zones: fleet.members().map(|(_, it)| zone::one_of_many(it, now_ms)).collect(),
         alarms: fleet.nobodys().alarms.active().map(alarm).collect(),
         quarantined: 0,
         quarantined_bytes: 0,

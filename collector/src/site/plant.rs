@@ -163,6 +163,13 @@ impl Plant {
         self.send(Kind::Slice { index, of: SLICES }, records)
     }
 
+    /// A judgement, which is no part of the state.
+    pub(super) fn evidence(&mut self, name: &str) -> Vec<u8> {
+        let (key, content) = (Key::new(Class::Audit, name).unwrap(), Some(name.as_bytes().to_vec()));
+        let record = Record { key, revision: NonZeroU64::MIN, content };
+        self.send(Kind::Evidence, vec![record])
+    }
+
     pub(super) fn cycle(&mut self) -> Vec<Vec<u8>> {
         (0..SLICES).map(|it| self.slice(it)).collect()
     }

@@ -412,14 +412,16 @@ async fn an_export_is_signed_and_holds_what_the_digest_of_the_zone_is_made_of() 
     let (site, mut plant) = (Site::new(), Plant::new("line-1", 1));
     site.trust(&plant).await;
     let records = vec![plant.policy("full"), plant.asset("hmi-01", "fresh", 2)];
-    site.take(&[plant.delta(records)]).await;
+    site.take(&[plant.delta(records), plant.evidence("change/CHG-1/1/1")]).await;
     let export = pb::FleetExportRequest { zone: "line-1".into() };
     let envelope = site.service().export(local(export)).await.unwrap().into_inner().envelope;
     let public = fs::read_to_string(site.path().join("site.pub")).unwrap();
     let public = data_encoding::HEXLOWER.decode(public.trim().as_bytes()).unwrap();
     let statement = super::seal::open(&envelope, &public).unwrap();
     let mut state = holdpoint_common::bundle::State::default();
-    for record in statement["predicate"]["records"].as_array().unwrap() {
+    let records = statement["predicate"]["records"].as_array().unwrap();
+    assert_eq!(records.len(), 3);
+    for record in records.iter().filter(|it| it["evidence"] == false) {
         let class = Class::ALL.into_iter().find(|it| it.to_string() == record["class"].as_str().unwrap());
         state.apply(&holdpoint_common::bundle::Record {
             key: holdpoint_common::bundle::Key::new(class.unwrap(), record["name"].as_str().unwrap())
@@ -511,4 +513,23 @@ async fn whenever_the_process_ends_what_it_took_is_taken_again_and_never_otherwi
         assert_eq!(counter(&calm, word), counter(&killed, word), "{word}");
     }
     assert!(counter(&killed, "duplicates") + counter(&killed, "old_beacons") >= 8, "some were taken twice");
+}
+
+#[tokio::test]
+async fn evidence_stays_over_a_cycle_a_restart_and_a_new_incarnation() {
+    let (mut site, mut plant) = (Site::new(), Plant::new("line-1", 1));
+    site.trust(&plant).await;
+    let asset = plant.asset("hmi-01", "fresh", 0);
+    let said = [plant.delta(vec![asset]), plant.evidence("change/CHG-1/1/1")];
+    site.take(&said).await;
+    site.restart();
+    site.take(&plant.cycle()).await;
+    assert_eq!(site.zone("line-1").await.facts, 2);
+    plant.before = Some(holdpoint_common::bundle::Before { epoch: plant.epoch.into(), sequence: plant.head });
+    (plant.epoch, plant.head) = ([78; 16], 0);
+    site.take(&plant.cycle()).await;
+    site.restart();
+    let zone = site.zone("line-1").await;
+    assert_eq!((zone.facts, zone.inherited, zone.past.len()), (2, 0, 1));
+    assert!(zone.converged_since_ms.is_some() && zone.uncertain_since_ms.is_none());
 }

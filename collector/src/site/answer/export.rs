@@ -10,7 +10,8 @@ use crate::site::facts::Fact;
 use crate::site::fleet::Member;
 
 /// What the site believes of a zone, record by record, and how sure it is. From class, name, revision and
-/// content of the records of the present incarnation the digest of the sender's state can be computed again.
+/// content of those records of the present incarnation that are no evidence the digest of the sender's state can
+/// be computed again.
 pub fn state(member: &Member, now_ms: i64) -> Value {
     let shown = zone(member, now_ms);
     let time = |it: Option<i64>| it.map(readable);
@@ -44,6 +45,7 @@ fn record((key, fact): (&Key, &Fact)) -> Value {
         "revision": fact.revision,
         "epoch": fact.epoch.to_string(),
         "sequence": fact.sequence,
+        "evidence": fact.evidence,
         "since": readable(fact.since_ms),
         "said": readable(fact.said_ms),
         "content": fact.content.as_ref().map(|it| BASE64.encode(it)),

@@ -12,8 +12,22 @@ use crate::site::places::{Hole, HoleState, Tally};
 use crate::site::view::{Row, gap_word};
 use crate::site::zone::Zone;
 
+/// Most gaps of a zone that is asked for.
+const MAX_GAPS: usize = 1_000;
+/// The same of one among all zones.
+const MAX_GAPS_OF_MANY: usize = 100;
+
 /// A zone as it is shown now.
 pub fn zone(member: &Member, now_ms: i64) -> pb::FleetZone {
+    with_gaps(member, now_ms, MAX_GAPS)
+}
+
+/// A zone as it is shown now among all others.
+pub(super) fn one_of_many(member: &Member, now_ms: i64) -> pb::FleetZone {
+    with_gaps(member, now_ms, MAX_GAPS_OF_MANY)
+}
+
+fn with_gaps(member: &Member, now_ms: i64, most: usize) -> pb::FleetZone {
     let zone = &member.zone;
     let row = Row::of(zone, now_ms);
     let said = member.summary.clone().unwrap_or_default();
@@ -24,7 +38,7 @@ pub fn zone(member: &Member, now_ms: i64) -> pb::FleetZone {
     let counted = zone.counters().words().into_iter().map(|(word, count)| count_of(word, count));
     let alarms = zone.alarms().iter().filter(|it| it.ended_ms.is_none()).map(alarm);
     let health = facts::<HealthSummary>(member, Class::Health).next().map(|it| it.2);
-    let (gaps, gaps_beyond) = gaps(zone);
+    let (gaps, gaps_beyond) = gaps(zone, most);
     let (trusted_ms, trusted_by) = member.lineage.trusted.clone();
     pb::FleetZone {
         trusted_ms,
@@ -75,21 +89,19 @@ pub fn zone(member: &Member, now_ms: i64) -> pb::FleetZone {
     }
 }
 
-/// Most gaps of one answer.
-const MAX_GAPS: usize = 1_000;
-
-/// The gaps in the order of their places, and how many are left out: what healed first.
-fn gaps(zone: &Zone) -> (Vec<pb::FleetGap>, u64) {
+/// The gaps in the order of their places, and how many are left out: what healed first, and of what did not only
+/// what is more than twice the most.
+fn gaps(zone: &Zone, most: usize) -> (Vec<pb::FleetGap>, u64) {
     let past = zone.past().iter().map(|it| &it.incarnation);
     let all: Vec<_> =
         past.chain(zone.incarnation()).flat_map(|it| it.holes().iter().map(move |hole| (it, hole))).collect();
     let healed = |hole: &Hole| matches!(hole.state, HoleState::Arrived | HoleState::Superseded);
-    let mut over = all.len().saturating_sub(MAX_GAPS);
+    let mut over = all.len().saturating_sub(most);
     let (mut gaps, mut beyond) = (Vec::new(), 0_u64);
     for (incarnation, hole) in all {
         if over > 0 && healed(hole) {
             (over, beyond) = (over.saturating_sub(1), beyond.saturating_add(1));
-        } else if gaps.len() < 2 * MAX_GAPS {
+        } else if gaps.len() < most.saturating_mul(2) {
             gaps.push(gap(incarnation, hole));
         } else {
             beyond = beyond.saturating_add(1);
