@@ -76,6 +76,8 @@ pub struct OutboxSection {
     /// Host and port of the relay that takes bundles; absent: none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay: Option<HostPort>,
+    /// Whether a person may type a code that the site printed, so that kept bundles leave again.
+    pub resend_codes: bool,
 }
 
 impl Default for OutboxSection {
@@ -89,6 +91,7 @@ impl Default for OutboxSection {
             spool_mib: 2_048,
             spool_days: 7,
             relay: None,
+            resend_codes: false,
         }
     }
 }
@@ -164,7 +167,7 @@ impl Default for AgentsSection {
     }
 }
 
-/// `[knowledge]`: past these ages answers become UNKNOWN instead of good.
+/// `[knowledge]`: past these ages answers become UNKNOWN instead of good; and how knowledge comes in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KnowledgeSection {
@@ -184,6 +187,8 @@ pub struct KnowledgeSection {
     pub requirements_max_age_days: u32,
     /// Time since an asset last called, days.
     pub inventory_max_age_days: u32,
+    /// Whether knowledge comes in by signed packs alone, brought by one person and released by another.
+    pub packs_only: bool,
 }
 
 impl Default for KnowledgeSection {
@@ -197,6 +202,7 @@ impl Default for KnowledgeSection {
             statements_max_age_days: default_days(Kind::Statements),
             requirements_max_age_days: default_days(Kind::Requirements),
             inventory_max_age_days: 7,
+            packs_only: false,
         }
     }
 }

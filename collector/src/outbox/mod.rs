@@ -53,6 +53,7 @@ pub mod office;
 #[cfg(test)]
 mod office_tests;
 pub mod pages;
+pub mod resend;
 pub mod run;
 pub mod schedule;
 pub mod sequence;

@@ -127,8 +127,7 @@ impl Manifest {
 
     /// What people call a pack: its signer and its serial, "3b6a91c4-7".
     pub fn id(&self, signer: &KeyId) -> String {
-        let key: String = signer.to_string().chars().take(ID_DIGITS).collect();
-        format!("{key}-{}", self.serial)
+        id(signer, self.serial)
     }
 
     /// Whether it is for that zone.
@@ -211,6 +210,12 @@ impl Listed {
             && sha256.len() == 64
             && is_hex(sha256)
     }
+}
+
+/// The name of a pack of that signer with that serial.
+pub fn id(signer: &KeyId, serial: u64) -> String {
+    let key: String = signer.to_string().chars().take(ID_DIGITS).collect();
+    format!("{key}-{serial}")
 }
 
 /// Reads "SITE/ZONE".

@@ -31,7 +31,7 @@ use crate::bundle::{PublicKey, SigningError, SigningKey};
 use crate::section::Digest;
 
 pub use head::{Head, MAX_HEAD};
-pub use manifest::{FORMAT, InvalidManifest, Listed, MAX_NAME, MAX_TITLE, MAX_ZONES, Manifest};
+pub use manifest::{FORMAT, InvalidManifest, Listed, MAX_NAME, MAX_TITLE, MAX_ZONES, Manifest, id};
 pub use signer::{Generated, InvalidSigner, MAX_KEY_FILE, MIN_TYPED, fingerprint, generate, is_typed};
 pub use signer::{public_key, public_pem, signing_key};
 
@@ -191,6 +191,8 @@ pub fn make(
     if size.is_none_or(|it| it > MAX_PACK) {
         return Err(MakeError::TooLarge);
     }
-    members.iter().for_each(|(_, member)| bytes.extend_from_slice(member));
+    for (_, member) in members {
+        bytes.extend_from_slice(member);
+    }
     Ok(bytes)
 }

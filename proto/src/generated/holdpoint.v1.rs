@@ -3417,19 +3417,12 @@ pub struct DecidePatchRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImportPackResult {
-    #[prost(oneof = "import_pack_result::Result", tags = "1, 2")]
-    pub result: ::core::option::Option<import_pack_result::Result>,
-}
-/// Nested message and enum types in `ImportPackResult`.
-pub mod import_pack_result {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Result {
-        #[prost(message, tag = "1")]
-        Quarantined(super::Pack),
-        /// Why it is refused, in one sentence.
-        #[prost(string, tag = "2")]
-        Refused(::prost::alloc::string::String),
-    }
+    /// Absent when it is refused.
+    #[prost(message, optional, tag = "1")]
+    pub quarantined: ::core::option::Option<Pack>,
+    /// Why it is refused, in one sentence; empty when it is not.
+    #[prost(string, tag = "2")]
+    pub refused: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Pack {
