@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn numbers_become_runs() {
         let mut runs = Vec::new();
-        [3, 4, 5, 9, 11, 12].into_iter().for_each(|it| add(&mut runs, it));
+        for number in [3, 4, 5, 9, 11, 12] {
+            add(&mut runs, number);
+        }
         assert_eq!(runs, [(3, 5), (9, 9), (11, 12)]);
     }
 }

@@ -122,7 +122,11 @@ pub fn arrival<'a>(
                 let (person, reason) = (same.page.decided_person.clone(), same.page.reason.clone());
                 Err(Refusal::Rejected { person, reason })
             }
-            _ => Ok(Some(same)),
+            State::Unspecified
+            | State::Arriving
+            | State::Waiting
+            | State::Releasing
+            | State::Released => Ok(Some(same)),
         };
     }
     let released = signer.page.released_serial;

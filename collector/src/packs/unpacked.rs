@@ -33,9 +33,9 @@ mod tests {
 
     #[test]
     fn what_is_packed_counts_as_what_it_unpacks_to() {
-        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        packer.write_all(&vec![0; 1024 * 1024]).unwrap();
-        let packed = packer.finish().unwrap();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&vec![0; 1024 * 1024]).unwrap();
+        let packed = encoder.finish().unwrap();
         assert_eq!(measure(1, &packed), Some(1024 * 1024 + 1));
         assert_eq!(measure(MAX_UNPACKED - 1024 * 1024, &packed), Some(MAX_UNPACKED));
         assert_eq!(measure(MAX_UNPACKED - 1024 * 1024 + 1, &packed), None);

@@ -24,6 +24,7 @@ pub mod import;
 pub mod lint;
 pub mod map;
 pub mod map_whole;
+pub mod pack;
 pub mod patch;
 pub mod placement;
 pub mod rescan;

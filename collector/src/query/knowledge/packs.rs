@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use holdpoint_common::bundle::{Algorithm, KeyId};
 use holdpoint_common::chain::Chain;
 use holdpoint_common::identity::ZoneName;
@@ -280,9 +281,11 @@ impl<O: Office> KnowledgeService<O> {
         let (mut record, signer) = self.found(typed).await?;
         match record.state() {
             State::Waiting => {}
-            State::Releasing | State::Released => return Err(decided(&Refusal::Decided("released"))),
+            State::Releasing | State::Released => {
+                return Err(Status::failed_precondition("the pack is released already"));
+            }
             State::Rejected | State::Arriving | State::Unspecified => {
-                return Err(decided(&Refusal::Decided("rejected")));
+                return Err(Status::failed_precondition("the pack is rejected already"));
             }
         }
         let Caller { by, person, .. } = caller;
@@ -365,7 +368,7 @@ impl<O: Office> KnowledgeService<O> {
         let quarantine = Arc::clone(self.office.quarantine());
         let _turn = quarantine.turn().await;
         let is_meant = |it: &Signer| {
-            let key = it.id().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let key = HEXLOWER.encode(it.id().as_bytes());
             it.page.name == typed || typed.len() >= MIN_DIGITS && key.starts_with(&typed.to_ascii_lowercase())
         };
         let mut meant = self.every_signer().await?.into_iter().filter(|it| it.is_trusted() && is_meant(it));
@@ -573,11 +576,7 @@ fn find(held: Vec<Record>, typed: &str) -> Result<Record, Status> {
 }
 
 fn refuse(outcome: Result<(), Refusal>) -> Result<(), Status> {
-    outcome.map_err(|it| decided(&it))
-}
-
-fn decided(why: &Refusal) -> Status {
-    Status::failed_precondition(format!("the pack is not to be decided so: {why}"))
+    outcome.map_err(|why| Status::failed_precondition(format!("the pack is not released: {why}")))
 }
 
 fn failed(cause: &QuarantineError) -> Status {
