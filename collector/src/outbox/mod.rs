@@ -54,6 +54,8 @@ pub mod office;
 mod office_tests;
 pub mod pages;
 pub mod resend;
+#[cfg(test)]
+mod resend_tests;
 pub mod run;
 pub mod schedule;
 pub mod sequence;

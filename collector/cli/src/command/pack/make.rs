@@ -51,10 +51,7 @@ pub struct Make {
 pub(super) fn key(directory: &Path) -> Result<Made, Failure> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => Failure::Exists(path),
-            _ => Failure::Write { path, source },
-        }
+        move |source| not_written(path, source)
     };
     let Generated { private_pem, public } = pack::generate().map_err(|why| Failure::No(why.to_string()))?;
     fs::create_dir_all(directory).map_err(failed(directory))?;
@@ -72,13 +69,18 @@ pub(super) fn key(directory: &Path) -> Result<Made, Failure> {
     Ok(Made::new(&public, &own, &everybody))
 }
 
+fn not_written(path: PathBuf, source: io::Error) -> Failure {
+    if source.kind() == io::ErrorKind::AlreadyExists {
+        Failure::Exists(path)
+    } else {
+        Failure::Write { path, source }
+    }
+}
+
 /// Compiles a pack.
 pub(super) fn run(options: &Make, out: &Output, now_ms: i64) -> Result<Exit, Failure> {
     let (bytes, path) = (compile(options, now_ms)?, &options.out);
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Exists(path.clone()),
-        _ => Failure::Write { path: path.clone(), source },
-    };
+    let failed = |source| not_written(path.clone(), source);
     let mut file = File::create_new(path).map_err(failed)?;
     if let Err(cause) = file.write_all(&bytes).and_then(|()| file.sync_all()) {
         // The first failure is the one that matters.

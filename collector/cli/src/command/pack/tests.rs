@@ -127,7 +127,8 @@ async fn a_signer_is_trusted_when_its_fingerprint_is_typed() {
 #[tokio::test]
 async fn decisions_about_packs_reach_the_collector() {
     let connection = fake::collector().await;
-    let ask = |command| run(command, &connection, &out());
+    let out = out();
+    let ask = |command| run(command, &connection, &out);
     ask(Command::List(List { pack: None })).await.unwrap();
     ask(Command::List(List { pack: Some("3b6a91c4-7".into()) })).await.unwrap();
     ask(Command::Reject(Reject { pack: "3b6a91c4-7".into(), reason: "r".into() })).await.unwrap();
