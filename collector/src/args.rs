@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(unix)]
+use crate::carrier::diode::args::Diode;
 use crate::carrier::relay::HostPort;
 use crate::carrier::relay::args::Relay;
 use crate::conduit::args::Conduit;
+use crate::site::args::Site;
 use crate::summary::Field;
 
 /// Keeps a zone's inventory, judges it, and answers its operators.
@@ -89,6 +92,13 @@ pub enum Command {
     /// Pass on what zones send, between two firewalls.
     #[command(subcommand)]
     Relay(Relay),
+    /// Send over a line on which nothing comes back, or receive from one.
+    #[cfg(unix)]
+    #[command(subcommand)]
+    Diode(Diode),
+    /// The receiving side of all zones.
+    #[command(subcommand)]
+    Site(Site),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -269,6 +279,9 @@ pub struct OutboxInit {
     /// Host and port of the relay that takes bundles.
     #[arg(long, value_name = "HOST:PORT")]
     pub relay: Option<HostPort>,
+    /// Hand bundles to a diode's sending end too.
+    #[arg(long)]
+    pub diode: bool,
 }
 
 /// `outbox carry`.

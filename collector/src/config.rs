@@ -76,6 +76,8 @@ pub struct OutboxSection {
     /// Host and port of the relay that takes bundles; absent: none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay: Option<HostPort>,
+    /// Whether `holdpoint-collector diode send` empties the outbox's folder `diode`.
+    pub diode: bool,
     /// Whether a person may type a code that the site printed, so that kept bundles leave again.
     pub resend_codes: bool,
 }
@@ -91,6 +93,7 @@ impl Default for OutboxSection {
             spool_mib: 2_048,
             spool_days: 7,
             relay: None,
+            diode: false,
             resend_codes: false,
         }
     }
@@ -113,7 +116,8 @@ impl OutboxSection {
             ..Limits::default()
         };
         let policy = Policy { level: self.policy, redacted: self.redact.iter().copied().collect() };
-        let carriers = self.relay.iter().map(|_| outbox::RELAY).collect();
+        let relay = self.relay.iter().map(|_| outbox::RELAY);
+        let carriers = relay.chain(self.diode.then_some(outbox::DIODE)).collect();
         outbox::office::Settings { dir: data.join(outbox::DIRECTORY), policy, rhythm, limits, carriers }
     }
 }

@@ -36,6 +36,9 @@ pub enum LocalError {
     /// The running collector's socket cannot be used.
     #[error("cannot use the collector's socket")]
     Socket(#[source] ConnectError),
+    /// No collector runs.
+    #[error("no collector runs on {}: start it with `holdpoint-collector run`", .0.display())]
+    NotRunning(PathBuf),
     /// No collector runs, and its files cannot be opened either.
     #[error("no collector runs on {}, and it cannot be opened", dir.display())]
     Open {
@@ -55,12 +58,20 @@ pub enum LocalError {
 impl Local {
     /// Connects to the running collector of a data directory, or opens the directory.
     pub async fn open(data: &Path) -> Result<Self, LocalError> {
+        match Self::running(data).await {
+            Err(LocalError::NotRunning(_)) => Self::offline(data).await,
+            other => other,
+        }
+    }
+
+    /// Connects to the running collector of a data directory, for what only that one can answer.
+    pub async fn running(data: &Path) -> Result<Self, LocalError> {
         match channel::connect_unix(&data.join(SOCKET), ChannelSettings::default()).await {
             Ok(channel) => Ok(Self { client: AdminClient::new(channel), offline: None }),
             Err(ConnectError::Socket { source, .. })
                 if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
             {
-                Self::offline(data).await
+                Err(LocalError::NotRunning(data.to_owned()))
             }
             Err(cause) => Err(LocalError::Socket(cause)),
         }

@@ -20,12 +20,15 @@ use crate::args::{
     Arguments, Ca, Command, Convert, FileInOut, Init, Operator, OperatorAdd, Revoke, Store, Token,
     TokenCreate,
 };
+#[cfg(unix)]
+use crate::carrier::diode;
 use crate::carrier::relay;
 use crate::conduit;
 use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Brought, DaemonError, InitOptions};
 use crate::local::{Local, LocalError};
 use crate::outbox::signer::SignerError;
+use crate::site::verbs::{self as site, SiteVerbError};
 use crate::store::{Engine, StoreError};
 
 /// Why a verb did not do what it was asked.
@@ -79,9 +82,16 @@ pub enum VerbError {
     /// The conduit's authority.
     #[error(transparent)]
     Conduit(#[from] conduit::verbs::ConduitVerbError),
+    /// The diode.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Diode(#[from] diode::verbs::DiodeVerbError),
     /// The relay.
     #[error(transparent)]
     Relay(#[from] relay::verbs::RelayVerbError),
+    /// The site.
+    #[error(transparent)]
+    Site(#[from] SiteVerbError),
     /// The collector is running and must not be.
     #[error("a collector runs on {}: stop it first (systemctl stop holdpoint-collector)", .0.display())]
     Running(PathBuf),
@@ -113,7 +123,10 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Reindex(data) => reindex(&data.path).await,
         Command::Outbox(typed) => crate::outbox::verbs::run(typed).await,
         Command::Conduit(typed) => Ok(conduit::verbs::run(typed, &say)?),
+        #[cfg(unix)]
+        Command::Diode(typed) => Ok(diode::verbs::run(typed, print, say, daemon::stop_signal()).await?),
         Command::Relay(typed) => Ok(relay::verbs::run(typed, &say, daemon::stop_signal()).await?),
+        Command::Site(typed) => Ok(site::run(typed, &site::Out { print: &print, say: &say }).await?),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

@@ -19,7 +19,7 @@ const ROWS: [&str; 13] = [
     "Coverage",
 ];
 
-const SCHEMAS: [&str; 18] = [
+const SCHEMAS: [&str; 20] = [
     "holdpoint/v1/rows.proto",
     "holdpoint/v1/enrollment.proto",
     "holdpoint/v1/agent_link.proto",
@@ -33,9 +33,11 @@ const SCHEMAS: [&str; 18] = [
     "holdpoint/v1/map.proto",
     "holdpoint/v1/changes.proto",
     "holdpoint/v1/admin.proto",
+    "holdpoint/v1/fleet.proto",
     "holdpoint/store/v1/records.proto",
     "holdpoint/store/v1/change.proto",
     "holdpoint/store/v1/outbox.proto",
+    "holdpoint/store/v1/fleet.proto",
     "holdpoint/store/v1/pack.proto",
     "holdpoint/summary/v1/summary.proto",
 ];

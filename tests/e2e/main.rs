@@ -18,6 +18,7 @@ mod looks_only;
 mod old_kernel;
 mod one_shot;
 mod patched;
+mod relay;
 mod roots;
 mod tidy;
 mod tour;

@@ -44,6 +44,7 @@ const RULES: &[Rule] = &[
         inside: EVERYWHERE,
         allowed: &[
             "agent/src/host/live",
+            "collector/src/carrier/diode/os",
             "collector/src/carrier/relay/os",
             "collector/src/memory.rs",
             "collector/src/store/real_sync.rs",

@@ -77,6 +77,10 @@ pub enum Command {
     Remote(Remote),
     /// Make this operator's key and profile with a token.
     Enroll(command::enroll::Options),
+    /// Make the key, the request and the profile of an operator of a site.
+    Join(command::join::Options),
+    /// Show all zones of a site: how old, what is missing, what is to be done. Asks a site.
+    Fleet(command::fleet::Options),
     /// Commands that need nobody.
     #[command(flatten)]
     Local(Local),

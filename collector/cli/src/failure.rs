@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use holdpoint_collector::conduit::ConduitError;
 use holdpoint_common::channel::ConnectError;
 use holdpoint_common::enrolment::EnrolError;
 use holdpoint_common::refusal::Reason;
@@ -129,6 +130,25 @@ pub enum Failure {
     /// The zone of `quickstart`.
     #[error(transparent)]
     Quickstart(#[from] crate::command::quickstart::QuickstartError),
+    /// The profile is not one of a site, or its files cannot be used.
+    #[error("the profile {} cannot be used to ask a site", .path.display())]
+    SiteProfile {
+        /// Which profile.
+        path: PathBuf,
+        /// What is wrong with which file.
+        source: Box<ConduitError>,
+    },
+    /// No channel to the site; its own diagnosis.
+    #[error("cannot speak with the site")]
+    SiteConnect(#[source] Box<ConnectError>),
+    /// The site refuses with a reason that the operator can act on.
+    #[error("the site refused ({reason}): {}", visible(.message))]
+    SiteRefused {
+        /// Which reason.
+        reason: Reason,
+        /// The site's advice.
+        message: String,
+    },
     /// The asynchronous runtime.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -148,8 +168,15 @@ impl Failure {
             }
             Self::No(_) => Exit::No,
             // The address stands in the profile or on the command line.
-            Self::Connect(cause) if matches!(**cause, ConnectError::Address { .. }) => Exit::Usage,
+            Self::Connect(cause) | Self::SiteConnect(cause)
+                if matches!(**cause, ConnectError::Address { .. }) =>
+            {
+                Exit::Usage
+            }
+            Self::SiteProfile { .. } => Exit::Usage,
             Self::Connect(_)
+            | Self::SiteConnect(_)
+            | Self::SiteRefused { .. }
             | Self::Refused { .. }
             | Self::Call { .. }
             | Self::Incomplete(_)
@@ -188,6 +215,23 @@ impl Failure {
             Self::Exists(_) => {
                 Some("name another file with --profile FILE, or replace it with --replace".into())
             }
+            Self::SiteProfile { .. } => Some(JOIN.into()),
+            Self::SiteConnect(_) => Some(
+                "on the site's machine: `holdpoint-collector site run --data DIR`; a certificate that the site \
+                 does not take is told there"
+                    .into(),
+            ),
+            Self::SiteRefused { reason, .. } => match reason {
+                Reason::NoCertificate | Reason::Expired | Reason::Revoked => Some(JOIN.into()),
+                Reason::Clock
+                | Reason::Unknown
+                | Reason::WrongZone
+                | Reason::Duplicate
+                | Reason::Role
+                | Reason::Retired
+                | Reason::Token
+                | Reason::Pace => None,
+            },
             Self::No(_)
             | Self::Argument(_)
             | Self::Call { .. }
@@ -203,6 +247,18 @@ impl Failure {
             | Self::Json(_)
             | Self::Csv(_)
             | Self::Runtime(_) => None,
+        }
+    }
+
+    /// The same where a site was asked: its refusals are its own.
+    #[must_use]
+    pub fn of_site(self) -> Self {
+        if let Self::Refused { reason, message } = self {
+            Self::SiteRefused { reason, message }
+        } else if let Self::Connect(cause) = self {
+            Self::SiteConnect(cause)
+        } else {
+            self
         }
     }
 
@@ -222,6 +278,9 @@ impl Failure {
 fn lines(text: &str) -> String {
     text.lines().map(visible).collect::<Vec<_>>().join("\n  ")
 }
+
+const JOIN: &str = "`holdpoint join --site S --name N --server HOST:PORT --out DIR` makes the key and the request; the \
+                    conduit's CA answers it (`holdpoint-collector conduit issue`, then `conduit install`)";
 
 const NEW_TOKEN: &str = "`holdpoint-collector operator add NAME --data DIR --role viewer` prints a new token";
 

@@ -7,6 +7,7 @@
 //! No carrier reads what it carries, and none has a key that could sign it. What arrives is believed for its
 //! signature alone, so a carrier can lose, repeat, delay and reorder, and nothing worse.
 
+pub mod diode;
 pub mod drop;
 pub mod relay;
 pub mod tray;

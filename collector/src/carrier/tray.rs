@@ -190,6 +190,11 @@ impl Filler {
         Ok(self.lying.sizes.len())
     }
 
+    /// How many objects lie there, and how many bytes they have, as far as the filling side knows.
+    pub fn depth(&self) -> (usize, u64) {
+        (self.lying.sizes.len(), self.lying.bytes)
+    }
+
     /// Whether an object of so many bytes would be taken now.
     ///
     /// # Errors

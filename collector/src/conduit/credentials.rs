@@ -117,9 +117,21 @@ pub fn save_request(
     let (key, csr) = request(party, purposes, names)?;
     std::fs::create_dir_all(dir).map_err(|source| ConduitError::Write { path: dir.to_owned(), source })?;
     write(&key_path, key.as_bytes(), Readable::Owner)?;
-    let path = dir.join(format!("{}.csr", party.file_stem()));
+    let path = dir.join(format!("{}.csr", stem(party, purposes)));
     write(&path, csr.as_bytes(), Readable::All)?;
     Ok(path)
+}
+
+/// The two halves of a relay are one party, and their files are carried together.
+fn stem(party: &Party, purposes: &[Purpose]) -> String {
+    let half = match (party, purposes) {
+        (Party::Relay { .. }, [Purpose::Server]) => "-ingest",
+        (Party::Relay { .. }, [Purpose::Client]) => "-forward",
+        (Party::Relay { .. } | Party::Site { .. } | Party::SiteOperator { .. } | Party::Collector(_), _) => {
+            ""
+        }
+    };
+    party.file_stem() + half
 }
 
 /// Puts a certificate and its authority beside the key that they are for.

@@ -224,7 +224,7 @@ fn from_the_authority_to_the_relay_by_what_is_typed() {
     let key = Requested::read(&der(&std::fs::read_to_string(&csr).unwrap())).unwrap().key_fingerprint();
     let issue = ConduitIssue { requests: vec![csr], data: ca, out: Some(out.clone()), days: 30 };
     verbs::run(Conduit::Issue(issue), &say).unwrap();
-    let certificate = out.join("relay-dmz-1.crt");
+    let certificate = out.join("relay-dmz-1-forward.crt");
     let install = ConduitInstall { certificate, data: machine.clone() };
     verbs::run(Conduit::Install(install), &say).unwrap();
 

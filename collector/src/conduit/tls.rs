@@ -162,25 +162,37 @@ impl Judge {
         if !self.own.ca.iter().any(|it| leaf.is_by(it, certificate, self.purpose)) {
             return Err(Distrust::UnknownAuthority(party()));
         }
-        let now_ms = self.clock.now_ms();
-        if now_ms < leaf.not_before_ms {
-            let (believed, from) = (readable(now_ms), readable(leaf.not_before_ms));
-            return Err(Distrust::NotYetValid { party: party(), believed, from });
-        }
-        if now_ms > leaf.not_after_ms {
-            let (believed, until) = (readable(now_ms), readable(leaf.not_after_ms));
-            return Err(Distrust::Expired { party: party(), believed, until });
-        }
-        match self.own.revoked.holds(&leaf.fingerprint) {
-            Ok(false) => {}
-            Ok(true) => return Err(Distrust::Revoked(party())),
-            Err(damaged) => return Err(Distrust::NoRevocations(damaged.to_string())),
-        }
-        if !(self.admits)(&leaf.party) {
-            return Err(Distrust::NotExpected(party()));
-        }
-        Ok(())
+        still_counts(&self.own, &*self.clock, &*self.admits, &leaf)
     }
+}
+
+/// Whether a certificate that was once accepted counts now: its dates, the file of revoked ones, and whether its
+/// party is one to speak with. For connections that last longer than that may stay true.
+///
+/// # Errors
+/// The first of them that does not hold.
+pub fn still_counts(
+    own: &Credentials,
+    clock: &dyn Clock,
+    admits: &dyn Fn(&Party) -> bool,
+    leaf: &PartyLeaf,
+) -> Result<(), Distrust> {
+    let party = || Box::new(leaf.party.clone());
+    let now_ms = clock.now_ms();
+    if now_ms < leaf.not_before_ms {
+        let (believed, from) = (readable(now_ms), readable(leaf.not_before_ms));
+        return Err(Distrust::NotYetValid { party: party(), believed, from });
+    }
+    if now_ms > leaf.not_after_ms {
+        let (believed, until) = (readable(now_ms), readable(leaf.not_after_ms));
+        return Err(Distrust::Expired { party: party(), believed, until });
+    }
+    match own.revoked.holds(&leaf.fingerprint) {
+        Ok(false) => {}
+        Ok(true) => return Err(Distrust::Revoked(party())),
+        Err(damaged) => return Err(Distrust::NoRevocations(damaged.to_string())),
+    }
+    if admits(&leaf.party) { Ok(()) } else { Err(Distrust::NotExpected(party())) }
 }
 
 impl ClientCertVerifier for Judge {

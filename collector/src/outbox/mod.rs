@@ -44,6 +44,8 @@ pub const DIRECTORY: &str = "outbox";
 pub const CONDUIT: &str = "conduit";
 /// The relay's tray inside it.
 pub const RELAY: &str = "relay";
+/// The tray of the diode's sending process.
+pub const DIODE: &str = "diode";
 
 #[cfg(test)]
 mod bench_tests;

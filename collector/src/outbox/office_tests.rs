@@ -217,10 +217,11 @@ async fn losses_heal_within_a_cycle_and_a_crash_contradicts_nothing() {
         sender.interval();
         for object in sender.taken() {
             if let Ok(Bundle { header, hash, .. }) = open(&object, &site.keys)
-                && header.kind != holdpoint_common::bundle::Kind::Beacon {
-                    let known = seen.insert(header.sequence, hash.as_bytes().to_vec());
-                    assert!(known.is_none_or(|it| it == hash.as_bytes()), "a number twice");
-                }
+                && header.kind != holdpoint_common::bundle::Kind::Beacon
+            {
+                let known = seen.insert(header.sequence, hash.as_bytes().to_vec());
+                assert!(known.is_none_or(|it| it == hash.as_bytes()), "a number twice");
+            }
             if random.rng().next_u32() % 10 < 3 && round < 50 {
                 continue;
             }
@@ -352,7 +353,7 @@ async fn a_disk_that_refuses_loses_nothing_and_is_gone_on_from() {
 #[tokio::test(flavor = "multi_thread")]
 async fn judgements_leave_as_evidence_once_and_again() {
     let mut sender = Sender::new(full(), vec!["relay"]);
-    let site = sender.receiver();
+    let mut site = sender.receiver();
     sender.interval();
     sender.world.zone.commit(Txn::admin(), vec![judged("CHG-0001")]).await.unwrap();
     let mut pieces = Vec::new();
@@ -361,8 +362,10 @@ async fn judgements_leave_as_evidence_once_and_again() {
             sender.start();
         }
         sender.interval();
+        let now_ms = sender.world.zone.now_ms();
         for object in sender.taken() {
             let Ok(bundle) = open(&object, &site.keys) else { continue };
+            site.get(&object, now_ms);
             let Body::Records(records) = bundle.body else { continue };
             if bundle.header.kind == holdpoint_common::bundle::Kind::Evidence {
                 pieces.extend(records.into_iter().map(|it| (round, it)));
@@ -374,6 +377,10 @@ async fn judgements_leave_as_evidence_once_and_again() {
     let judgement = pb::Judgement::decode(pieces[0].1.content.as_deref().unwrap()).unwrap();
     assert_eq!((judgement.change.as_str(), judgement.stage), ("CHG-0001", 1));
     assert_eq!(judgement.verdicts[0].verdict, "REMEDIATED");
+    // It stays at the site beside the state, which speaks of it not at all.
+    assert!(site.agrees(), "{:?}", site.rulings);
+    let name = pieces[0].1.key.name().to_owned();
+    assert!(site.names(Class::Audit).contains(&name));
     assert_eq!(judgement.audit_hash, sender.world.zone.store().last_audit().unwrap().unwrap().chain);
 }
 

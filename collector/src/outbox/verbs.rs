@@ -55,8 +55,13 @@ fn init(typed: OutboxInit) -> Result<ExitCode, VerbError> {
         "assets" => Level::Assets,
         _ => Level::Counts,
     };
-    config.outbox =
-        Some(OutboxSection { policy, redact: typed.redact, relay: typed.relay, ..OutboxSection::default() });
+    config.outbox = Some(OutboxSection {
+        policy,
+        redact: typed.redact,
+        relay: typed.relay,
+        diode: typed.diode,
+        ..OutboxSection::default()
+    });
     config.write(&data)?;
     say(&format!("{} leaves zone {zone} from the next start on", policy.as_str()));
     say(&format!("key {} signs, key {} follows it", signer.key().public().id(), signer.next()));
@@ -68,7 +73,7 @@ fn init(typed: OutboxInit) -> Result<ExitCode, VerbError> {
 }
 
 async fn show(data: &Path) -> Result<ExitCode, VerbError> {
-    let mut local = Local::open(data).await?;
+    let mut local = Local::running(data).await?;
     let state = local.client.show_outbox(ShowOutboxRequest {}).await?.into_inner();
     local.close().await?;
     if !state.fault.is_empty() {
@@ -126,7 +131,7 @@ fn struck_out(fields: &[String]) -> String {
 
 async fn carry(typed: &OutboxCarry) -> Result<ExitCode, VerbError> {
     let path = std::path::absolute(&typed.medium).map_err(file("write", &typed.medium))?;
-    let mut local = Local::open(&typed.data.path).await?;
+    let mut local = Local::running(&typed.data.path).await?;
     let request = CarryOutboxRequest { path: path.display().to_string() };
     let carried = local.client.carry_outbox(request).await?.into_inner();
     local.close().await?;
@@ -143,7 +148,7 @@ async fn carry(typed: &OutboxCarry) -> Result<ExitCode, VerbError> {
 }
 
 async fn rotate(data: &Path) -> Result<ExitCode, VerbError> {
-    let mut local = Local::open(data).await?;
+    let mut local = Local::running(data).await?;
     let rotated = local.client.rotate_outbox(RotateOutboxRequest {}).await?.into_inner();
     local.close().await?;
     say(&format!(

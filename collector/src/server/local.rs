@@ -48,6 +48,14 @@ impl LocalListener {
         fs::rename(&new, path).map_err(failed)?;
         Ok(Self { listener, path: path.to_owned() })
     }
+
+    /// Waits for somebody of this account.
+    ///
+    /// # Errors
+    /// The process has no file descriptor left, for one.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
 }
 
 impl Drop for LocalListener {

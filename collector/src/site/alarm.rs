@@ -1,7 +1,10 @@
 //! What people have to look at: a closed list of kinds, each alarm with its place and one sentence.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use holdpoint_common::bundle::{InvalidBundle, KeyId};
 
@@ -49,11 +52,13 @@ pub enum Kind {
     Rejected,
     /// A limit was hit.
     Limit,
+    /// Statements about keys contradict each other: a key is in two hands.
+    Keys,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Fork,
         Self::Conflict,
         Self::Replay,
@@ -70,6 +75,7 @@ impl Kind {
         Self::Unverified,
         Self::Rejected,
         Self::Limit,
+        Self::Keys,
     ];
 
     /// The word that machines read.
@@ -91,7 +97,21 @@ impl Kind {
             Self::Unverified => "unverified",
             Self::Rejected => "rejected",
             Self::Limit => "limit",
+            Self::Keys => "keys",
         }
+    }
+}
+
+/// A word that names no kind of alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such kind of alarm")]
+pub struct UnknownKind;
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(word: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word).ok_or(UnknownKind)
     }
 }
 
@@ -120,10 +140,12 @@ pub struct Alarm {
     pub count: u64,
     /// When its cause was gone; `None` as long as it is there, or as nobody can know that it is gone.
     pub ended_ms: Option<i64>,
+    /// Who said that he has seen it, and when. It goes on all the same.
+    pub acknowledged: Option<(String, i64)>,
 }
 
 /// The alarms of a zone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Alarms {
     /// In the order of their beginning.
     list: Vec<Alarm>,
@@ -174,8 +196,28 @@ impl Alarms {
             }
         }
         let (first_ms, last_ms, told_ms) = (now_ms, now_ms, now_ms);
-        self.list.push(Alarm { kind, sequence, text, first_ms, last_ms, told_ms, count: 1, ended_ms: None });
+        self.list.push(Alarm {
+            kind,
+            sequence,
+            text,
+            first_ms,
+            last_ms,
+            told_ms,
+            count: 1,
+            ended_ms: None,
+            acknowledged: None,
+        });
         true
+    }
+
+    /// Notes that somebody has seen the alarms of a kind that are not over, or the one of a place. Gives how
+    /// many these are.
+    pub fn acknowledge(&mut self, kind: Kind, sequence: Option<u64>, by: &str, now_ms: i64) -> usize {
+        let meant = |it: &&mut Alarm| {
+            it.kind == kind && it.ended_ms.is_none() && (sequence.is_none() || it.sequence == sequence)
+        };
+        let seen = self.list.iter_mut().filter(meant);
+        seen.map(|it| it.acknowledged = Some((by.to_owned(), now_ms))).count()
     }
 
     /// Ends the alarms of a kind: their cause is gone.
@@ -195,6 +237,8 @@ pub enum Refusal {
     Corrupt,
     /// Signed by a key that is not known, or its signature is wrong.
     Unverified(KeyId),
+    /// Signed by a key whose time was over when it came.
+    Expired(KeyId),
     /// Over a limit.
     Limit,
 }
@@ -228,7 +272,7 @@ impl Refusal {
 }
 
 /// How much was refused, by cause.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusals {
     /// None of ours.
     pub rejected: u64,
@@ -276,16 +320,18 @@ impl Refusals {
                 let text = "An object is over a limit: nothing of it was kept.";
                 alarms.raise(Kind::Limit, None, text.to_owned(), now_ms)
             }
-            Refusal::Unverified(key) => {
+            Refusal::Unverified(key) | Refusal::Expired(key) => {
                 if self.unverified.contains_key(&key) || self.unverified.len() < MAX_KEYS {
                     more(self.unverified.entry(key).or_default());
                 } else {
                     more(&mut self.unverified_beyond);
                 }
-                let text = format!(
-                    "A bundle names the key {key}, which is not trusted for this zone or did not sign it: it \
-                     was set aside and not applied."
-                );
+                let why = if let Refusal::Expired(_) = refusal {
+                    "whose time is over: the collector has to go on with the next one"
+                } else {
+                    "which is not trusted here or did not sign it"
+                };
+                let text = format!("A bundle names the key {key}, {why}: it was set aside and not applied.");
                 alarms.raise(Kind::Unverified, None, text, now_ms)
             }
         }

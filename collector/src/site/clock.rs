@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use holdpoint_proto::store as pb;
+
 /// How far before the smallest difference a bundle may be dated until it is flagged, in milliseconds.
 pub const TOLERANCE_MS: i64 = 5 * 60 * 1_000;
 /// Hours that are looked back on: two days show a drift of a second a day above the noise of a carrier.
@@ -25,7 +27,7 @@ struct Hour {
 }
 
 /// What is known of a sender's clock.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Clock {
     hours: VecDeque<Hour>,
     /// Differences of the latest bundles, as long as all of them are too far ahead.
@@ -76,6 +78,20 @@ impl Clock {
     /// How often it was set forward.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// For whoever keeps it.
+    pub fn to_page(&self) -> pb::FleetClock {
+        let hour = |it: &Hour| pb::FleetHour { number: it.number, smallest_ms: it.smallest_ms };
+        let Self { hours, ahead, steps } = self;
+        pb::FleetClock { hours: hours.iter().map(hour).collect(), ahead: ahead.clone(), steps: *steps }
+    }
+
+    /// What [`Clock::to_page`] gave.
+    pub fn of_page(page: pb::FleetClock) -> Self {
+        let pb::FleetClock { hours, ahead, steps } = page;
+        let hour = |it: pb::FleetHour| Hour { number: it.number, smallest_ms: it.smallest_ms };
+        Self { hours: hours.into_iter().map(hour).collect(), ahead, steps }
     }
 
     fn keep(&mut self, difference: i64, now_ms: i64) {

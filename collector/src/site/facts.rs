@@ -10,6 +10,8 @@
 //! What it has not spoken of yet stays, marked as said by the one before, until a slice or the digest shows
 //! that the sender does not have it.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
@@ -36,13 +38,15 @@ pub struct Fact {
     pub since_ms: i64,
     /// When the sender said it last, by the receiver's clock, Unix milliseconds: its age counts from here.
     pub said_ms: i64,
+    /// It is evidence: no part of the sender's state, and never taken back.
+    pub evidence: bool,
     /// Its part of the state.
     slice: u16,
 }
 
 /// The places of the slices that listed the parts of the state last.
-#[derive(Debug, Clone, Default)]
-struct Listed {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Listed {
     /// One for each slice of a cycle; empty before the first.
     slices: Vec<u64>,
     /// The place since which every part was listed, when the state was cut into another number of slices.
@@ -108,6 +112,17 @@ pub struct Facts {
     bytes: usize,
     /// Some may be of an earlier incarnation.
     inherits: bool,
+    /// What is otherwise than when it was asked last.
+    touched: BTreeMap<Key, Touch>,
+}
+
+/// How a fact is otherwise than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Touch {
+    /// It was said again.
+    Said,
+    /// It says something else, or is gone.
+    Changed,
 }
 
 /// Where a bundle stands and when it came.
@@ -127,6 +142,12 @@ impl Facts {
         self.facts.iter().filter(|(_, it)| it.content.is_some())
     }
 
+    /// What is there of one class, in order of the names.
+    pub fn of(&self, class: Class) -> impl Iterator<Item = (&Key, &Fact)> {
+        // A class has no first name that could be looked for, so all before it are passed over.
+        self.live().skip_while(move |it| it.0.class() < class).take_while(move |it| it.0.class() == class)
+    }
+
     /// What is known of one thing, a tombstone too.
     pub fn find(&self, key: &Key) -> Option<&Fact> {
         self.facts.get(key)
@@ -139,13 +160,25 @@ impl Facts {
 
     /// How many are there that only an earlier incarnation said.
     pub fn inherited(&self, epoch: Epoch) -> usize {
-        self.live().filter(|(_, it)| it.epoch != epoch).count()
+        self.live().filter(|(_, it)| !it.evidence && it.epoch != epoch).count()
     }
 
     /// The digest over what the present incarnation said.
     pub fn digest(&mut self) -> Digest {
         let state = &mut self.state;
         *self.digest.get_or_insert_with(|| state.digest())
+    }
+
+    /// What became otherwise since this was asked last, for whoever keeps the facts.
+    pub fn take_touched(&mut self) -> BTreeMap<Key, Touch> {
+        std::mem::take(&mut self.touched)
+    }
+
+    fn touch(&mut self, key: &Key, touch: Touch) {
+        match self.touched.get_mut(key) {
+            Some(held) => *held = touch.max(*held),
+            None => drop(self.touched.insert(key.clone(), touch)),
+        }
     }
 
     /// Forgets what this incarnation did not say: its digest shows that it said all that there is. Gives how
@@ -155,8 +188,12 @@ impl Facts {
             return 0;
         }
         self.inherits = false;
-        let gone: Vec<Key> =
-            self.facts.iter().filter(|(_, it)| it.epoch != epoch).map(|(key, _)| key.clone()).collect();
+        let gone: Vec<Key> = self
+            .facts
+            .iter()
+            .filter(|(_, it)| !it.evidence && it.epoch != epoch)
+            .map(|(key, _)| key.clone())
+            .collect();
         gone.iter().fold(0, |sum, key| sum.saturating_add(u64::from(self.remove(key))))
     }
 
@@ -165,7 +202,12 @@ impl Facts {
         (self.state, self.digest, self.inherits) = (State::default(), None, true);
         self.listed = Listed { slices: vec![0; self.listed.slices.len()], all: 0 };
         // A tombstone of the incarnation before says nothing of this one.
-        self.facts.retain(|_, it| it.content.is_some());
+        let tombstones: Vec<Key> =
+            self.facts.iter().filter(|(_, it)| it.content.is_none()).map(|(key, _)| key.clone()).collect();
+        for key in tombstones {
+            self.facts.remove(&key);
+            self.touch(&key, Touch::Changed);
+        }
     }
 
     /// Applies the records of one bundle.
@@ -184,6 +226,38 @@ impl Facts {
         sum
     }
 
+    /// Keeps evidence: what happened stays, whatever the sender holds later, and its digest does not speak of it.
+    pub fn witness(&mut self, records: Vec<Record>, from: Origin) -> Applied {
+        let Origin { epoch, sequence, now_ms } = from;
+        let mut sum = Applied::default();
+        for Record { key, revision, content } in records {
+            let length = content.as_ref().map_or(0, Vec::len);
+            let full = self.facts.len() >= MAX_FACTS || self.bytes.saturating_add(length) > MAX_BYTES;
+            let count = match self.facts.get_mut(&key) {
+                Some(held) if held.evidence && held.content == content => {
+                    if held.epoch != epoch || held.sequence < sequence {
+                        (held.sequence, held.epoch, held.said_ms) = (sequence, epoch, now_ms);
+                        self.touch(&key, Touch::Said);
+                    }
+                    &mut sum.known
+                }
+                Some(_) => &mut sum.conflicts,
+                None if full => &mut sum.over_limit,
+                None => {
+                    self.bytes = self.bytes.saturating_add(length);
+                    self.touch(&key, Touch::Changed);
+                    let (since_ms, said_ms, slice) = (now_ms, now_ms, slice_of(&key, self.listed.of()));
+                    let fact =
+                        Fact { revision, content, epoch, sequence, since_ms, said_ms, evidence: true, slice };
+                    self.facts.insert(key, fact);
+                    &mut sum.applied
+                }
+            };
+            *count = count.saturating_add(1);
+        }
+        sum
+    }
+
     /// `None` when there is no room.
     fn apply_one(&mut self, record: Record, from: Origin, went_back: &mut u64) -> Option<Outcome> {
         let Origin { epoch, sequence, now_ms } = from;
@@ -192,6 +266,9 @@ impl Facts {
             return Some(Outcome::Stale);
         }
         let held = self.facts.get(&record.key);
+        if held.is_some_and(|it| it.evidence) {
+            return Some(Outcome::Conflict);
+        }
         let held_bytes = held.and_then(|it| it.content.as_ref()).map_or(0, Vec::len);
         let bytes = self.bytes.saturating_sub(held_bytes);
         let bytes = bytes.saturating_add(record.content.as_ref().map_or(0, Vec::len));
@@ -209,7 +286,12 @@ impl Facts {
                     *went_back = went_back.saturating_add(1);
                 }
                 let (since_ms, said_ms) = (now_ms, now_ms);
-                self.facts.insert(key, Fact { revision, content, epoch, sequence, since_ms, said_ms, slice });
+                self.touch(&key, Touch::Changed);
+                let evidence = false;
+                self.facts.insert(
+                    key,
+                    Fact { revision, content, epoch, sequence, since_ms, said_ms, evidence, slice },
+                );
                 self.bytes = bytes;
             }
             Outcome::Known => {
@@ -217,6 +299,7 @@ impl Facts {
                     && fact.sequence < sequence
                 {
                     (fact.sequence, fact.said_ms) = (sequence, now_ms);
+                    self.touch(&key, Touch::Said);
                 }
             }
             Outcome::Stale | Outcome::Conflict => {}
@@ -241,7 +324,7 @@ impl Facts {
         // Records of a body are in order.
         let unlisted = |(key, it): &(&Key, &Fact)| {
             let earlier = it.epoch != epoch || it.sequence < sequence;
-            it.slice == index && earlier && records.binary_search(key).is_err()
+            !it.evidence && it.slice == index && earlier && records.binary_search(key).is_err()
         };
         let gone: Vec<Key> = self.facts.iter().filter(unlisted).map(|(key, _)| key.clone()).collect();
         gone.iter().fold(0, |sum, key| sum.saturating_add(u64::from(self.remove(key))))
@@ -250,6 +333,7 @@ impl Facts {
     /// Says whether it was there and no tombstone.
     fn remove(&mut self, key: &Key) -> bool {
         let Some(fact) = self.facts.remove(key) else { return false };
+        self.touch(key, Touch::Changed);
         self.bytes = self.bytes.saturating_sub(fact.content.as_ref().map_or(0, Vec::len));
         self.digest = None;
         // A state forgets tombstones alone, so what is live becomes one first.

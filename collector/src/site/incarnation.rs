@@ -3,6 +3,8 @@
 //! [`Incarnation::judge`] says what a bundle or beacon is before anything of it is believed; the `take`
 //! functions note it afterwards.
 
+mod kept;
+
 use std::collections::VecDeque;
 
 use holdpoint_common::bundle::{Before, Bundle, Class, Epoch, Header, Kind};
@@ -67,7 +69,7 @@ pub struct Head {
 }
 
 /// Beacons of the present head, so that an old one is no sign of life.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Beacons {
     sequence: u64,
     hashes: VecDeque<(Digest, i64)>,
@@ -76,7 +78,7 @@ struct Beacons {
 }
 
 /// What is known of one incarnation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incarnation {
     /// Which one.
     pub epoch: Epoch,

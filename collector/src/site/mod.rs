@@ -15,17 +15,45 @@
 //! age. Nothing is filled by guessing, and what a limit cuts off is counted.
 
 pub mod alarm;
+pub mod answer;
+pub mod args;
 pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod doorstep;
 pub mod facts;
+pub mod fleet;
+pub mod history;
 pub mod incarnation;
+pub mod keeper;
+pub mod keys;
+pub mod listen;
+pub mod local;
+pub mod medium;
+pub mod page;
 pub mod places;
+pub mod quarantine;
+pub mod report;
 pub mod ruling;
+pub mod seal;
+pub mod service;
+pub mod shelf;
+pub mod trays;
+pub mod verbs;
 pub mod view;
 mod words;
 pub mod zone;
 
 #[cfg(test)]
+mod bench_tests;
+#[cfg(test)]
+mod medium_tests;
+#[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod plant;
+#[cfg(test)]
+mod site_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]

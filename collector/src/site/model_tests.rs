@@ -7,8 +7,10 @@ use holdpoint_common::bundle::{Bundle, Key, Kind, Record};
 use holdpoint_common::section::Digest;
 
 use super::alarm::Kind as AlarmKind;
+use super::page::Tag;
 use super::places::HoleState;
 use super::ruling::Ruling;
+use super::shelf::{Changes, Shelf};
 use super::testing::{MINUTE, SLICES, Sender, key, stream};
 use super::zone::{Agreement, Terms, Zone};
 
@@ -77,6 +79,47 @@ struct World {
     counted: BTreeSet<Digest>,
     delivered: u64,
     seen: Seen,
+    /// What is written of the zone, in schedules that look at it.
+    written: Option<Written>,
+}
+
+/// The pages of a zone, and a zone that was read from them at some time and rules ever since.
+struct Written {
+    shelf: Shelf,
+    pages: Changes,
+    read: Option<Zone>,
+    same: u64,
+}
+
+impl Written {
+    fn new() -> Self {
+        Self { shelf: Shelf::default(), pages: Changes::new(), read: None, same: 0 }
+    }
+
+    /// Writes what became otherwise, as a transaction would.
+    fn write(&mut self, zone: &mut Zone) {
+        let mut changes = Changes::new();
+        self.shelf.collect(zone, &mut changes);
+        for (key, page) in changes {
+            match page {
+                Some(page) => drop(self.pages.insert(key, Some(page))),
+                None => drop(self.pages.remove(&key)),
+            }
+        }
+    }
+
+    fn read(&self, terms: Terms) -> Zone {
+        let start = super::page::prefix(Tag::Fact, "line-1");
+        let (mut pages, mut facts) = (Vec::new(), Vec::new());
+        for tag in [Tag::Zone, Tag::Present, Tag::Past, Tag::Places, Tag::Listed, Tag::Held] {
+            let all = self.pages.iter().filter(|(key, _)| key[0] == tag.byte());
+            pages.extend(all.map(|(key, page)| (tag, key.clone(), page.clone().unwrap())));
+        }
+        for (key, page) in self.pages.iter().filter(|(key, _)| key.starts_with(&start)) {
+            facts.push((key[start.len()..].to_vec(), page.clone().unwrap()));
+        }
+        Zone::of_pages(pages, facts, terms).unwrap()
+    }
 }
 
 /// What the schedules brought about, so that none of it is missing from the test by accident.
@@ -120,7 +163,22 @@ impl World {
             counted: BTreeSet::new(),
             delivered: 0,
             seen: Seen::default(),
+            written: None,
         }
+    }
+
+    /// The process ends here and begins again with what was written.
+    fn restart(&mut self) {
+        let Some(mut written) = self.written.take() else { return };
+        written.write(&mut self.zone);
+        let terms = Terms { cycle_ms: i64::from(SLICES) * MINUTE, interval_ms: None };
+        let mut read = written.read(terms);
+        assert!(read.is_the_same(&mut self.zone), "seed {}: another zone came back", self.seed);
+        if self.random.percent(30) {
+            written.read = Some(read);
+        }
+        written.same += 1;
+        self.written = Some(written);
     }
 
     fn now_ms(&self) -> i64 {
@@ -267,8 +325,15 @@ impl World {
         let place = (*header.epoch.as_bytes(), header.sequence);
         let before = self.zone.digest();
         let current = self.zone.incarnation().map(|it| it.epoch);
+        let copy = self.written.is_some().then(|| bundle.clone());
         let ruling = self.zone.take(bundle, now_ms);
         self.delivered += 1;
+        if let Some(read) = self.written.as_mut().and_then(|it| it.read.as_mut()) {
+            assert_eq!(read.take(copy.unwrap(), now_ms), ruling, "seed {seed}: it rules otherwise");
+            read.look(now_ms);
+            self.zone.look(now_ms);
+            assert!(read.is_the_same(&mut self.zone), "seed {seed}: after {ruling:?}");
+        }
 
         let applied = matches!(ruling, Ruling::Accepted | Ruling::Late);
         if applied || ruling == Ruling::Beacon {
@@ -287,6 +352,9 @@ impl World {
         // What does not follow in a way that shows is for a person.
         if ruling == Ruling::Stranger && self.one.sender.epoch == header.epoch.as_bytes()[0] {
             self.zone.admit(header.epoch);
+            if let Some(read) = self.written.as_mut().and_then(|it| it.read.as_mut()) {
+                read.admit(header.epoch);
+            }
         }
         self.check();
     }
@@ -461,4 +529,19 @@ fn whatever_a_network_does_nothing_wrong_is_believed_and_nothing_missing_is_hidd
     ] {
         assert!(number >= 20, "the schedules bring too little of this: {what} {number}");
     }
+}
+
+#[test]
+fn a_zone_that_was_written_and_read_is_the_same_and_rules_the_rest_the_same() {
+    let mut read = 0;
+    for seed in 0..SCHEDULES / 4 {
+        let mut world = World::new(seed);
+        world.written = Some(Written::new());
+        for _ in 0..STEPS {
+            world.step();
+            world.restart();
+        }
+        read += world.written.unwrap().same;
+    }
+    assert_eq!(read, SCHEDULES / 4 * STEPS);
 }

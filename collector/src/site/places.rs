@@ -3,9 +3,13 @@
 //! The newest [`WINDOW`] places are known one by one. Before them only the holes are remembered: a place in
 //! none of them came, or is so old that nobody can say.
 
+mod kept;
+
 use std::collections::VecDeque;
 
 use holdpoint_common::section::Digest;
+
+pub use kept::PLACES_A_PAGE;
 
 /// Places that are known one by one: three days of a bundle a minute. A place with its hash costs 33 bytes,
 /// so this is 135 kB a zone.
@@ -25,7 +29,7 @@ pub enum Place {
 }
 
 /// The newest places up to the highest that there must be.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
     high: u64,
     /// The last is the place `high`.
@@ -89,6 +93,18 @@ pub enum HoleState {
     Superseded,
     /// They never came, and what only they said will not come either.
     Lost,
+}
+
+impl HoleState {
+    /// The word that is kept.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Arrived => "arrived",
+            Self::Superseded => "superseded",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 /// Places that were missing when a later one was known.
@@ -166,7 +182,7 @@ impl Tally {
 }
 
 /// The holes of one incarnation.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holes {
     /// In rising order, none touching another of the same kind.
     list: Vec<Hole>,

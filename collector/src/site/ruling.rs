@@ -1,5 +1,7 @@
 //! What a bundle can become, and how many became what.
 
+use holdpoint_proto::store as pb;
+
 /// What became of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
@@ -92,5 +94,92 @@ impl Counters {
             .into_iter()
             .chain([ended, strangers, forks, frozen, elsewhere, given_up])
             .fold(0, |sum, it| sum.saturating_add(*it))
+    }
+}
+
+impl Counters {
+    /// For whoever keeps them.
+    pub fn to_page(&self) -> pb::FleetCounters {
+        let Self { taken, accepted, late, duplicates, beacons, old_beacons, old, ended, .. } = *self;
+        let Self { strangers, forks, frozen, elsewhere, given_up, future_dated, .. } = *self;
+        pb::FleetCounters {
+            taken,
+            accepted,
+            late,
+            duplicates,
+            beacons,
+            old_beacons,
+            old,
+            ended,
+            strangers,
+            forks,
+            frozen,
+            elsewhere,
+            given_up,
+            future_dated,
+        }
+    }
+
+    /// What [`Counters::to_page`] gave.
+    pub fn of_page(page: &pb::FleetCounters) -> Self {
+        let pb::FleetCounters { taken, accepted, late, duplicates, beacons, old_beacons, old, ended, .. } =
+            *page;
+        let pb::FleetCounters { strangers, forks, frozen, elsewhere, given_up, future_dated, .. } = *page;
+        Self {
+            taken,
+            accepted,
+            late,
+            duplicates,
+            beacons,
+            old_beacons,
+            old,
+            ended,
+            strangers,
+            forks,
+            frozen,
+            elsewhere,
+            given_up,
+            future_dated,
+        }
+    }
+
+    /// Each number with its word.
+    pub fn words(&self) -> [(&'static str, u64); 14] {
+        [
+            ("taken", self.taken),
+            ("accepted", self.accepted),
+            ("late", self.late),
+            ("duplicates", self.duplicates),
+            ("beacons", self.beacons),
+            ("old_beacons", self.old_beacons),
+            ("old", self.old),
+            ("ended", self.ended),
+            ("strangers", self.strangers),
+            ("forks", self.forks),
+            ("frozen", self.frozen),
+            ("elsewhere", self.elsewhere),
+            ("given_up", self.given_up),
+            ("future_dated", self.future_dated),
+        ]
+    }
+}
+
+impl Ruling {
+    /// The word that programs read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::Beacon => "beacon",
+            Self::OldBeacon => "old_beacon",
+            Self::Old => "old",
+            Self::Held => "held",
+            Self::Ended => "ended",
+            Self::Stranger => "stranger",
+            Self::Fork => "fork",
+            Self::Frozen => "frozen",
+            Self::Elsewhere => "elsewhere",
+        }
     }
 }

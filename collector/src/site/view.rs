@@ -74,10 +74,14 @@ impl Row {
 }
 
 fn gap(hole: &Hole) -> Gap {
-    let state = match hole.state {
+    Gap { from: hole.from, to: hole.to, state: gap_word(hole.state) }
+}
+
+/// What people call a hole: `open`, `healed` or `lost`.
+pub fn gap_word(state: HoleState) -> &'static str {
+    match state {
         HoleState::Open => "open",
         HoleState::Arrived | HoleState::Superseded => "healed",
         HoleState::Lost => "lost",
-    };
-    Gap { from: hole.from, to: hole.to, state }
+    }
 }

@@ -80,6 +80,10 @@ pub(super) fn dropped(header: &Header) -> String {
     format!("The collector had to drop what it could not send: in this incarnation {drops}.")
 }
 
+pub(super) fn keys(why: &str) -> String {
+    format!("A statement about the keys of this zone does not count: {why}. Ask who keeps its root.")
+}
+
 /// What a sender says that it dropped.
 struct Drops<'a>(&'a Header);
 

@@ -1,15 +1,21 @@
 //! One zone: a bundle goes in with the time of its receipt, and what is believed of the zone changes.
 
-use holdpoint_common::bundle::{Body, Bundle, Class, Epoch, Header, Kind, Record, Stream};
+mod kept;
+
+use std::collections::BTreeMap;
+
+use holdpoint_common::bundle::{Body, Bundle, Class, Epoch, Header, Key, Kind, Record, Stream};
 use holdpoint_common::section::Digest;
 
 use super::alarm::{Alarms, Kind as AlarmKind, Refusal, Refusals};
 use super::clock::Clock;
-use super::facts::{Applied, Facts, Origin};
+use super::facts::{Applied, Facts, Origin, Touch};
 use super::incarnation::{Fork, Incarnation, Judged, MAX_JUMP, MAX_PAST, reach};
 use super::places::{Hole, Tally};
 use super::ruling::{Counters, Ruling};
 use super::words;
+
+pub use kept::Page;
 
 /// Most bundles that wait for a confirmation: one that is later than the first is enough to confirm it.
 pub const MAX_HELD: usize = 8;
@@ -61,7 +67,7 @@ pub enum Agreement {
 }
 
 /// An incarnation that has ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
     /// What is known of it.
     pub incarnation: Incarnation,
@@ -84,7 +90,7 @@ pub struct Stranger {
     pub high: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Held {
     bundle: Bundle,
     received_ms: i64,
@@ -155,6 +161,26 @@ impl Zone {
     /// now.
     pub fn refuse(&mut self, refusal: Refusal, now_ms: i64) -> bool {
         self.refusals.note(refusal, &mut self.alarms, now_ms)
+    }
+
+    /// From now on this is known of its way of sending.
+    pub fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
+    /// Notes that somebody has seen an alarm. Gives how many were meant.
+    pub fn acknowledge(&mut self, kind: AlarmKind, sequence: Option<u64>, by: &str, now_ms: i64) -> usize {
+        self.alarms.acknowledge(kind, sequence, by, now_ms)
+    }
+
+    /// Notes that a statement about its keys does not count, and why that is somebody's business.
+    pub fn doubt_keys(&mut self, why: &str, now_ms: i64) {
+        self.alarms.raise(AlarmKind::Keys, None, words::keys(why), now_ms);
+    }
+
+    /// What became otherwise of its facts since this was asked last.
+    pub fn take_touched(&mut self) -> BTreeMap<Key, Touch> {
+        self.facts.take_touched()
     }
 
     /// Notes that the root of the zone named a new key, the `key_epoch`-th. The next incarnation that such a
@@ -412,7 +438,11 @@ impl Zone {
             Kind::Slice { .. } => Some(records.iter().map(|it| it.key.clone()).collect()),
             Kind::Delta | Kind::Evidence | Kind::KeyStatement | Kind::DropRecord | Kind::Beacon => None,
         };
-        let mut came = self.facts.apply(records, from);
+        let mut came = if kind == Kind::Evidence {
+            self.facts.witness(records, from)
+        } else {
+            self.facts.apply(records, from)
+        };
         if let (Kind::Slice { index, of }, Some(keys)) = (kind, keys) {
             came.gone = self.facts.list(index, of, &keys, from);
         }

@@ -61,7 +61,8 @@ impl Body {
         }
     }
 
-    pub(super) fn write(&self) -> Vec<u8> {
+    /// The bytes as they travel, unpacked.
+    pub fn write(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         match self {
             Self::Records(records) => {

@@ -2,7 +2,7 @@
 
 use super::record::ByClass;
 use super::stream::{Before, Epoch, Links, Stream};
-use super::strict::{Flaw, Reader, Writer};
+use super::strict::{self, Flaw, Reader, Writer};
 use crate::section::Digest;
 
 /// Largest header, in bytes.
@@ -163,6 +163,20 @@ mod label {
 }
 
 impl Header {
+    /// The bytes for whoever keeps a header that was believed: as it travels, around no body.
+    pub fn keep(&self) -> Vec<u8> {
+        self.write(&Summary { length: 0, digest: Digest::of(b""), counts: ByClass::default() })
+    }
+
+    /// Reads what [`Header::keep`] wrote.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn kept(bytes: &[u8]) -> Result<Self, Flaw> {
+        strict::only(bytes)?;
+        Self::read(bytes).map(|(header, _)| header)
+    }
+
     /// What is the same of every header, judged by who writes and by who reads.
     pub(super) fn fault(&self) -> Option<&'static str> {
         if self.sequence == 0 {

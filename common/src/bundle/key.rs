@@ -39,7 +39,11 @@ impl Algorithm {
         }
     }
 
-    pub(super) fn from_cose(number: i64) -> Result<Self, Flaw> {
+    /// The algorithm of a number of that registry.
+    ///
+    /// # Errors
+    /// It is not used here.
+    pub fn from_cose(number: i64) -> Result<Self, Flaw> {
         match number {
             -19 => Ok(Self::Ed25519),
             -9 => Ok(Self::Es256),

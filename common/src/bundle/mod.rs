@@ -67,7 +67,7 @@ pub use key::{
     Algorithm, InvalidKey as InvalidPublicKey, KeyId, Keyring, PublicKey, SigningError, SigningKey, Trusted,
 };
 pub use make::{MakeError, make, seal};
-pub use open::{Bundle, Checked, InvalidBundle, open};
+pub use open::{Bundle, Checked, InvalidBundle, claimed_kind, open};
 pub use record::{ByClass, Class, InvalidKey, Key, MAX_CONTENT, MAX_NAME, MAX_RECORDS, Record};
 pub use state::slice_of;
 pub use statement::{CertifyError, Line, MAX_EARLIER, MAX_STATEMENT, News, NotAccepted, Statement};

@@ -2,7 +2,7 @@
 
 use super::body::{self, Body, MAX_BODY, MAX_RATIO};
 use super::envelope::{Content, Envelope, Signed};
-use super::header::{Header, MAX_HEADER, Summary};
+use super::header::{Header, Kind, MAX_HEADER, Summary};
 use super::key::{KeyId, Keyring, Trusted};
 use super::strict::{self, Flaw};
 use super::{MAX_OBJECT, Stream};
@@ -172,4 +172,13 @@ pub fn open(bytes: &[u8], keys: &Keyring) -> Result<Bundle, InvalidBundle> {
     let checked = Checked::read(bytes, keys)?;
     let body = checked.body()?;
     Ok(Bundle { header: checked.header, hash: checked.hash, body })
+}
+
+/// What an object says that it is, for whoever only decides how to send it on. Nothing of it is proven, and no
+/// more than its header is read.
+pub fn claimed_kind(bytes: &[u8]) -> Option<Kind> {
+    let envelope = Envelope::read(bytes, MAX_OBJECT).ok().filter(|it| it.content == Content::Bundle)?;
+    let payload = envelope.unverified();
+    let (item, _) = strict::first(payload.get(..MAX_HEADER).unwrap_or(payload)).ok()?;
+    Header::read(item).ok().map(|it| it.0.kind)
 }

@@ -336,6 +336,16 @@ impl Line {
         self.followed.last().unwrap_or(&self.word)
     }
 
+    /// The key that the zone's root signs with.
+    pub fn root(&self) -> &PublicKey {
+        &self.root
+    }
+
+    /// What is known of a key that counts.
+    pub fn about(&self, key: &KeyId) -> Option<&Statement> {
+        self.statements().find(|it| it.key.id() == *key)
+    }
+
     /// The keys that count, the present one last.
     pub fn trusted(&self) -> impl Iterator<Item = Trusted> {
         self.statements().map(|it| Trusted {

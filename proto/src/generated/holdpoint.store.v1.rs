@@ -1348,6 +1348,434 @@ pub struct WitnessFile {
     #[prost(bytes = "vec", tag = "5")]
     pub place: ::prost::alloc::vec::Vec<u8>,
 }
+/// One thing that a zone said and has not taken back, tombstones too.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetFact {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    /// Absent for a tombstone.
+    #[prost(bytes = "vec", optional, tag = "3")]
+    pub content: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// The incarnation that said it, 16 bytes, and the highest place that did.
+    #[prost(bytes = "vec", tag = "4")]
+    pub epoch: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    pub sequence: u64,
+    /// When this revision came first and when it was said last, by the site's clock.
+    #[prost(int64, tag = "6")]
+    pub since_ms: i64,
+    #[prost(int64, tag = "7")]
+    pub said_ms: i64,
+    /// No part of the sender's state: never taken back.
+    #[prost(bool, tag = "8")]
+    pub evidence: bool,
+}
+/// What is known of a zone besides its facts and its incarnations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetZone {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(string, tag = "2")]
+    pub site: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub zone: ::prost::alloc::string::String,
+    /// The name of its collector's first key, 32 bytes.
+    #[prost(bytes = "vec", tag = "4")]
+    pub collector: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    pub past_forgotten: ::core::option::Option<FleetTally>,
+    #[prost(message, repeated, tag = "6")]
+    pub strangers: ::prost::alloc::vec::Vec<FleetStranger>,
+    #[prost(uint64, tag = "7")]
+    pub strangers_beyond: u64,
+    #[prost(uint64, optional, tag = "8")]
+    pub by_root: ::core::option::Option<u64>,
+    #[prost(bytes = "vec", optional, tag = "9")]
+    pub by_person: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    #[prost(message, repeated, tag = "10")]
+    pub forks: ::prost::alloc::vec::Vec<FleetFork>,
+    #[prost(message, optional, tag = "11")]
+    pub records: ::core::option::Option<FleetApplied>,
+    #[prost(message, optional, tag = "12")]
+    pub clock: ::core::option::Option<FleetClock>,
+    /// One of them, or none when nothing was heard of the sender's state.
+    #[prost(int64, optional, tag = "13")]
+    pub same_since_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "14")]
+    pub differs_since_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "15")]
+    pub heard_ms: ::core::option::Option<i64>,
+    #[prost(message, optional, tag = "16")]
+    pub counters: ::core::option::Option<FleetCounters>,
+    #[prost(message, optional, tag = "17")]
+    pub refusals: ::core::option::Option<FleetRefusals>,
+    #[prost(message, repeated, tag = "18")]
+    pub alarms: ::prost::alloc::vec::Vec<FleetAlarm>,
+    #[prost(uint64, tag = "19")]
+    pub alarms_beyond: u64,
+    /// Some facts may be of an earlier incarnation.
+    #[prost(bool, tag = "20")]
+    pub inherits: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetTally {
+    #[prost(uint64, tag = "1")]
+    pub open: u64,
+    #[prost(uint64, tag = "2")]
+    pub arrived: u64,
+    #[prost(uint64, tag = "3")]
+    pub superseded: u64,
+    #[prost(uint64, tag = "4")]
+    pub lost: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetStranger {
+    #[prost(bytes = "vec", tag = "1")]
+    pub epoch: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "2")]
+    pub first_ms: i64,
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    #[prost(uint64, tag = "4")]
+    pub high: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetFork {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub held: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub other: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetApplied {
+    #[prost(uint64, tag = "1")]
+    pub applied: u64,
+    #[prost(uint64, tag = "2")]
+    pub known: u64,
+    #[prost(uint64, tag = "3")]
+    pub stale: u64,
+    #[prost(uint64, tag = "4")]
+    pub conflicts: u64,
+    #[prost(uint64, tag = "5")]
+    pub over_limit: u64,
+    #[prost(uint64, tag = "6")]
+    pub went_back: u64,
+    #[prost(uint64, tag = "7")]
+    pub gone: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetClock {
+    #[prost(message, repeated, tag = "1")]
+    pub hours: ::prost::alloc::vec::Vec<FleetHour>,
+    #[prost(int64, repeated, tag = "2")]
+    pub ahead: ::prost::alloc::vec::Vec<i64>,
+    #[prost(uint64, tag = "3")]
+    pub steps: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetHour {
+    #[prost(int64, tag = "1")]
+    pub number: i64,
+    #[prost(int64, tag = "2")]
+    pub smallest_ms: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetCounters {
+    #[prost(uint64, tag = "1")]
+    pub taken: u64,
+    #[prost(uint64, tag = "2")]
+    pub accepted: u64,
+    #[prost(uint64, tag = "3")]
+    pub late: u64,
+    #[prost(uint64, tag = "4")]
+    pub duplicates: u64,
+    #[prost(uint64, tag = "5")]
+    pub beacons: u64,
+    #[prost(uint64, tag = "6")]
+    pub old_beacons: u64,
+    #[prost(uint64, tag = "7")]
+    pub old: u64,
+    #[prost(uint64, tag = "8")]
+    pub ended: u64,
+    #[prost(uint64, tag = "9")]
+    pub strangers: u64,
+    #[prost(uint64, tag = "10")]
+    pub forks: u64,
+    #[prost(uint64, tag = "11")]
+    pub frozen: u64,
+    #[prost(uint64, tag = "12")]
+    pub elsewhere: u64,
+    #[prost(uint64, tag = "13")]
+    pub given_up: u64,
+    #[prost(uint64, tag = "14")]
+    pub future_dated: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetRefusals {
+    #[prost(uint64, tag = "1")]
+    pub rejected: u64,
+    #[prost(uint64, tag = "2")]
+    pub corrupt: u64,
+    #[prost(uint64, tag = "3")]
+    pub limits: u64,
+    #[prost(message, repeated, tag = "4")]
+    pub unverified: ::prost::alloc::vec::Vec<FleetUnverified>,
+    #[prost(uint64, tag = "5")]
+    pub unverified_beyond: u64,
+    /// The minute since 1970 in which bytes were refused last, and how often.
+    #[prost(int64, tag = "6")]
+    pub minute: i64,
+    #[prost(uint64, tag = "7")]
+    pub in_minute: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetUnverified {
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetAlarm {
+    /// The word that programs read.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "2")]
+    pub sequence: ::core::option::Option<u64>,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub first_ms: i64,
+    #[prost(int64, tag = "5")]
+    pub last_ms: i64,
+    #[prost(int64, tag = "6")]
+    pub told_ms: i64,
+    #[prost(uint64, tag = "7")]
+    pub count: u64,
+    #[prost(int64, optional, tag = "8")]
+    pub ended_ms: ::core::option::Option<i64>,
+    /// Who said that he has seen it, and when.
+    #[prost(string, tag = "9")]
+    pub acknowledged_by: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "10")]
+    pub acknowledged_ms: ::core::option::Option<i64>,
+}
+/// One incarnation of a zone's collector, the present one or one that has ended.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetIncarnation {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub epoch: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub floor: u64,
+    #[prost(uint64, tag = "4")]
+    pub seen: u64,
+    #[prost(uint64, tag = "5")]
+    pub seen_before: u64,
+    #[prost(message, optional, tag = "6")]
+    pub head: ::core::option::Option<FleetHead>,
+    #[prost(uint64, tag = "7")]
+    pub last_bundle: u64,
+    #[prost(message, optional, tag = "8")]
+    pub frozen: ::core::option::Option<FleetFork>,
+    /// The highest place that there must be, and how many up to it are known one by one.
+    #[prost(uint64, tag = "9")]
+    pub high: u64,
+    #[prost(uint64, tag = "10")]
+    pub window: u64,
+    #[prost(message, repeated, tag = "11")]
+    pub holes: ::prost::alloc::vec::Vec<FleetHole>,
+    #[prost(message, optional, tag = "12")]
+    pub forgotten: ::core::option::Option<FleetTally>,
+    #[prost(uint64, tag = "13")]
+    pub beacons_of: u64,
+    #[prost(message, repeated, tag = "14")]
+    pub beacons: ::prost::alloc::vec::Vec<FleetBeacon>,
+    #[prost(int64, optional, tag = "15")]
+    pub beacons_before_ms: ::core::option::Option<i64>,
+    /// Of one that has ended: the highest place when it did, and when.
+    #[prost(uint64, optional, tag = "16")]
+    pub ended_high: ::core::option::Option<u64>,
+    #[prost(int64, optional, tag = "17")]
+    pub ended_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetHead {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub state: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub received_ms: i64,
+    /// The header as it travels.
+    #[prost(bytes = "vec", tag = "4")]
+    pub header: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetHole {
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    #[prost(uint64, tag = "2")]
+    pub to: u64,
+    #[prost(int64, tag = "3")]
+    pub noticed_ms: i64,
+    /// "open", "arrived", "superseded" or "lost".
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "5")]
+    pub closed_ms: ::core::option::Option<i64>,
+    #[prost(uint64, tag = "6")]
+    pub dropped_before: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetBeacon {
+    #[prost(bytes = "vec", tag = "1")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "2")]
+    pub created_ms: i64,
+}
+/// A run of places that are known one by one: for each a byte (0 nothing, 1 said by a later one, 2 came) and, unless
+/// it is 0, 32 bytes of hash.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetPlaces {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(uint64, tag = "2")]
+    pub first: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub places: ::prost::alloc::vec::Vec<u8>,
+}
+/// In which places the parts of the sender's state were listed last.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetListed {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(uint64, repeated, tag = "2")]
+    pub slices: ::prost::alloc::vec::Vec<u64>,
+    #[prost(uint64, tag = "3")]
+    pub all: u64,
+}
+/// A bundle that waits for a confirmation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetHeld {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub received_ms: i64,
+    /// Header and body as they travel, unpacked.
+    #[prost(bytes = "vec", tag = "4")]
+    pub header: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+}
+/// The keys of a zone, as a person and their line brought them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetLine {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(string, tag = "2")]
+    pub site: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub zone: ::prost::alloc::string::String,
+    /// The root's public key: the number of its algorithm, and its bytes.
+    #[prost(int64, tag = "4")]
+    pub algorithm: i64,
+    #[prost(bytes = "vec", tag = "5")]
+    pub root: ::prost::alloc::vec::Vec<u8>,
+    /// The root's last word and what followed it since, oldest first, as they came.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub statements: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Statements whose forerunner has not come.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub waiting: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    #[prost(int64, tag = "8")]
+    pub trusted_ms: i64,
+    #[prost(string, tag = "9")]
+    pub trusted_by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetRevoked {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub at_ms: i64,
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+}
+/// What came that belongs to no zone that is known here.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetStrangers {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(message, optional, tag = "2")]
+    pub refusals: ::core::option::Option<FleetRefusals>,
+    #[prost(message, repeated, tag = "3")]
+    pub alarms: ::prost::alloc::vec::Vec<FleetAlarm>,
+    #[prost(uint64, tag = "4")]
+    pub alarms_beyond: u64,
+}
+/// How one thing became what it is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetHistory {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    /// Oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub moments: ::prost::alloc::vec::Vec<FleetMoment>,
+    /// How many older ones are not kept.
+    #[prost(uint64, tag = "3")]
+    pub beyond: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetMoment {
+    /// By the site's clock.
+    #[prost(int64, tag = "1")]
+    pub at_ms: i64,
+    /// The place that said so.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// Of an asset its freshness, of a change its state; empty when it is gone.
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub gone: bool,
+    #[prost(message, repeated, tag = "5")]
+    pub verdicts: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(bool, tag = "6")]
+    pub vetoed: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetCount {
+    #[prost(string, tag = "1")]
+    pub word: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+/// The newest objects of a zone as they came, so that both sides of a fork can be shown.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetOriginal {
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub object: ::prost::alloc::vec::Vec<u8>,
+}
 /// Page "s" KEY: somebody whose packs the zone takes, or took.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PackSignerPage {

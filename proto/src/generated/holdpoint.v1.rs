@@ -10853,3 +10853,1799 @@ pub mod admin_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetZonesRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetZonesResponse {
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub now_ms: i64,
+    #[prost(message, repeated, tag = "3")]
+    pub zones: ::prost::alloc::vec::Vec<FleetZone>,
+    /// What came of nobody who is known here.
+    #[prost(message, repeated, tag = "4")]
+    pub alarms: ::prost::alloc::vec::Vec<FleetAlarm>,
+    #[prost(uint64, tag = "5")]
+    pub quarantined: u64,
+    #[prost(uint64, tag = "6")]
+    pub quarantined_bytes: u64,
+    /// The site takes nothing now, and why.
+    #[prost(string, optional, tag = "7")]
+    pub stopped: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetZoneRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetZone {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    /// The name of its collector's first key.
+    #[prost(string, tag = "2")]
+    pub collector: ::prost::alloc::string::String,
+    /// The highest place that there must be; absent before the first bundle.
+    #[prost(uint64, optional, tag = "3")]
+    pub last_sequence: ::core::option::Option<u64>,
+    /// Since it was heard.
+    #[prost(int64, optional, tag = "4")]
+    pub age_s: ::core::option::Option<i64>,
+    #[prost(message, repeated, tag = "5")]
+    pub gaps: ::prost::alloc::vec::Vec<FleetGap>,
+    #[prost(message, repeated, tag = "6")]
+    pub alarms: ::prost::alloc::vec::Vec<FleetAlarm>,
+    #[prost(uint64, tag = "7")]
+    pub assets: u64,
+    #[prost(uint64, tag = "8")]
+    pub changes: u64,
+    #[prost(int64, optional, tag = "9")]
+    pub converged_since_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "10")]
+    pub uncertain_since_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "11")]
+    pub covered_by_ms: ::core::option::Option<i64>,
+    /// How far its clock is behind the site's, the shortest delay included; negative when it is ahead.
+    #[prost(int64, optional, tag = "12")]
+    pub clock_behind_ms: ::core::option::Option<i64>,
+    /// How much it loses a day.
+    #[prost(int64, optional, tag = "13")]
+    pub clock_drift_ms_per_day: ::core::option::Option<i64>,
+    /// "unknown", "unsynchronised" or "synchronised", as the sender says.
+    #[prost(string, tag = "14")]
+    pub clock_source: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "15")]
+    pub clock_steps: u64,
+    /// Records dropped by class in this incarnation, as the sender says.
+    #[prost(message, repeated, tag = "16")]
+    pub drops: ::prost::alloc::vec::Vec<FleetCount>,
+    /// "counts", "assets" or "full"; empty before the zone has said it.
+    #[prost(string, tag = "17")]
+    pub policy: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "18")]
+    pub redacted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The sender's incarnation, in hexadecimal digits.
+    #[prost(string, tag = "19")]
+    pub epoch: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "20")]
+    pub key_epoch: u64,
+    #[prost(message, repeated, tag = "21")]
+    pub counters: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(message, repeated, tag = "22")]
+    pub past: ::prost::alloc::vec::Vec<FleetPast>,
+    #[prost(message, repeated, tag = "23")]
+    pub strangers: ::prost::alloc::vec::Vec<FleetStranger>,
+    #[prost(uint64, tag = "24")]
+    pub strangers_beyond: u64,
+    #[prost(message, repeated, tag = "25")]
+    pub forks: ::prost::alloc::vec::Vec<FleetFork>,
+    /// Since when nothing of this incarnation is believed.
+    #[prost(int64, optional, tag = "26")]
+    pub frozen_since_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "27")]
+    pub silent_since_ms: ::core::option::Option<i64>,
+    /// Bundles that wait at the sender, as it says, and that wait here for a confirmation.
+    #[prost(uint64, tag = "28")]
+    pub spooled: u64,
+    #[prost(uint64, tag = "29")]
+    pub held: u64,
+    /// Facts that only an earlier incarnation said.
+    #[prost(uint64, tag = "30")]
+    pub inherited: u64,
+    /// Findings of the whole zone by verdict and those that are UNKNOWN by reason, as it counts them.
+    #[prost(message, repeated, tag = "31")]
+    pub verdicts: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(message, repeated, tag = "32")]
+    pub reasons: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(message, repeated, tag = "33")]
+    pub freshness: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(string, tag = "34")]
+    pub version: ::prost::alloc::string::String,
+    /// What was refused, by cause.
+    #[prost(message, repeated, tag = "35")]
+    pub refused: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(message, repeated, tag = "36")]
+    pub feeds: ::prost::alloc::vec::Vec<FleetFeed>,
+    #[prost(uint64, tag = "37")]
+    pub alarms_beyond: u64,
+    #[prost(uint64, tag = "38")]
+    pub facts: u64,
+    /// The keys that are believed, the present one last.
+    #[prost(message, repeated, tag = "39")]
+    pub keys: ::prost::alloc::vec::Vec<FleetKey>,
+    /// Places that were missing and are remembered no more, by what became of them.
+    #[prost(message, repeated, tag = "40")]
+    pub forgotten: ::prost::alloc::vec::Vec<FleetCount>,
+    /// Gaps that are known and not in this answer: the oldest that are healed.
+    #[prost(uint64, tag = "41")]
+    pub gaps_beyond: u64,
+    /// When its root was trusted here, and by whom.
+    #[prost(int64, tag = "42")]
+    pub trusted_ms: i64,
+    #[prost(string, tag = "43")]
+    pub trusted_by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetGap {
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    #[prost(uint64, tag = "2")]
+    pub to: u64,
+    /// "open", "healed" or "lost".
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub noticed_ms: i64,
+    #[prost(int64, optional, tag = "5")]
+    pub closed_ms: ::core::option::Option<i64>,
+    /// How it healed: "arrived" late, or "superseded" by the sender's later state.
+    #[prost(string, tag = "6")]
+    pub how: ::prost::alloc::string::String,
+    /// The incarnation in which it is.
+    #[prost(string, tag = "7")]
+    pub epoch: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetAlarm {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "2")]
+    pub sequence: ::core::option::Option<u64>,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub first_ms: i64,
+    #[prost(int64, tag = "5")]
+    pub last_ms: i64,
+    #[prost(uint64, tag = "6")]
+    pub count: u64,
+    #[prost(int64, optional, tag = "7")]
+    pub ended_ms: ::core::option::Option<i64>,
+    #[prost(string, optional, tag = "8")]
+    pub acknowledged_by: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(int64, optional, tag = "9")]
+    pub acknowledged_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetCount {
+    #[prost(string, tag = "1")]
+    pub word: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetPast {
+    #[prost(string, tag = "1")]
+    pub epoch: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub high: u64,
+    #[prost(int64, tag = "3")]
+    pub ended_ms: i64,
+    #[prost(uint64, tag = "4")]
+    pub lost: u64,
+    #[prost(uint64, tag = "5")]
+    pub open: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetStranger {
+    #[prost(string, tag = "1")]
+    pub epoch: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub first_ms: i64,
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    #[prost(uint64, tag = "4")]
+    pub high: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetFork {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub held: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub other: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "4")]
+    pub at_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetFeed {
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "2")]
+    pub imported_ms: ::core::option::Option<i64>,
+    #[prost(uint64, tag = "3")]
+    pub items: u64,
+    #[prost(uint64, tag = "4")]
+    pub allowed_s: u64,
+    #[prost(bool, tag = "5")]
+    pub usable: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetKey {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    #[prost(int64, optional, tag = "3")]
+    pub expires_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetAssetRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    /// Its id, or its name where only one has it.
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetAssetResponse {
+    #[prost(message, optional, tag = "1")]
+    pub asset: ::core::option::Option<FleetAsset>,
+    #[prost(message, repeated, tag = "2")]
+    pub findings: ::prost::alloc::vec::Vec<FleetFinding>,
+    #[prost(uint64, tag = "3")]
+    pub findings_beyond: u64,
+    /// Newest first.
+    #[prost(message, repeated, tag = "4")]
+    pub history: ::prost::alloc::vec::Vec<FleetMoment>,
+    /// Older ones that are not kept.
+    #[prost(uint64, tag = "5")]
+    pub history_beyond: u64,
+    #[prost(message, optional, tag = "6")]
+    pub hardening: ::core::option::Option<FleetHardening>,
+    /// Since when the zone may hold something else.
+    #[prost(int64, optional, tag = "7")]
+    pub uncertain_since_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetAsset {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub role: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub level: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub criticality: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub line: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub owner: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub os: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub os_version: ::prost::alloc::string::String,
+    /// As the zone says: fresh, stale, silent or never.
+    #[prost(string, tag = "11")]
+    pub freshness: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "12")]
+    pub last_seen_ms: ::core::option::Option<i64>,
+    #[prost(message, repeated, tag = "13")]
+    pub verdicts: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(string, repeated, tag = "14")]
+    pub alarms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "15")]
+    pub software: u64,
+    /// Sections that are not complete, each with its status: "software partial".
+    #[prost(string, repeated, tag = "16")]
+    pub incomplete: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When this was said first and last, by the site's clock.
+    #[prost(int64, tag = "17")]
+    pub since_ms: i64,
+    #[prost(int64, tag = "18")]
+    pub said_ms: i64,
+    /// Only an earlier incarnation said it.
+    #[prost(bool, tag = "19")]
+    pub inherited: bool,
+    /// The zone took it back.
+    #[prost(bool, tag = "20")]
+    pub gone: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetHardening {
+    #[prost(uint64, tag = "1")]
+    pub passed: u64,
+    #[prost(uint64, tag = "2")]
+    pub failed: u64,
+    #[prost(uint64, tag = "3")]
+    pub unknown: u64,
+    #[prost(uint64, tag = "4")]
+    pub excused: u64,
+    /// Weight of what passed, in thousandths of what was checked; absent when nothing was.
+    #[prost(uint32, optional, tag = "5")]
+    pub permille: ::core::option::Option<u32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetMoment {
+    #[prost(int64, tag = "1")]
+    pub at_ms: i64,
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub gone: bool,
+    #[prost(message, repeated, tag = "5")]
+    pub verdicts: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(bool, tag = "6")]
+    pub vetoed: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetStatusRequest {
+    #[prost(string, optional, tag = "1")]
+    pub zone: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub verdict: ::core::option::Option<::prost::alloc::string::String>,
+    /// The beginning of the subject.
+    #[prost(string, optional, tag = "3")]
+    pub advisory: ::core::option::Option<::prost::alloc::string::String>,
+    /// 0 means 1,000.
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetStatusResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub findings: ::prost::alloc::vec::Vec<FleetFinding>,
+    /// More that match and are not in this answer.
+    #[prost(uint64, tag = "2")]
+    pub beyond: u64,
+    /// Zones that say how many and not which.
+    #[prost(message, repeated, tag = "3")]
+    pub counts: ::prost::alloc::vec::Vec<FleetZoneCounts>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetZoneCounts {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub policy: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub verdicts: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(message, repeated, tag = "4")]
+    pub reasons: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(int64, optional, tag = "5")]
+    pub said_ms: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "6")]
+    pub uncertain_since_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetFinding {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub asset: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub verdict: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub product: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub installed: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub required: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub triage: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub disposition: ::prost::alloc::string::String,
+    /// When it was said last, by the site's clock.
+    #[prost(int64, tag = "12")]
+    pub said_ms: i64,
+    #[prost(int64, optional, tag = "13")]
+    pub uncertain_since_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetChangesRequest {
+    #[prost(string, optional, tag = "1")]
+    pub zone: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetChangesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<FleetChange>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FleetChange {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub vetoed: bool,
+    #[prost(message, repeated, tag = "6")]
+    pub stages: ::prost::alloc::vec::Vec<FleetStage>,
+    #[prost(message, repeated, tag = "7")]
+    pub verdicts: ::prost::alloc::vec::Vec<FleetCount>,
+    #[prost(int64, tag = "8")]
+    pub since_ms: i64,
+    #[prost(int64, tag = "9")]
+    pub said_ms: i64,
+    /// Newest first.
+    #[prost(message, repeated, tag = "10")]
+    pub history: ::prost::alloc::vec::Vec<FleetMoment>,
+    #[prost(uint64, tag = "11")]
+    pub history_beyond: u64,
+    #[prost(int64, optional, tag = "12")]
+    pub uncertain_since_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetStage {
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    #[prost(string, tag = "2")]
+    pub state: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetAcknowledgeRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    /// The kind of the alarm; those of that kind, or the one at this place.
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "3")]
+    pub sequence: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetExportRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FleetExportResponse {
+    /// A DSSE envelope, JSON.
+    #[prost(bytes = "vec", tag = "1")]
+    pub envelope: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteTrustRequest {
+    #[prost(string, tag = "1")]
+    pub site: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub zone: ::prost::alloc::string::String,
+    /// The root's public key: the number of its algorithm in the registry of COSE, and its bytes.
+    #[prost(int64, tag = "3")]
+    pub algorithm: i64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub root: ::prost::alloc::vec::Vec<u8>,
+    /// The root's statement about the collector's key.
+    #[prost(bytes = "vec", tag = "5")]
+    pub statement: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteTrustResponse {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Objects in quarantine that could be read now.
+    #[prost(uint64, tag = "3")]
+    pub released: u64,
+    #[prost(bool, tag = "4")]
+    pub known: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteRevokeRequest {
+    /// Hexadecimal digits, at least 16.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteRevokeResponse {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The zone whose key it was; empty when no zone had it.
+    #[prost(string, tag = "2")]
+    pub zone: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteAdmitRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    /// Hexadecimal digits, at least 8.
+    #[prost(string, tag = "2")]
+    pub epoch: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteTakeRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub object: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SiteTakeResponse {
+    /// "accepted", "late", "duplicate", "beacon", ..., "statement" or "refused".
+    #[prost(string, tag = "1")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(uint64, optional, tag = "3")]
+    pub sequence: ::core::option::Option<u64>,
+    /// Why it was not applied.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod fleet_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    #[derive(Debug, Clone)]
+    pub struct FleetClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl FleetClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> FleetClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> FleetClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            FleetClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        pub async fn zones(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FleetZonesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetZonesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Fleet/Zones");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Fleet", "Zones"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn zone(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FleetZoneRequest>,
+        ) -> std::result::Result<tonic::Response<super::FleetZone>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Fleet/Zone");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Fleet", "Zone"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn asset(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FleetAssetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetAssetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/holdpoint.v1.Fleet/Asset");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Fleet", "Asset"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FleetStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Fleet/Status",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Fleet", "Status"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FleetChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetChangesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Fleet/Changes",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Fleet", "Changes"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Somebody has seen an alarm. It stays, and says so.
+        pub async fn acknowledge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FleetAcknowledgeRequest>,
+        ) -> std::result::Result<tonic::Response<super::FleetZone>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Fleet/Acknowledge",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Fleet", "Acknowledge"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The present state of a zone, signed by the site.
+        pub async fn export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FleetExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetExportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Fleet/Export",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("holdpoint.v1.Fleet", "Export"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod fleet_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with FleetServer.
+    #[async_trait]
+    pub trait Fleet: std::marker::Send + std::marker::Sync + 'static {
+        async fn zones(
+            &self,
+            request: tonic::Request<super::FleetZonesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetZonesResponse>,
+            tonic::Status,
+        >;
+        async fn zone(
+            &self,
+            request: tonic::Request<super::FleetZoneRequest>,
+        ) -> std::result::Result<tonic::Response<super::FleetZone>, tonic::Status>;
+        async fn asset(
+            &self,
+            request: tonic::Request<super::FleetAssetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetAssetResponse>,
+            tonic::Status,
+        >;
+        async fn status(
+            &self,
+            request: tonic::Request<super::FleetStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetStatusResponse>,
+            tonic::Status,
+        >;
+        async fn changes(
+            &self,
+            request: tonic::Request<super::FleetChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetChangesResponse>,
+            tonic::Status,
+        >;
+        /// Somebody has seen an alarm. It stays, and says so.
+        async fn acknowledge(
+            &self,
+            request: tonic::Request<super::FleetAcknowledgeRequest>,
+        ) -> std::result::Result<tonic::Response<super::FleetZone>, tonic::Status>;
+        /// The present state of a zone, signed by the site.
+        async fn export(
+            &self,
+            request: tonic::Request<super::FleetExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FleetExportResponse>,
+            tonic::Status,
+        >;
+    }
+    #[derive(Debug)]
+    pub struct FleetServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> FleetServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for FleetServer<T>
+    where
+        T: Fleet,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/holdpoint.v1.Fleet/Zones" => {
+                    #[allow(non_camel_case_types)]
+                    struct ZonesSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::FleetZonesRequest>
+                    for ZonesSvc<T> {
+                        type Response = super::FleetZonesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FleetZonesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::zones(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ZonesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Fleet/Zone" => {
+                    #[allow(non_camel_case_types)]
+                    struct ZoneSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::FleetZoneRequest>
+                    for ZoneSvc<T> {
+                        type Response = super::FleetZone;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FleetZoneRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::zone(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ZoneSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Fleet/Asset" => {
+                    #[allow(non_camel_case_types)]
+                    struct AssetSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::FleetAssetRequest>
+                    for AssetSvc<T> {
+                        type Response = super::FleetAssetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FleetAssetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::asset(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AssetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Fleet/Status" => {
+                    #[allow(non_camel_case_types)]
+                    struct StatusSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::FleetStatusRequest>
+                    for StatusSvc<T> {
+                        type Response = super::FleetStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FleetStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Fleet/Changes" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChangesSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::FleetChangesRequest>
+                    for ChangesSvc<T> {
+                        type Response = super::FleetChangesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FleetChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Fleet/Acknowledge" => {
+                    #[allow(non_camel_case_types)]
+                    struct AcknowledgeSvc<T: Fleet>(pub Arc<T>);
+                    impl<
+                        T: Fleet,
+                    > tonic::server::UnaryService<super::FleetAcknowledgeRequest>
+                    for AcknowledgeSvc<T> {
+                        type Response = super::FleetZone;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FleetAcknowledgeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::acknowledge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AcknowledgeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Fleet/Export" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSvc<T: Fleet>(pub Arc<T>);
+                    impl<T: Fleet> tonic::server::UnaryService<super::FleetExportRequest>
+                    for ExportSvc<T> {
+                        type Response = super::FleetExportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FleetExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Fleet>::export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for FleetServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "holdpoint.v1.Fleet";
+    impl<T> tonic::server::NamedService for FleetServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod site_admin_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Only on the site's own socket, which only the site's account can open.
+    #[derive(Debug, Clone)]
+    pub struct SiteAdminClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SiteAdminClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SiteAdminClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SiteAdminClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SiteAdminClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        pub async fn trust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SiteTrustRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SiteTrustResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.SiteAdmin/Trust",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.SiteAdmin", "Trust"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn revoke(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SiteRevokeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SiteRevokeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.SiteAdmin/Revoke",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.SiteAdmin", "Revoke"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn admit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SiteAdmitRequest>,
+        ) -> std::result::Result<tonic::Response<super::FleetZone>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.SiteAdmin/Admit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.SiteAdmin", "Admit"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// One object of a medium. Durable when it is answered.
+        pub async fn take(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SiteTakeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SiteTakeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.SiteAdmin/Take",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.SiteAdmin", "Take"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod site_admin_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SiteAdminServer.
+    #[async_trait]
+    pub trait SiteAdmin: std::marker::Send + std::marker::Sync + 'static {
+        async fn trust(
+            &self,
+            request: tonic::Request<super::SiteTrustRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SiteTrustResponse>,
+            tonic::Status,
+        >;
+        async fn revoke(
+            &self,
+            request: tonic::Request<super::SiteRevokeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SiteRevokeResponse>,
+            tonic::Status,
+        >;
+        async fn admit(
+            &self,
+            request: tonic::Request<super::SiteAdmitRequest>,
+        ) -> std::result::Result<tonic::Response<super::FleetZone>, tonic::Status>;
+        /// One object of a medium. Durable when it is answered.
+        async fn take(
+            &self,
+            request: tonic::Request<super::SiteTakeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SiteTakeResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Only on the site's own socket, which only the site's account can open.
+    #[derive(Debug)]
+    pub struct SiteAdminServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SiteAdminServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SiteAdminServer<T>
+    where
+        T: SiteAdmin,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/holdpoint.v1.SiteAdmin/Trust" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrustSvc<T: SiteAdmin>(pub Arc<T>);
+                    impl<
+                        T: SiteAdmin,
+                    > tonic::server::UnaryService<super::SiteTrustRequest>
+                    for TrustSvc<T> {
+                        type Response = super::SiteTrustResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SiteTrustRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SiteAdmin>::trust(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrustSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.SiteAdmin/Revoke" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeSvc<T: SiteAdmin>(pub Arc<T>);
+                    impl<
+                        T: SiteAdmin,
+                    > tonic::server::UnaryService<super::SiteRevokeRequest>
+                    for RevokeSvc<T> {
+                        type Response = super::SiteRevokeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SiteRevokeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SiteAdmin>::revoke(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.SiteAdmin/Admit" => {
+                    #[allow(non_camel_case_types)]
+                    struct AdmitSvc<T: SiteAdmin>(pub Arc<T>);
+                    impl<
+                        T: SiteAdmin,
+                    > tonic::server::UnaryService<super::SiteAdmitRequest>
+                    for AdmitSvc<T> {
+                        type Response = super::FleetZone;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SiteAdmitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SiteAdmin>::admit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AdmitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.SiteAdmin/Take" => {
+                    #[allow(non_camel_case_types)]
+                    struct TakeSvc<T: SiteAdmin>(pub Arc<T>);
+                    impl<
+                        T: SiteAdmin,
+                    > tonic::server::UnaryService<super::SiteTakeRequest>
+                    for TakeSvc<T> {
+                        type Response = super::SiteTakeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SiteTakeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SiteAdmin>::take(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TakeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SiteAdminServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "holdpoint.v1.SiteAdmin";
+    impl<T> tonic::server::NamedService for SiteAdminServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

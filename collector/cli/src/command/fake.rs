@@ -502,6 +502,18 @@ impl Admin for Fake {
     async fn reindex(&self, _: Request<ReindexRequest>) -> Answer<StoreReport> {
         not_here()
     }
+
+    async fn show_outbox(&self, _: Request<ShowOutboxRequest>) -> Answer<OutboxState> {
+        not_here()
+    }
+
+    async fn carry_outbox(&self, _: Request<CarryOutboxRequest>) -> Answer<OutboxCarried> {
+        not_here()
+    }
+
+    async fn rotate_outbox(&self, _: Request<RotateOutboxRequest>) -> Answer<OutboxRotated> {
+        not_here()
+    }
 }
 
 /// The change as it stands when its stage is in a state, with a verdict for each of its targets.

@@ -19,8 +19,10 @@ pub mod export;
 #[cfg(test)]
 mod fake;
 pub mod feeds;
+pub mod fleet;
 pub mod hardening;
 pub mod import;
+pub mod join;
 mod judge;
 pub mod man;
 pub mod map;
@@ -81,6 +83,8 @@ pub fn run(command: Command, caller: &Caller) -> Result<Exit, Failure> {
         Command::Local(command) => run_here(&command, &caller.out),
         Command::Quickstart(options) => wait_for(quickstart::run(&options, caller)),
         Command::Enroll(options) => wait_for(enroll::run(&options, caller)),
+        Command::Join(options) => join::run(&options, caller),
+        Command::Fleet(options) => wait_for(fleet::run(options, caller)),
         Command::Remote(Remote::Map(map::Command::Lint(map::LintOptions {
             file: Some(file),
             zone: false,

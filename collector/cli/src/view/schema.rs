@@ -7,8 +7,11 @@
 use std::collections::BTreeSet;
 
 use holdpoint_collector::change::{StageState, State, Verdict};
+use holdpoint_collector::site::medium::Contents;
+use holdpoint_collector::site::report::{File, Report};
 use holdpoint_common::proto::store::Decision;
 use holdpoint_common::proto::v1 as pb;
+use holdpoint_common::proto::v1::SiteTakeResponse;
 use holdpoint_common::section::{Digest, Rows};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,8 +30,15 @@ use super::evidence::{Checked as CheckedEvidence, Exported as ExportedEvidence};
 use super::explanation::Explanation;
 use super::feed::Feed;
 use super::finding::Finding;
+use super::fleet::asset::AssetPage;
+use super::fleet::change::Change as FleetChange;
+use super::fleet::finding::Status as FleetStatus;
+use super::fleet::site::Overview;
+use super::fleet::zone::Zone as FleetZone;
+use super::fleet::{Exported as FleetExported, Zones};
 use super::hardening::{Linted, Rules, Scores, Tested};
 use super::import::Import;
+use super::joined::Joined;
 use super::lint::Lint;
 use super::map::{Candidate, Rule};
 use super::map_whole::{Entry, Exported, Remark, Remarks, Standings};
@@ -929,6 +939,140 @@ fn the_other_answers_are_as_described() {
         "quickstart.json",
         &json!({"asset": Asset::from(asset()), "software_count": 3, "findings": [Finding::from(finding())], "next": []}),
     );
+}
+
+fn fleet_zone() -> pb::FleetZone {
+    let count = |word: &str| vec![pb::FleetCount { word: word.into(), count: 1 }];
+    pb::FleetZone {
+        zone: "line-1".into(),
+        collector: "5f0c".into(),
+        last_sequence: Some(4),
+        age_s: Some(5),
+        gaps: ["open", "healed", "lost"]
+            .map(|state| pb::FleetGap {
+                from: 1,
+                to: 2,
+                state: state.into(),
+                noticed_ms: 1,
+                closed_ms: Some(2),
+                how: "arrived".into(),
+                epoch: "ab".into(),
+            })
+            .into(),
+        alarms: vec![fleet_alarm(), pb::FleetAlarm::default()],
+        converged_since_ms: Some(1),
+        uncertain_since_ms: Some(1),
+        covered_by_ms: Some(1),
+        clock_behind_ms: Some(37_000),
+        clock_drift_ms_per_day: Some(2_000),
+        clock_source: "unsynchronised".into(),
+        drops: count("finding"),
+        policy: "full".into(),
+        redacted: vec!["asset.owner".into()],
+        epoch: "ab".into(),
+        key_epoch: 2,
+        counters: count("taken"),
+        past: vec![pb::FleetPast { epoch: "cd".into(), high: 3, ended_ms: 1, lost: 1, open: 0 }],
+        strangers: vec![pb::FleetStranger { epoch: "ef".into(), first_ms: 1, count: 2, high: 3 }],
+        forks: vec![pb::FleetFork { sequence: 3, held: vec![1], other: vec![2], at_ms: 1 }],
+        frozen_since_ms: Some(1),
+        silent_since_ms: Some(1),
+        verdicts: count("AFFECTED"),
+        reasons: count("feed-stale"),
+        freshness: count("fresh"),
+        version: "0.1.0".into(),
+        refused: count("corrupt"),
+        feeds: vec![pb::FleetFeed { kind: "csaf".into(), imported_ms: Some(1), ..Default::default() }],
+        keys: vec![pb::FleetKey { id: "5f0c".into(), epoch: 1, expires_ms: Some(1) }],
+        forgotten: count("lost"),
+        trusted_by: "local".into(),
+        ..pb::FleetZone::default()
+    }
+}
+
+fn fleet_alarm() -> pb::FleetAlarm {
+    pb::FleetAlarm {
+        kind: "fork".into(),
+        sequence: Some(3),
+        text: "t".into(),
+        first_ms: 1,
+        last_ms: 2,
+        count: 3,
+        ended_ms: None,
+        acknowledged_by: some("operator/anna"),
+        acknowledged_ms: Some(3),
+    }
+}
+
+#[test]
+fn the_fleet_is_as_described() {
+    for zone in [fleet_zone(), pb::FleetZone { zone: "line-2".into(), ..pb::FleetZone::default() }] {
+        check("fleet-zone.json", &FleetZone::new(zone));
+    }
+    let zones = pb::FleetZonesResponse {
+        site: "plant".into(),
+        zones: vec![fleet_zone()],
+        alarms: vec![fleet_alarm()],
+        stopped: some("the disk is full"),
+        ..pb::FleetZonesResponse::default()
+    };
+    check("fleet.json", &Zones::new(zones.clone()));
+    check("fleet-site.json", &Overview::from(zones));
+
+    let moment = || pb::FleetMoment { at_ms: 1, state: "fresh".into(), ..pb::FleetMoment::default() };
+    let finding = || pb::FleetFinding {
+        zone: "line-1".into(),
+        asset: "hmi-01".into(),
+        subject: "s".into(),
+        verdict: "AFFECTED".into(),
+        reason: "r".into(),
+        uncertain_since_ms: Some(1),
+        ..pb::FleetFinding::default()
+    };
+    let asset = pb::FleetAssetResponse {
+        asset: Some(pb::FleetAsset { name: "n".into(), last_seen_ms: Some(1), ..pb::FleetAsset::default() }),
+        findings: vec![finding()],
+        history: vec![moment(), pb::FleetMoment::default()],
+        hardening: Some(pb::FleetHardening { permille: Some(900), ..pb::FleetHardening::default() }),
+        uncertain_since_ms: Some(1),
+        ..pb::FleetAssetResponse::default()
+    };
+    for it in both(asset) {
+        check("fleet-asset.json", &AssetPage::from(it));
+    }
+    let counts =
+        both(pb::FleetZoneCounts { policy: "counts".into(), said_ms: Some(1), ..Default::default() });
+    let status = pb::FleetStatusResponse { findings: vec![finding()], beyond: 1, counts: counts.into() };
+    check("fleet-status.json", &FleetStatus::from(status));
+    let change = pb::FleetChange {
+        title: "t".into(),
+        state: "closed".into(),
+        stages: vec![pb::FleetStage { number: 1, state: "verified".into() }],
+        history: vec![moment()],
+        uncertain_since_ms: Some(1),
+        ..pb::FleetChange::default()
+    };
+    check("fleet-changes.json", &both(change).map(FleetChange::from));
+    check("fleet-export.json", &FleetExported::new("line-1".into(), "f".as_ref(), b"{}"));
+    check("join.json", &Joined::new("spiffe://s/site/operator/a", "a:1", "r".as_ref(), "p".as_ref()));
+
+    let mut report = Report::of(&Contents::default());
+    let taken = |outcome: &str| SiteTakeResponse {
+        outcome: outcome.into(),
+        zone: "line-1".into(),
+        sequence: Some(1),
+        reason: "r".into(),
+    };
+    for outcome in ["accepted", "late", "set_aside", "refused"] {
+        report.add(File::taken("f".into(), 1, taken(outcome)));
+    }
+    report.add(File::taken(
+        "f".into(),
+        1,
+        SiteTakeResponse { outcome: "beacon".into(), ..Default::default() },
+    ));
+    report.add(File::not_read("f".into(), "w".into()));
+    check("site-ingest.json", &report);
 }
 
 #[test]

@@ -195,7 +195,6 @@ mod tests {
         // Each pass: all datagrams, with repair and all headers.
         for (loss, most) in [(10, 10_000), (100, 16_000)] {
             let cut = Plan::new(Odds::new(loss, TARGET), 1_400).cut(4_096).unwrap();
-            eprintln!("{loss}: {cut:?} {} datagrams {} bytes", cut.datagrams(), cut.wire_bytes());
             assert!(cut.wire_bytes() <= most, "{loss}: {}", cut.wire_bytes());
         }
     }

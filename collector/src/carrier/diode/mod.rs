@@ -16,22 +16,24 @@
 //! as part of one. Whoever has the key can waste memory up to that budget. What an object says is believed for
 //! its own signature alone, which is not looked at here.
 //!
-//! The sender has no call that receives, the receiver none that sends ([`lock_down`]).
+//! The sender has no call that receives, the receiver none that sends ([`lock_down()`]).
 
+#[cfg(unix)]
+pub mod args;
 pub mod assemble;
 pub mod code;
 pub mod commission;
+#[cfg(unix)]
+pub mod config;
 pub mod counters;
 pub mod datagram;
 mod delivered;
 mod erasure;
 mod incomplete;
-#[cfg(unix)]
-mod kernel;
 pub mod keys;
 pub mod line;
-#[cfg(target_os = "linux")]
-pub mod lock_down;
+#[cfg(unix)]
+pub mod os;
 mod pace;
 mod pass;
 pub mod profile;
@@ -46,6 +48,8 @@ mod testing;
 #[cfg(unix)]
 #[path = "link_tests.rs"]
 mod tests;
+#[cfg(unix)]
+pub mod verbs;
 mod waiting;
 mod wire;
 
@@ -54,8 +58,8 @@ pub use counters::Counters;
 pub use datagram::{Cause, ObjectId};
 pub use keys::{KeyError, Keys, Slot};
 pub use line::{Line, MAX_HELD, Refused, Sent, Urgency};
-#[cfg(target_os = "linux")]
-pub use lock_down::{LockDownError, lock_down};
+#[cfg(unix)]
+pub use os::{LockDownError, lock_down};
 pub use profile::{InvalidProfile, Preset, Profile};
 #[cfg(unix)]
 pub use receive::{Arrival, BUFFER, ReceiveError, Receiver, Receiving, Watch};

@@ -7,7 +7,7 @@
 //! cannot hold the kernel drops and counts ([`Watch::kernel_drops`]). The caller runs on the assembling
 //! thread, so that one that is slow (a full disk) slows nothing but itself and is covered by both buffers.
 //!
-//! Nothing here sends. [`super::lock_down`] takes the means to do it away from the whole process.
+//! Nothing here sends. [`super::lock_down()`] takes the means to do it away from the whole process.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -26,7 +26,7 @@ use tracing::error;
 use super::assemble::{Assembler, Object, Taken};
 use super::counters::Counters;
 use super::datagram::Pattern;
-use super::kernel;
+use super::os;
 use super::quality::Session;
 
 /// What the kernel's buffer should hold, in bytes: half a second of a fast line.
@@ -100,7 +100,7 @@ impl Receiver {
             assembler: Arc::new(Mutex::new(assembler)),
             panics: Arc::default(),
             read_errors: Arc::default(),
-            inode: kernel::inode(&self.socket),
+            inode: os::inode(&self.socket),
         };
         let stop = Arc::new(AtomicBool::new(false));
         let (full, ring) = sync_channel(RING);
@@ -125,21 +125,13 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
 
 fn open(at: SocketAddr, buffer: usize) -> io::Result<(UdpSocket, UdpSocketState, usize)> {
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
-    set_buffer(&socket, buffer)?;
+    os::set_buffer(&socket, buffer)?;
     // The kernel reports twice what was asked for, because it counts its own structures too.
     let got = socket.recv_buffer_size()? / 2;
     socket.bind(&at.into())?;
     let socket = UdpSocket::from(socket);
     let state = UdpSocketState::new((&socket).into())?;
     Ok((socket, state, got))
-}
-
-fn set_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    if rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, bytes).is_ok() {
-        return Ok(());
-    }
-    socket.set_recv_buffer_size(bytes)
 }
 
 /// Both threads at work. Dropping it ends them.
@@ -219,7 +211,7 @@ impl Watch {
 
     /// Datagrams that the kernel dropped because this end was too slow; `None` where it does not tell.
     pub fn kernel_drops(&self) -> Option<u64> {
-        kernel::drops(self.inode?)
+        os::drops(self.inode?)
     }
 
     fn with<T>(&self, look: impl FnOnce(&Assembler) -> T) -> T {

@@ -7,6 +7,8 @@ use super::datagram::{ObjectId, Origin, write_shard};
 use super::erasure::Encoder;
 use super::keys::Keys;
 use super::pass::{self, Pass};
+#[cfg(unix)]
+use super::profile::{Profile, Written};
 
 /// Numbers that are the same for the same seed (xorshift64*).
 pub(super) struct Numbers(u64);
@@ -43,6 +45,15 @@ pub(super) const KEY: (u8, [u8; 32]) = (7, [0x5a; 32]);
 
 pub(super) fn keys() -> Keys {
     Keys::new(&[KEY]).unwrap()
+}
+
+/// For tests with sockets: a fast profile with passes that are close to each other.
+#[cfg(unix)]
+pub(super) fn profile(change: impl FnOnce(&mut Written)) -> Profile {
+    let mut written =
+        Written { rate_bits_per_s: 100_000_000, spacing_ms: 50, stream: 1, ..Written::default() };
+    change(&mut written);
+    Profile::try_from(written).unwrap()
 }
 
 /// Makes datagrams as a line would.

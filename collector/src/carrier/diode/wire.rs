@@ -8,7 +8,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 use quinn_udp::{Transmit, UdpSocketState};
@@ -23,6 +23,9 @@ use super::pace::Pace;
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
 /// Most bytes in one call: what one UDP length can say, less a margin for headers.
 const MAX_BATCH: usize = 65_000;
+
+/// Between two warnings that datagrams are refused.
+const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// Where datagrams leave and go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,10 @@ pub(super) struct Wire {
     each: usize,
     below: u64,
     traffic: Traffic,
+    /// When it was last said that datagrams are refused.
+    warned: Option<Instant>,
+    /// It was said that this host does not segment.
+    told: bool,
 }
 
 impl Wire {
@@ -101,6 +108,8 @@ impl Wire {
             each: 0,
             below: if to.is_ipv4() { 28 } else { 48 },
             traffic: Traffic::default(),
+            warned: None,
+            told: false,
         })
     }
 
@@ -153,29 +162,32 @@ impl Wire {
         }
         let datagrams = u64::try_from(self.batch.len() / self.each.max(1)).unwrap_or(0);
         let bytes = u64::try_from(self.batch.len()).unwrap_or(0) + datagrams * self.below;
-        self.pace.sent(bytes, Instant::now());
+        let now = Instant::now();
+        self.pace.sent(bytes, now);
         let failed = self.transmit();
-        let well = self.traffic.failed;
         self.traffic.failed += failed;
-        if failed < datagrams {
-            self.traffic.datagrams += datagrams - failed;
-            self.traffic.bytes += bytes / datagrams.max(1) * (datagrams - failed);
-        }
-        if failed > 0 && well == 0 {
-            warn!(to = %self.to, "datagrams are refused by this host; is the symbol longer than the MTU allows?");
+        self.traffic.datagrams += datagrams - failed;
+        self.traffic.bytes += bytes / datagrams.max(1) * (datagrams - failed);
+        if failed > 0 && self.warned.is_none_or(|it| now.saturating_duration_since(it) > SAY_AGAIN) {
+            self.warned = Some(now);
+            warn!(to = %self.to, failed = self.traffic.failed, "datagrams are refused by this host");
         }
         self.batch.clear();
     }
 
     /// Gives the number of datagrams that were refused.
-    fn transmit(&self) -> u64 {
+    fn transmit(&mut self) -> u64 {
         let several = self.batch.len() > self.each;
         if several {
             match self.one(&self.batch, Some(self.each)) {
                 Ok(()) => return 0,
                 // Segmenting in the kernel is there for most devices and not for all; the library then says
                 // one at a time from here on.
-                Err(error) => info!(error = &error as &dyn std::error::Error, "sending datagrams one by one"),
+                Err(error) if !self.told => {
+                    self.told = true;
+                    info!(error = &error as &dyn std::error::Error, "sending datagrams one by one");
+                }
+                Err(_) => {}
             }
         }
         let failed = self.batch.chunks(self.each.max(1)).filter(|it| self.one(it, None).is_err());

@@ -13,6 +13,7 @@ use holdpoint_common::conduit::Party;
 use holdpoint_common::identity::{InvalidName, Name};
 use serde::{Deserialize, Serialize};
 
+use super::desk::Bounds;
 use super::listen::Limits;
 use super::send::{HostPort, InvalidHostPort};
 use crate::carrier::tray;
@@ -86,19 +87,23 @@ impl Default for IngestSection {
     }
 }
 
-/// `[spool]`: of each zone for each site.
+/// `[spool]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpoolSection {
-    /// MiB.
+    /// Of one zone for one site, MiB.
     pub max_mib: u32,
-    /// Objects.
+    /// Of one zone for one site, objects.
     pub max_objects: u32,
+    /// Of all zones for all sites, MiB.
+    pub max_total_mib: u32,
+    /// Below this much free space nothing is taken, MiB.
+    pub keep_free_mib: u32,
 }
 
 impl Default for SpoolSection {
     fn default() -> Self {
-        Self { max_mib: 2_048, max_objects: 200_000 }
+        Self { max_mib: 2_048, max_objects: 200_000, max_total_mib: 8_192, keep_free_mib: 256 }
     }
 }
 
@@ -241,12 +246,63 @@ impl Config {
         }
     }
 
-    /// What may lie in each tray.
-    pub fn tray_limits(&self) -> tray::Limits {
-        let SpoolSection { max_mib, max_objects } = self.spool;
-        tray::Limits {
-            bytes: u64::from(max_mib) * u64::try_from(MIB).unwrap_or(u64::MAX),
-            objects: usize::try_from(max_objects).unwrap_or(usize::MAX),
+    /// What may lie here.
+    pub fn bounds(&self) -> Bounds {
+        let SpoolSection { max_mib, max_objects, max_total_mib, keep_free_mib } = self.spool;
+        let bytes = |mib: u32| u64::from(mib) * u64::try_from(MIB).unwrap_or(u64::MAX);
+        let objects = usize::try_from(max_objects).unwrap_or(usize::MAX);
+        Bounds {
+            tray: tray::Limits { bytes: bytes(max_mib), objects },
+            total: bytes(max_total_mib),
+            keep_free: bytes(keep_free_mib),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../../deploy/config/relay.toml");
+
+    fn sample() -> Config {
+        Config::new(&"plant".parse().unwrap(), &"dmz-1".parse().unwrap())
+    }
+
+    #[test]
+    fn the_sample_documents_every_setting_with_its_default() {
+        let uncommented: String = SAMPLE
+            .lines()
+            .map(|line| line.strip_prefix("#").filter(|it| !it.starts_with(' ')).unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let read: Config = toml::from_str(&uncommented).unwrap();
+        let expected = Config { forward: read.forward.clone(), ..sample() };
+        assert_eq!(read, expected);
+        assert_eq!(read.destinations().unwrap().len(), 1);
+
+        let defaults = toml::Table::try_from(&expected).unwrap();
+        let written: toml::Table = toml::from_str(&uncommented).unwrap();
+        for (key, value) in defaults {
+            let keys = |it: &toml::Value| it.as_table().map(|it| it.keys().cloned().collect::<Vec<_>>());
+            assert_eq!(keys(&value), keys(&written[&key]), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read_and_mistakes_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = sample();
+        config.forward.push(Destination { name: "site".into(), address: "[fd00::1]:7445".into() });
+        config.write(dir.path()).unwrap();
+        assert_eq!(Config::read(dir.path()).unwrap(), config);
+
+        config.forward.push(config.forward[0].clone());
+        config.write(dir.path()).unwrap();
+        assert!(matches!(Config::read(dir.path()), Err(ConfigError::Twice(_))));
+        config.forward[1] = Destination { name: "other".into(), address: "nowhere".into() };
+        config.write(dir.path()).unwrap();
+        assert!(matches!(Config::read(dir.path()), Err(ConfigError::Address(_))));
+        fs::write(dir.path().join(FILE), "site='a'\nname='b'\nlissten='x'").unwrap();
+        assert!(matches!(Config::read(dir.path()), Err(ConfigError::Parse { .. })));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use holdpoint_common::conduit::Party;
 use holdpoint_common::identity::{Name, ZoneName};
@@ -26,6 +26,17 @@ pub enum DeskError {
     Tray(#[from] TrayError),
 }
 
+/// How much may lie in the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of one zone for one site.
+    pub tray: Limits,
+    /// Of all zones for all sites, bytes.
+    pub total: u64,
+    /// Free space of the disk that is left alone, bytes.
+    pub keep_free: u64,
+}
+
 /// What happened since the start.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -39,6 +50,9 @@ pub struct Tally {
     pub passed_over: AtomicU64,
 }
 
+/// By site and zone.
+type Fillers = BTreeMap<(Name, Name), Arc<Mutex<Filler>>>;
+
 /// The relay's [`Sink`].
 ///
 /// A site whose tray is full does not hold up the others: it misses objects, which is counted, and heals by
@@ -46,29 +60,37 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Desk {
     spool: PathBuf,
-    limits: Limits,
+    bounds: Bounds,
     destinations: Vec<Name>,
     zones: Mutex<Zones>,
-    trays: Mutex<BTreeMap<(Name, Name), Filler>>,
+    trays: Mutex<Fillers>,
     quarantine: Mutex<Filler>,
     tally: Tally,
 }
 
 impl Desk {
-    /// Opens the folders of a relay. `limits` are those of each tray: one for each zone and site.
+    /// Opens the folders of a relay.
     ///
     /// # Errors
     /// A folder cannot be made or read.
-    pub fn open(data: &Path, site: &Name, destinations: &[Name], limits: Limits) -> Result<Self, DeskError> {
+    pub fn open(data: &Path, site: &Name, destinations: &[Name], bounds: Bounds) -> Result<Self, DeskError> {
         let desk = Self {
             spool: spool(data),
-            limits,
+            bounds,
             destinations: destinations.to_vec(),
             zones: Mutex::new(Zones::open(&data.join("zones"), site)?),
             trays: Mutex::default(),
             quarantine: Mutex::new(Filler::open(&data.join("quarantine"), QUARANTINE)?),
             tally: Tally::default(),
         };
+        for destination in &desk.destinations {
+            let folder = tray(&desk.spool, destination);
+            make_for_group(&folder).map_err(|source| TrayError::File {
+                doing: "make",
+                path: folder,
+                source,
+            })?;
+        }
         let names: Vec<_> = locked(&desk.zones).names().cloned().collect();
         // Opened now, so that a folder that cannot be written is told at the start.
         for zone in &names {
@@ -90,16 +112,38 @@ impl Desk {
         zone: &Name,
         work: impl FnOnce(&mut Filler) -> Result<T, TrayError>,
     ) -> Result<T, TrayError> {
-        let mut trays = locked(&self.trays);
-        let key = (destination.clone(), zone.clone());
-        if !trays.contains_key(&key) {
-            let path = tray(&self.spool, destination).join(zone.as_str());
-            trays.insert(key.clone(), Filler::open(&path, self.limits)?);
+        let filler = {
+            let mut trays = locked(&self.trays);
+            let key = (destination.clone(), zone.clone());
+            match trays.get(&key) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let path = tray(&self.spool, destination).join(zone.as_str());
+                    let opened = Arc::new(Mutex::new(Filler::open(&path, self.bounds.tray)?));
+                    trays.insert(key, Arc::clone(&opened));
+                    opened
+                }
+            }
+        };
+        // One zone that writes does not keep the others waiting.
+        let mut filler = locked(&filler);
+        work(&mut filler)
+    }
+
+    /// Whether all trays together, and the disk, have room for so many bytes more for each site.
+    fn has_room_in_all(&self, bytes: u64) -> bool {
+        let more = bytes.saturating_mul(u64::try_from(self.destinations.len()).unwrap_or(u64::MAX));
+        let fits = |lying: u64| lying.saturating_add(more) <= self.bounds.total;
+        let trays: Vec<_> = locked(&self.trays).values().cloned().collect();
+        let lying = || trays.iter().map(|it| locked(it).depth().1).sum::<u64>();
+        if !fits(lying()) {
+            // What was emptied meanwhile is seen when a tray is looked at.
+            for tray in &trays {
+                let _ = locked(tray).has_room_for(u64::MAX);
+            }
         }
-        match trays.get_mut(&key) {
-            Some(filler) => work(filler),
-            None => Err(TrayError::TooLarge(0)),
-        }
+        let free = free(&self.spool);
+        fits(lying()) && free.is_none_or(|it| it.saturating_sub(more) >= self.bounds.keep_free)
     }
 
     /// Lays an object down for every site; whether one of them has it.
@@ -143,13 +187,12 @@ impl Sink for Desk {
         let Party::Collector(zone) = from else { return false };
         let has_room =
             |it: &Name| self.with_tray(it, &zone.zone, |tray| tray.has_room_for(bytes)).unwrap_or(false);
-        self.destinations.iter().any(has_room)
+        self.has_room_in_all(bytes) && self.destinations.iter().any(has_room)
     }
 
     fn take(&self, from: &Party, object: Vec<u8>) -> Took {
         let Party::Collector(zone) = from else { return Took::Refused };
-        let believed = locked(&self.zones).judge(zone, &object);
-        match believed {
+        match Zones::judge(&self.zones, zone, &object) {
             Believed::Yes => {
                 if !self.lay_down(&zone.zone, &object) {
                     return Took::NoRoom;
@@ -169,6 +212,32 @@ impl Sink for Desk {
                 Took::Refused
             }
         }
+    }
+}
+
+/// Makes a folder in which the other process of the relay may look and change nothing: it empties the trays below
+/// and puts none in the place of another.
+fn make_for_group(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o750))?;
+    }
+    Ok(())
+}
+
+/// Free bytes for this process; `None` when the system does not say.
+fn free(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let stat = rustix::fs::statvfs(path).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
     }
 }
 

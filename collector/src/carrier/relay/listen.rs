@@ -18,7 +18,7 @@ use holdpoint_common::bundle::MAX_OBJECT;
 use holdpoint_common::clock::Clock;
 use holdpoint_common::conduit::Party;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -28,12 +28,16 @@ use super::PROTOCOL;
 use super::frame::{self, HEADER, InvalidFrame};
 use super::incoming::Incoming;
 use super::pace::{Bucket, Rate};
-use crate::conduit::{ConduitError, Credentials, tls};
+use crate::conduit::{ConduitError, Credentials, PartyLeaf, tls};
 
 /// Objects up to this size need no part of the common budget.
 const SMALL: usize = 64 * 1024;
 /// The budget is counted in these.
 const UNIT: usize = 1024;
+/// Bytes that the kernel keeps of a connection before they are read: what a killed process loses at most of it.
+const RECEIVE_BUFFER: u32 = 256 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 128;
 /// Pause when the process has no file descriptor left, instead of spinning.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -76,7 +80,8 @@ pub struct Limits {
     pub per_address: usize,
     /// Largest object, bytes.
     pub object: usize,
-    /// Memory for all objects over 64 KiB that are on their way, bytes.
+    /// Memory for all objects over 64 KiB that are on their way, bytes. One that is judged is held twice for that
+    /// moment.
     pub memory: usize,
     /// Time for a handshake.
     pub handshake: Duration,
@@ -86,6 +91,8 @@ pub struct Limits {
     pub grace: Duration,
     /// Slowest rate at which an object may arrive, bytes a second.
     pub slowest: u32,
+    /// How often it is asked again whether a caller may still be here.
+    pub recheck: Duration,
     /// Objects of one party in a minute.
     pub objects_per_minute: u32,
     /// Bytes of one party in a minute.
@@ -97,7 +104,7 @@ impl Default for Limits {
         Self {
             connections: 256,
             per_party: 8,
-            handshakes: 64,
+            handshakes: 256,
             per_address: 16,
             object: MAX_OBJECT,
             memory: 256 * 1024 * 1024,
@@ -105,6 +112,7 @@ impl Default for Limits {
             idle: Duration::from_mins(5),
             grace: Duration::from_secs(30),
             slowest: 4_096,
+            recheck: Duration::from_secs(10),
             objects_per_minute: 6_000,
             bytes_per_minute: 600_000_000,
         }
@@ -156,6 +164,9 @@ pub struct Listener {
 
 struct Port {
     config: Arc<ServerConfig>,
+    own: Credentials,
+    clock: Arc<dyn Clock>,
+    admits: tls::Admits,
     limits: Limits,
     sink: Arc<dyn Sink>,
     counters: Arc<Counters>,
@@ -166,25 +177,28 @@ struct Port {
 }
 
 impl Listener {
-    /// Opens a port for those that `sink` admits.
+    /// Opens a port for those that `sink` admits; to be called inside a runtime.
     ///
     /// # Errors
     /// The address or the certificate cannot be used.
-    pub async fn bind(
+    pub fn bind(
         address: SocketAddr,
         own: &Credentials,
         clock: Arc<dyn Clock>,
         limits: Limits,
         sink: Arc<dyn Sink>,
     ) -> Result<Self, ListenError> {
-        let admits = {
+        let admits: tls::Admits = {
             let (sink, party) = (Arc::clone(&sink), own.party.clone());
-            Arc::new(move |it: &Party| it.delivers_to(&party) && sink.admits(it))
+            Arc::new(move |it| it.delivers_to(&party) && sink.admits(it))
         };
-        let config = Arc::new(tls::server_config(own, clock, admits, PROTOCOL)?);
-        let tcp = TcpListener::bind(address).await.map_err(|source| ListenError::Bind { address, source })?;
+        let config = Arc::new(tls::server_config(own, Arc::clone(&clock), Arc::clone(&admits), PROTOCOL)?);
+        let tcp = open(address).map_err(|source| ListenError::Bind { address, source })?;
         let port = Port {
             config,
+            own: own.clone(),
+            clock,
+            admits,
             limits,
             sink,
             counters: Arc::default(),
@@ -244,6 +258,16 @@ impl Listener {
     }
 }
 
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Opens a port and serves until told to stop.
 ///
 /// # Errors
@@ -256,7 +280,7 @@ pub async fn listen(
     sink: Arc<dyn Sink>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), ListenError> {
-    Listener::bind(address, own, clock, limits, sink).await?.run(stopped).await;
+    Listener::bind(address, own, clock, limits, sink)?.run(stopped).await;
     Ok(())
 }
 
@@ -265,6 +289,8 @@ pub async fn listen(
 enum Ended {
     #[error("there is no room")]
     NoRoom,
+    #[error("it may not be here any more")]
+    Distrust(#[from] tls::Distrust),
     #[error("it was silent for too long")]
     Silent,
     #[error("an object arrived too slowly")]
@@ -279,7 +305,7 @@ enum Ended {
 
 impl Port {
     async fn serve(self: Arc<Self>, tcp: TcpStream, address: SocketAddr, place: Place<IpAddr>) {
-        let (incoming, party) = match self.shake_hands(tcp).await {
+        let (incoming, leaf) = match self.shake_hands(tcp).await {
             Ok(done) => done,
             Err(cause) => {
                 count(&self.counters.strangers, 1);
@@ -288,6 +314,7 @@ impl Port {
             }
         };
         drop(place);
+        let party = leaf.party.clone();
         let Some(_held) = self.parties.take(party.clone()) else {
             count(&self.counters.over_cap, 1);
             tracing::warn!(%party, "too many connections");
@@ -295,14 +322,17 @@ impl Port {
         };
         count(&self.counters.admitted, 1);
         tracing::debug!(%party, peer = %address, "connection open");
-        match self.read_all(incoming, &party).await {
+        match self.read_all(incoming, &leaf).await {
             Ok(()) => tracing::debug!(%party, "connection done"),
             Err(cause) => {
                 let counter = match cause {
                     Ended::NoRoom => &self.counters.no_room,
-                    Ended::Silent | Ended::Slow | Ended::Frame(_) | Ended::TooLarge(_) | Ended::Broken(_) => {
-                        &self.counters.broken
-                    }
+                    Ended::Distrust(_)
+                    | Ended::Silent
+                    | Ended::Slow
+                    | Ended::Frame(_)
+                    | Ended::TooLarge(_)
+                    | Ended::Broken(_) => &self.counters.broken,
                 };
                 count(counter, 1);
                 tracing::info!(%party, error = &cause as &dyn StdError, "connection ended");
@@ -310,23 +340,24 @@ impl Port {
         }
     }
 
-    async fn shake_hands(&self, tcp: TcpStream) -> io::Result<(Incoming, Party)> {
+    async fn shake_hands(&self, tcp: TcpStream) -> io::Result<(Incoming, PartyLeaf)> {
         tcp.set_nodelay(true)?;
         let whole = async {
             let stream = TlsAcceptor::from(Arc::clone(&self.config)).accept(tcp).await?;
             let leaf = tls::party_of(stream.get_ref().1.peer_certificates());
-            let party = leaf.ok_or_else(|| io::Error::from(io::ErrorKind::PermissionDenied))?.party;
+            let leaf = leaf.ok_or_else(|| io::Error::from(io::ErrorKind::PermissionDenied))?;
             if stream.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            Ok((Incoming::begin(stream).await?, party))
+            Ok((Incoming::begin(stream).await?, leaf))
         };
         timeout(self.limits.handshake, whole).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Reads objects until the caller says that no more come. Whatever this returns, the socket is closed next,
     /// and nothing is said.
-    async fn read_all(&self, mut incoming: Incoming, party: &Party) -> Result<(), Ended> {
+    async fn read_all(&self, mut incoming: Incoming, leaf: &PartyLeaf) -> Result<(), Ended> {
+        let (party, mut checked) = (&leaf.party, Instant::now());
         loop {
             // Asked before the header too: a caller that has not begun is as welcome to wait elsewhere.
             self.ask_for_room(party, 1).await?;
@@ -334,6 +365,10 @@ impl Port {
             let begun = timeout(self.limits.idle, incoming.fill(&mut header, HEADER));
             if !begun.await.map_err(|_| Ended::Silent)?? {
                 return Ok(());
+            }
+            if checked.elapsed() >= self.limits.recheck {
+                tls::still_counts(&self.own, &*self.clock, &*self.admits, leaf)?;
+                checked = Instant::now();
             }
             let length = frame::length(header.try_into().unwrap_or_default())?;
             if length > self.limits.object {

@@ -41,7 +41,7 @@ pub mod verbs;
 mod zones;
 
 pub use config::{Config, ConfigError, Destination, FILE as CONFIG_FILE, IngestSection, SpoolSection};
-pub use desk::{Desk, DeskError, Tally};
+pub use desk::{Bounds, Desk, DeskError, Tally};
 pub use listen::{Counters, Limits, ListenError, Listener, Sink, Took, listen};
 pub use os::{Role, restrict};
 pub use send::{HostPort, InvalidHostPort, SendError, Sender, Sent, Timing, send};

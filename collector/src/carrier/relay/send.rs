@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::rand;
 use holdpoint_common::chain::Chain;
 use holdpoint_common::clock::Clock;
-use holdpoint_common::conduit::Party;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
@@ -25,10 +24,12 @@ use super::outgoing::Outgoing;
 use super::trays::{Spot, Trays};
 use super::{PROTOCOL, pace};
 use crate::carrier::tray::TrayError;
-use crate::conduit::{ConduitError, Credentials, tls};
+use crate::conduit::{ConduitError, Credentials, PartyLeaf, tls};
 
 /// The name in the handshake is not looked at by anybody, and not sent.
 const NOBODY: &str = "conduit.invalid";
+/// Most objects that are lined up at once: what comes meanwhile, from all zones in turn, is lined up next.
+const MOST_LINED_UP: usize = 1_000;
 /// Most objects that were sent and not yet taken away.
 const MOST_WAITING: usize = 1_000;
 
@@ -95,6 +96,8 @@ pub struct Timing {
     pub stall: Duration,
     /// Until a connection with nothing to do is closed.
     pub idle: Duration,
+    /// How often it is asked again whether the next hop still counts.
+    pub recheck: Duration,
     /// After the first failure.
     pub retry_first: Duration,
     /// After many failures.
@@ -109,6 +112,7 @@ impl Default for Timing {
             handshake: Duration::from_secs(10),
             stall: Duration::from_mins(2),
             idle: Duration::from_mins(1),
+            recheck: Duration::from_secs(10),
             retry_first: Duration::from_secs(1),
             retry_most: Duration::from_mins(5),
         }
@@ -150,6 +154,14 @@ pub enum SendError {
     /// It sends, and nothing of the conduit does that.
     #[error("{0} sends something, which no relay and no site does: it is something else")]
     Talks(HostPort),
+    /// Its certificate has ended, or was revoked here, while the connection was open.
+    #[error("{to} is not believed any more")]
+    Distrust {
+        /// Who was called.
+        to: HostPort,
+        /// Why not.
+        source: tls::Distrust,
+    },
     /// It broke, or nothing moved for too long.
     #[error("the connection to {to} broke")]
     Broken {
@@ -170,6 +182,8 @@ pub enum SendError {
 pub struct Sender {
     trays: Trays,
     to: HostPort,
+    own: Credentials,
+    admits: tls::Admits,
     config: Arc<ClientConfig>,
     clock: Arc<dyn Clock>,
     timing: Timing,
@@ -193,7 +207,7 @@ pub async fn send(
 
 impl Sender {
     /// A sender that has not called yet. Whom it takes for the next hop follows from who it is: see
-    /// [`Party::delivers_to`].
+    /// [`Party::delivers_to`](holdpoint_common::conduit::Party::delivers_to).
     ///
     /// # Errors
     /// The certificate cannot be used.
@@ -205,9 +219,10 @@ impl Sender {
         timing: Timing,
     ) -> Result<Self, ConduitError> {
         let party = own.party.clone();
-        let admits = Arc::new(move |it: &Party| party.delivers_to(it));
-        let config = tls::client_config(own, Arc::clone(&clock), admits, PROTOCOL)?;
-        Ok(Self { trays, to, config: Arc::new(config), clock, timing, told: watch::Sender::default() })
+        let admits: tls::Admits = Arc::new(move |it| party.delivers_to(it));
+        let config = tls::client_config(own, Arc::clone(&clock), Arc::clone(&admits), PROTOCOL)?;
+        let (own, config, told) = (own.clone(), Arc::new(config), watch::Sender::default());
+        Ok(Self { trays, to, own, admits, config, clock, timing, told })
     }
 
     /// What was sent, as it happens.
@@ -218,7 +233,7 @@ impl Sender {
     /// Sends until told to stop.
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
         let mut failures = 0_u32;
-        while !*stopped.borrow() {
+        while !is_over(&stopped) {
             let before = self.told.borrow().objects;
             let outcome = self.one_connection(&mut stopped).await;
             let pause = match outcome {
@@ -252,7 +267,7 @@ impl Sender {
         if queue.is_empty() {
             return Ok(());
         }
-        let outgoing = tokio::select! {
+        let (outgoing, leaf) = tokio::select! {
             connected = self.connect() => connected?,
             _ = stopped.wait_for(|it| *it) => return Ok(()),
         };
@@ -261,6 +276,8 @@ impl Sender {
         Session {
             sender: self,
             outgoing,
+            leaf,
+            checked: Instant::now(),
             queue,
             waiting: VecDeque::new(),
             unread: BTreeSet::new(),
@@ -275,18 +292,18 @@ impl Sender {
     async fn look(&self, known: BTreeSet<Spot>) -> Result<VecDeque<Spot>, SendError> {
         let trays = self.trays.clone();
         let looked = blocking(move || trays.spots()).await??;
-        Ok(looked.into_iter().filter(|it| !known.contains(it)).collect())
+        Ok(looked.into_iter().filter(|it| !known.contains(it)).take(MOST_LINED_UP).collect())
     }
 
     /// Connects and waits to be let in.
-    async fn connect(&self) -> Result<Outgoing, SendError> {
+    async fn connect(&self) -> Result<(Outgoing, PartyLeaf), SendError> {
         let Timing { handshake, .. } = self.timing;
         let to = || self.to.clone();
         let late = || io::Error::from(io::ErrorKind::TimedOut);
         let tcp = timeout(handshake, TcpStream::connect((self.to.host.as_str(), self.to.port)));
         let tcp = tcp.await.map_err(|_| late()).flatten();
         let tcp = tcp.map_err(|source| SendError::Connect { to: to(), source })?;
-        let failed = |source| SendError::Handshake { to: to(), source };
+        let failed = |source: io::Error| SendError::Handshake { to: to(), source };
         tcp.set_nodelay(true).map_err(failed)?;
         let name = ServerName::try_from(NOBODY).map_err(|it| failed(io::Error::other(it)))?;
         let whole = async {
@@ -300,7 +317,9 @@ impl Sender {
         if said != 0 || stream.get_ref().1.alpn_protocol() != Some(PROTOCOL) {
             return Err(SendError::Talks(to()));
         }
-        Ok(Outgoing::begin(stream))
+        let leaf = tls::party_of(stream.get_ref().1.peer_certificates());
+        let leaf = leaf.ok_or_else(|| failed(io::ErrorKind::PermissionDenied.into()))?;
+        Ok((Outgoing::begin(stream), leaf))
     }
 }
 
@@ -318,6 +337,10 @@ struct Waiting {
 struct Session<'a> {
     sender: &'a Sender,
     outgoing: Outgoing,
+    /// Who was reached.
+    leaf: PartyLeaf,
+    /// When that was last asked.
+    checked: Instant,
     queue: VecDeque<Spot>,
     waiting: VecDeque<Waiting>,
     /// What cannot be read, so that it does not keep the rest waiting.
@@ -331,8 +354,9 @@ struct Session<'a> {
 impl Session<'_> {
     async fn run(mut self, stopped: &mut watch::Receiver<bool>) -> Result<(), SendError> {
         let Timing { look, idle, stall, .. } = self.sender.timing;
-        while !*stopped.borrow() {
+        while !is_over(stopped) {
             self.settle().await?;
+            self.recheck()?;
             if self.queue.is_empty() {
                 let known = self.waiting.iter().map(|it| it.spot.clone()).chain(self.unread.iter().cloned());
                 self.queue = self.sender.look(known.collect()).await?;
@@ -414,6 +438,16 @@ impl Session<'_> {
         Ok(())
     }
 
+    fn recheck(&mut self) -> Result<(), SendError> {
+        let Sender { own, admits, clock, timing, to, .. } = self.sender;
+        if self.checked.elapsed() < timing.recheck {
+            return Ok(());
+        }
+        self.checked = Instant::now();
+        tls::still_counts(own, &**clock, &**admits, &self.leaf)
+            .map_err(|source| SendError::Distrust { to: to.clone(), source })
+    }
+
     fn broken(&self, source: io::Error) -> SendError {
         SendError::Broken { to: self.sender.to.clone(), source }
     }
@@ -421,6 +455,11 @@ impl Session<'_> {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SendError> {
     tokio::task::spawn_blocking(work).await.map_err(SendError::Task)
+}
+
+/// Told to stop, or nobody is left who could tell.
+fn is_over(stopped: &watch::Receiver<bool>) -> bool {
+    *stopped.borrow() || stopped.has_changed().is_err()
 }
 
 /// For spreading alone: without random numbers the whole wait is taken.

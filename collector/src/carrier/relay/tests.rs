@@ -30,6 +30,7 @@ const QUICK: Timing = Timing {
     handshake: Duration::from_secs(5),
     stall: Duration::from_secs(5),
     idle: Duration::from_millis(200),
+    recheck: Duration::from_secs(10),
     retry_first: Duration::from_millis(20),
     retry_most: Duration::from_millis(100),
 };
@@ -74,12 +75,12 @@ struct Served {
     _stop: watch::Sender<bool>,
 }
 
-async fn serve(own: &Credentials, limits: Limits, sink: Arc<dyn Sink>) -> Served {
-    serve_at("127.0.0.1:0".parse().unwrap(), own, limits, sink).await
+fn serve(own: &Credentials, limits: Limits, sink: Arc<dyn Sink>) -> Served {
+    serve_at("127.0.0.1:0".parse().unwrap(), own, limits, sink)
 }
 
-async fn serve_at(at: SocketAddr, own: &Credentials, limits: Limits, sink: Arc<dyn Sink>) -> Served {
-    let listener = Listener::bind(at, own, Arc::new(SystemClock), limits, sink).await.unwrap();
+fn serve_at(at: SocketAddr, own: &Credentials, limits: Limits, sink: Arc<dyn Sink>) -> Served {
+    let listener = Listener::bind(at, own, Arc::new(SystemClock), limits, sink).unwrap();
     let (address, counters) = (listener.local_addr().unwrap(), listener.counters());
     let (stop, stopped) = watch::channel(false);
     Served { address, counters, task: tokio::spawn(listener.run(stopped)), _stop: stop }
@@ -155,7 +156,7 @@ async fn as_many_bytes_come_back_for_a_kilobyte_as_for_many_megabytes() {
     let mut counted = BTreeSet::new();
     for total in [1_000, 1_000, 50_000, many] {
         let shelf = Arc::new(Shelf::default());
-        let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _).await;
+        let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _);
         let (proxy, back) = counting_proxy(served.address).await;
         let tray = tempfile::tempdir().unwrap();
         let objects: Vec<_> =
@@ -176,7 +177,7 @@ async fn nothing_comes_back_whatever_is_sent_after_the_handshake() {
     let ca = Ca::new();
     let (own, zone) = (ca.party(&relay()), ca.party(&collector("line-1")));
     let shelf = Arc::new(Shelf::default());
-    let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _).await;
+    let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _);
     let (proxy, back) = counting_proxy(served.address).await;
     let mut after_handshake = BTreeSet::new();
     for mischief in 0..8 {
@@ -224,7 +225,7 @@ async fn only_those_are_let_in_who_may_send_here_and_now() {
     let ca = Ca::new();
     let own = ca.party(&relay());
     let shelf = Arc::new(Shelf::default());
-    let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _).await;
+    let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _);
     let day = 86_400_000;
     let now = SystemClock.now_ms();
     let good = ca.party(&collector("line-1"));
@@ -264,6 +265,43 @@ async fn only_those_are_let_in_who_may_send_here_and_now() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_revoked_while_connected_is_out() {
+    let ca = Ca::new();
+    let (own, zone) = (ca.party(&relay()), ca.party(&collector("line-1")));
+    let limits = Limits { recheck: Duration::ZERO, ..Limits::default() };
+    let shelf = Arc::new(Shelf::default());
+    let served = serve(&own.credentials, limits, Arc::clone(&shelf) as _);
+    let frame = [&frame::header(3).unwrap()[..], b"abc"].concat();
+    let mut stream = call(&zone.credentials, served.address).await.unwrap();
+    stream.write_all(&frame).await.unwrap();
+    until("it arrives", || shelf.count() == 1).await;
+    let line = format!("{}\n", zone.credentials.leaf.fingerprint);
+    std::fs::write(own.dir.path().join(REVOKED_FILE), line).unwrap();
+    stream.write_all(&frame).await.unwrap();
+    until("it is out", || served.counters.broken.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(shelf.count(), 1);
+
+    // And a relay that the zone has revoked gets no more of it.
+    std::fs::remove_file(own.dir.path().join(REVOKED_FILE)).unwrap();
+    let tray = tempfile::tempdir().unwrap();
+    fill(tray.path(), &[b"first".to_vec()]);
+    let to = served.address.to_string().parse().unwrap();
+    let timing = Timing { recheck: Duration::ZERO, idle: Duration::from_mins(1), ..QUICK };
+    let sender =
+        Sender::new(Trays::one(tray.path()), to, &zone.credentials, Arc::new(SystemClock), timing).unwrap();
+    let sent = sender.sent();
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(sender.run(stopped));
+    until("the first is sent", || sent.borrow().objects == 1).await;
+    let line = format!("{}\n", own.credentials.leaf.fingerprint);
+    std::fs::write(zone.dir.path().join(REVOKED_FILE), line).unwrap();
+    until("it is not believed", || sent.borrow().trouble.is_some()).await;
+    fill(tray.path(), &[b"second".to_vec()]);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((shelf.count(), lying(tray.path())), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sender_gives_nothing_to_whom_it_does_not_believe() {
     let ca = Ca::new();
     let zone = ca.party(&collector("line-1"));
@@ -279,13 +317,13 @@ async fn a_sender_gives_nothing_to_whom_it_does_not_believe() {
     for own in [&stranger, &revoked] {
         let mut credentials = own.credentials.clone();
         credentials.ca.clone_from(&zone.credentials.ca);
-        let served = serve(&credentials, Limits::default(), Arc::clone(&shelf) as _).await;
+        let served = serve(&credentials, Limits::default(), Arc::clone(&shelf) as _);
         let (_stop, sent) = start(tray.path(), served.address, &zone);
         until("it fails", || sent.borrow().trouble.is_some()).await;
         assert!(sent.borrow().trouble.as_ref().unwrap().contains("no handshake"), "{:?}", sent.borrow());
     }
     // Past the end of the relay's certificate, by the sender's own clock.
-    let served = serve(&ca.party(&relay()).credentials, Limits::default(), Arc::clone(&shelf) as _).await;
+    let served = serve(&ca.party(&relay()).credentials, Limits::default(), Arc::clone(&shelf) as _);
     let later = Arc::new(SetClock::new(SystemClock.now_ms() + 90 * 86_400_000));
     let to = served.address.to_string().parse().unwrap();
     let sender = Sender::new(Trays::one(tray.path()), to, &zone.credentials, later, QUICK).unwrap();
@@ -346,7 +384,7 @@ async fn slow_silent_and_many_callers_do_not_keep_others_out() {
         ..Limits::default()
     };
     let shelf = Arc::new(Shelf::default());
-    let served = serve(&own.credentials, limits, Arc::clone(&shelf) as _).await;
+    let served = serve(&own.credentials, limits, Arc::clone(&shelf) as _);
     let count = |it: &AtomicU64| it.load(Ordering::SeqCst);
 
     // Strangers that say nothing: as many as the address may have, and the rest is closed at once.
@@ -381,7 +419,7 @@ async fn large_objects_share_a_bounded_memory_and_small_ones_need_none_of_it() {
     // Room for one object of the largest size.
     let limits = Limits { memory: MAX_OBJECT, grace: Duration::from_millis(300), ..Limits::default() };
     let shelf = Arc::new(Shelf::default());
-    let served = serve(&own.credentials, limits, Arc::clone(&shelf) as _).await;
+    let served = serve(&own.credentials, limits, Arc::clone(&shelf) as _);
     let mut first = call(&zone.credentials, served.address).await.unwrap();
     first.write_all(&frame::header(MAX_OBJECT).unwrap()).await.unwrap();
     first.write_all(&[7; 1_000]).await.unwrap();
@@ -401,7 +439,7 @@ async fn without_room_nothing_is_read_and_nothing_is_lost() {
     let (own, zone) = (ca.party(&relay()), ca.party(&collector("line-1")));
     let shelf = Arc::new(Shelf::default());
     shelf.is_full.store(true, Ordering::SeqCst);
-    let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _).await;
+    let served = serve(&own.credentials, Limits::default(), Arc::clone(&shelf) as _);
     let tray = tempfile::tempdir().unwrap();
     let objects: Vec<_> = (0..20).map(|it| vec![it; 10_000]).collect();
     fill(tray.path(), &objects);
@@ -414,6 +452,19 @@ async fn without_room_nothing_is_read_and_nothing_is_lost() {
     assert_eq!(arrived, objects.into_iter().collect());
 }
 
+#[tokio::test]
+async fn a_sender_that_nobody_can_stop_any_more_stops() {
+    let ca = Ca::new();
+    let (own, tray) = (ca.party(&collector("line-1")), tempfile::tempdir().unwrap());
+    let to = "127.0.0.1:1".parse().unwrap();
+    let sender =
+        Sender::new(Trays::one(tray.path()), to, &own.credentials, Arc::new(SystemClock), QUICK).unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(sender.run(stopped));
+    drop(stop);
+    tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_relay_had_read_and_not_kept_is_sent_again() {
     let ca = Ca::new();
@@ -423,7 +474,7 @@ async fn what_a_killed_relay_had_read_and_not_kept_is_sent_again() {
     let lost = Arc::new(Shelf::default());
     lost.is_stuck.store(true, Ordering::SeqCst);
     let timing = Timing { settle: Duration::from_secs(1), ..QUICK };
-    let served = serve(&own.credentials, Limits::default(), Arc::clone(&lost) as _).await;
+    let served = serve(&own.credentials, Limits::default(), Arc::clone(&lost) as _);
     let to = served.address.to_string().parse().unwrap();
     let sender =
         Sender::new(Trays::one(tray.path()), to, &zone.credentials, Arc::new(SystemClock), timing).unwrap();
@@ -436,7 +487,7 @@ async fn what_a_killed_relay_had_read_and_not_kept_is_sent_again() {
     assert_eq!(lying(tray.path()), 3, "nothing has left the tray on the word of a kernel");
 
     let shelf = Arc::new(Shelf::default());
-    let again = serve_at(served.address, &own.credentials, Limits::default(), Arc::clone(&shelf) as _).await;
+    let again = serve_at(served.address, &own.credentials, Limits::default(), Arc::clone(&shelf) as _);
     until("all arrive", || lying(tray.path()) == 0).await;
     assert!(shelf.count() >= 3 && again.counters.objects.load(Ordering::SeqCst) >= 3);
     lost.is_stuck.store(false, Ordering::SeqCst);
@@ -458,8 +509,12 @@ impl Dmz {
         Self { dir, signer }
     }
 
-    fn desk(&self, limits: TrayLimits) -> Desk {
-        Desk::open(self.dir.path(), &name("plant"), &SITES.map(name), limits).unwrap()
+    fn desk(&self, tray: TrayLimits) -> Desk {
+        self.bounded(Bounds { tray, total: u64::MAX, keep_free: 0 })
+    }
+
+    fn bounded(&self, bounds: Bounds) -> Desk {
+        Desk::open(self.dir.path(), &name("plant"), &SITES.map(name), bounds).unwrap()
     }
 
     fn spool(&self, site: &str) -> std::path::PathBuf {
@@ -532,6 +587,40 @@ fn a_zone_cannot_fill_what_is_for_another_and_a_dead_site_not_what_is_for_anothe
 }
 
 #[test]
+fn all_zones_together_and_the_disk_are_bounded_too() {
+    let mut dmz = Dmz::new();
+    let from = collector("line-1");
+    let bounds = Bounds { tray: TrayLimits::default(), total: 10_000, keep_free: 0 };
+    let desk = dmz.bounded(bounds);
+    assert!(desk.has_room(&from, 5_000) && !desk.has_room(&from, 5_001), "it lies there for each site");
+    assert_eq!(desk.take(&from, dmz.signer.bundle(3_000)), Took::Kept);
+    assert!(!desk.has_room(&from, 3_000));
+    let emptier = Emptier::new(&dmz.spool(SITES[0]).join("line-1"));
+    emptier.places().unwrap().iter().for_each(|it| emptier.remove(it).unwrap());
+    assert!(desk.has_room(&from, 3_000));
+    drop(desk);
+    assert!(!dmz.bounded(Bounds { keep_free: u64::MAX, ..bounds }).has_room(&from, 1));
+}
+
+#[test]
+fn a_disk_that_does_not_write_is_no_room() {
+    let mut dmz = Dmz::new();
+    let desk = dmz.desk(TrayLimits::default());
+    let from = collector("line-1");
+    let trays = SITES.map(|it| dmz.spool(it).join("line-1"));
+    for tray in &trays {
+        std::fs::remove_dir(tray).unwrap();
+    }
+    let object = dmz.signer.bundle(100);
+    assert_eq!(desk.take(&from, object.clone()), Took::NoRoom);
+    std::fs::create_dir(&trays[1]).unwrap();
+    assert_eq!(desk.take(&from, object.clone()), Took::Kept, "one site has it");
+    std::fs::create_dir(&trays[0]).unwrap();
+    assert_eq!(desk.take(&from, object), Took::Kept);
+    assert_eq!(SITES.map(|it| dmz.lying(it)), [1, 1]);
+}
+
+#[test]
 fn a_relay_follows_the_keys_of_a_zone_and_remembers_them() {
     let mut dmz = Dmz::new();
     let desk = dmz.desk(TrayLimits::default());
@@ -592,11 +681,11 @@ async fn from_a_zone_through_a_relay_to_two_sites() {
     let mut dmz = Dmz::new();
     let (own, zone, at_site) = (ca.party(&relay()), ca.party(&collector("line-1")), ca.party(&site()));
     let desk = Arc::new(dmz.desk(TrayLimits::default()));
-    let served = serve(&own.credentials, Limits::default(), Arc::clone(&desk) as _).await;
+    let served = serve(&own.credentials, Limits::default(), Arc::clone(&desk) as _);
     let shelves = [Arc::new(Shelf::default()), Arc::new(Shelf::default())];
     let mut held = Vec::new();
     for (shelf, destination) in shelves.iter().zip(SITES) {
-        let site = serve(&at_site.credentials, Limits::default(), Arc::clone(shelf) as _).await;
+        let site = serve(&at_site.credentials, Limits::default(), Arc::clone(shelf) as _);
         let trays = Trays::below(&dmz.spool(destination));
         let to = site.address.to_string().parse().unwrap();
         let sender = Sender::new(trays, to, &own.credentials, Arc::new(SystemClock), QUICK).unwrap();

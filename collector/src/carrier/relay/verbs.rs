@@ -31,7 +31,7 @@ use super::listen::{ListenError, Listener};
 use super::os::{Role, restrict};
 use super::send::{HostPort, InvalidHostPort, Sender, Timing};
 use super::trays::Trays;
-use crate::conduit::{ConduitError, Credentials, save_request};
+use crate::conduit::{ConduitError, Credentials, KEY_FILE, save_request};
 
 /// Folder of ingest's key.
 const INGEST: &str = "ingest";
@@ -75,6 +75,9 @@ pub enum RelayVerbError {
         /// Whose it should be.
         expected: Box<Party>,
     },
+    /// Another process is this half already.
+    #[error("another process holds {}: one half runs once", .0.display())]
+    Running(PathBuf),
     /// A folder cannot be made.
     #[error("cannot make {}", path.display())]
     Make {
@@ -146,29 +149,30 @@ fn init(typed: &RelayInit, say: &dyn Fn(&str)) -> Result<(), RelayVerbError> {
     config.write(dir)?;
     say(&format!("{party} is prepared in {}", dir.display()));
     say("next, on the machine of the conduit CA:");
+    for request in &requests {
+        say(&format!("  holdpoint-collector conduit issue {} --data CA --out OUT", request.display()));
+    }
+    say("then here:");
     for (request, part) in requests.iter().zip([INGEST, FORWARD]) {
-        let stem = party.file_stem();
-        say(&format!("  holdpoint-collector conduit issue {} --data CA --out OUT-{part}", request.display()));
-        say(&format!(
-            "  and here: holdpoint-collector conduit install OUT-{part}/{stem}.crt --data {}",
-            dir.join(part).display()
-        ));
+        let certificate =
+            Path::new("OUT").join(request.file_name().unwrap_or_default()).with_extension("crt");
+        let (certificate, part) = (certificate.display(), dir.join(part));
+        say(&format!("  holdpoint-collector conduit install {certificate} --data {}", part.display()));
     }
     say(&format!("then put the enrolments of the zones into {}", dir.join("zones").display()));
     Ok(())
 }
 
 async fn ingest(typed: &RelayData, stop: impl Future<Output = ()>) -> Result<(), RelayVerbError> {
-    let (config, credentials) = prepare(&typed.data, INGEST)?;
+    let (config, credentials, _held) = prepare(&typed.data, INGEST)?;
     let destinations: Vec<_> = config.destinations()?.into_iter().map(|it| it.0).collect();
     if destinations.is_empty() {
         return Err(RelayVerbError::NoDestination);
     }
     let site = credentials.party.site();
-    let desk = Arc::new(Desk::open(&typed.data, site, &destinations, config.tray_limits())?);
+    let desk = Arc::new(Desk::open(&typed.data, site, &destinations, config.bounds())?);
     let sink = Arc::clone(&desk);
-    let listener =
-        Listener::bind(config.listen, &credentials, Arc::new(SystemClock), config.limits(), sink).await?;
+    let listener = Listener::bind(config.listen, &credentials, Arc::new(SystemClock), config.limits(), sink)?;
     hold_to(Role::Ingest)?;
     tracing::info!(listen = %config.listen, party = %credentials.party, "ingest is ready");
 
@@ -192,7 +196,7 @@ async fn ingest(typed: &RelayData, stop: impl Future<Output = ()>) -> Result<(),
 }
 
 async fn forward(typed: &RelayData, stop: impl Future<Output = ()>) -> Result<(), RelayVerbError> {
-    let (config, credentials) = prepare(&typed.data, FORWARD)?;
+    let (config, credentials, _held) = prepare(&typed.data, FORWARD)?;
     let destinations = config.destinations()?;
     if destinations.is_empty() {
         return Err(RelayVerbError::NoDestination);
@@ -225,7 +229,8 @@ async fn forward(typed: &RelayData, stop: impl Future<Output = ()>) -> Result<()
     Ok(())
 }
 
-fn prepare(data: &Path, part: &str) -> Result<(Config, Credentials), RelayVerbError> {
+/// The settings, who this is, and the lock by which it is so alone: a tray has one process that fills it.
+fn prepare(data: &Path, part: &str) -> Result<(Config, Credentials, fs::File), RelayVerbError> {
     let config = Config::read(data)?;
     let path = data.join(part);
     let credentials = Credentials::load(&path)?;
@@ -235,7 +240,11 @@ fn prepare(data: &Path, part: &str) -> Result<(Config, Credentials), RelayVerbEr
         return Err(RelayVerbError::OtherParty { path, found, expected: Box::new(expected) });
     }
     warn_of_end(&credentials);
-    Ok((config, credentials))
+    // The key is there, and this half may read it.
+    let key = path.join(KEY_FILE);
+    let held = fs::File::open(&key).map_err(|source| ConduitError::Read { path: key.clone(), source })?;
+    held.try_lock().map_err(|_| RelayVerbError::Running(key))?;
+    Ok((config, credentials, held))
 }
 
 fn hold_to(role: Role) -> Result<(), RelayVerbError> {

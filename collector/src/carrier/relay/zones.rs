@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use holdpoint_common::atomic_file::{self, Readable};
@@ -69,7 +70,7 @@ pub struct Zones {
 struct Zone {
     enrolment: Enrolment,
     line: Line,
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
     /// What made the line what it is, after the enrolment.
     statements: Vec<Vec<u8>>,
 }
@@ -134,23 +135,37 @@ impl Zones {
     }
 
     /// Judges an object that a zone sent, as far as a relay judges: whose it is, and nothing of what it says.
+    /// The zones are not kept from others while a signature is checked.
     ///
     /// A key statement that counts is kept first, so that a restart does not forget it.
-    pub fn judge(&mut self, from: &ZoneName, object: &[u8]) -> Believed {
-        let state = self.path.join(STATE);
-        let Some(zone) = self.zones.get_mut(&from.zone).filter(|_| from.site == self.site) else {
-            return Believed::No(format!("{from} is not enrolled here"));
-        };
+    pub fn judge(zones: &Mutex<Self>, from: &ZoneName, object: &[u8]) -> Believed {
+        let locked = || zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let stranger = || Believed::No(format!("{from} is not enrolled here"));
         match claim(object) {
-            Ok((Content::Certified, _)) => zone.follow(&state, object),
-            Ok((Content::Bundle, _)) => match Checked::read(object, &zone.keyring) {
-                Ok(_) => Believed::Yes,
-                Err(InvalidBundle::UnknownKey(key)) => Believed::UnknownKey(key),
-                Err(other) => Believed::No(other.to_string()),
-            },
+            Ok((Content::Certified, _)) => {
+                let mut zones = locked();
+                let state = zones.path.join(STATE);
+                let is_ours = from.site == zones.site;
+                let zone = zones.zones.get_mut(&from.zone).filter(|_| is_ours);
+                zone.map_or_else(stranger, |it| it.follow(&state, object))
+            }
+            Ok((Content::Bundle, _)) => {
+                let Some(keys) = locked().keys(from) else { return stranger() };
+                match Checked::read(object, &keys) {
+                    Ok(_) => Believed::Yes,
+                    Err(InvalidBundle::UnknownKey(key)) => Believed::UnknownKey(key),
+                    Err(other) => Believed::No(other.to_string()),
+                }
+            }
             Ok((Content::Statement, _)) => Believed::No("it is a statement that nobody certified".to_owned()),
             Err(other) => Believed::No(other.to_string()),
         }
+    }
+
+    /// The keys of a zone that count now.
+    pub fn keys(&self, zone: &ZoneName) -> Option<Arc<Keyring>> {
+        let found = self.zones.get(&zone.zone).filter(|_| zone.site == self.site);
+        found.map(|it| Arc::clone(&it.keyring))
     }
 
     /// The line of a zone with what was learned before.
@@ -162,7 +177,7 @@ impl Zones {
                 return None;
             }
         };
-        let mut zone = Zone { enrolment, line, keyring: Keyring::default(), statements: Vec::new() };
+        let mut zone = Zone { enrolment, line, keyring: Arc::default(), statements: Vec::new() };
         let path = zone.file(&self.path.join(STATE));
         for statement in split(&read(&path)) {
             if let Err(cause) = zone.line.accept(statement) {
@@ -175,7 +190,7 @@ impl Zones {
             }
             zone.statements.push(statement.to_vec());
         }
-        zone.keyring.follow(&zone.line);
+        Arc::make_mut(&mut zone.keyring).follow(&zone.line);
         Some(zone)
     }
 
@@ -224,7 +239,7 @@ impl Zone {
             "a key statement counts from now on"
         );
         (self.line, self.statements) = (line, statements);
-        self.keyring.follow(&self.line);
+        Arc::make_mut(&mut self.keyring).follow(&self.line);
         Believed::Yes
     }
 

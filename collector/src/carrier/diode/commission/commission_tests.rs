@@ -6,13 +6,15 @@ use super::*;
 
 const LENGTH: Duration = Duration::from_secs(10);
 
-/// A test of rising rates at which `arrives(step, place)` says what comes.
+/// A test of rising rates at which `arrives(step, place)` says what comes. Symbols are as long as makes `count`
+/// datagrams of each step.
 fn survey(rates: &[u64], count: u32, arrives: impl Fn(u16, u64) -> bool) -> (Vec<Step>, u16) {
     let steps = u16::try_from(rates.len()).unwrap();
     let (start, mut survey) = (Instant::now(), Survey::default());
     for (step, rate) in (0..).zip(rates) {
+        let symbol = u16::try_from(*rate * LENGTH.as_secs() / 8 / u64::from(count)).unwrap_or(u16::MAX) - 92;
         for place in (0..u64::from(count)).filter(|it| arrives(step, *it)) {
-            let pattern = Pattern { step, steps, rate: *rate, place, count, symbol: 1_400 };
+            let pattern = Pattern { step, steps, rate: *rate, place, count, symbol };
             let at = LENGTH * u32::from(step) + LENGTH / count * u32::try_from(place).unwrap();
             survey.take(&pattern, start + at);
         }
@@ -39,7 +41,22 @@ fn a_rate_that_overruns_the_receiver_is_not_clean() {
     assert_eq!((proposal.clean, proposal.design_loss_permille), (100_000_000, 10));
     assert_eq!(steps[2].lost(), 1_000);
     let table = table(&steps, LENGTH);
-    assert!(table.contains("    1000.000      20000      19000    5.0000       1"), "{table}");
+    assert!(table.contains("    1000.000      1000      20000      19000    5.0000       1"), "{table}");
+}
+
+/// What was never sent so fast is not known to arrive.
+#[test]
+fn a_rate_that_the_sender_did_not_reach_is_not_proposed() {
+    let (start, mut survey) = (Instant::now(), Survey::default());
+    for place in 0..10_001 {
+        let pattern = Pattern { step: 0, steps: 1, rate: 5_000_000_000, place, count: 10_001, symbol: 1_158 };
+        // 10,000 bits each, one in 10 microseconds.
+        survey.take(&pattern, start + Duration::from_micros(10 * place));
+    }
+    let (steps, sent) = survey.finish();
+    let proposal = Proposal::of(&steps, sent, LENGTH).unwrap();
+    assert_eq!((proposal.clean, proposal.rate_bits_per_s), (1_000_000_000, 600_000_000));
+    assert_eq!(proposal.remarks, ["the sender did not reach 5000 Mbit/s"]);
 }
 
 #[test]
@@ -57,7 +74,7 @@ fn loss_at_every_rate_is_the_lines_own_and_designed_for() {
 fn passes_are_further_apart_than_the_longest_outage() {
     // 8 s of 10 at a rate that is clean in all: a tenth of a thousandth is lost, in one go.
     let lost = |place: u64| !(100_000..100_090).contains(&place);
-    let (steps, sent) = survey(&[10_000_000], 200_000, |_, place| lost(place));
+    let (steps, sent) = survey(&[100_000_000], 200_000, |_, place| lost(place));
     assert_eq!((steps[0].longest_burst, steps[0].lost()), (90, 90));
     assert_eq!(Proposal::of(&steps, sent, LENGTH).unwrap().spacing_ms, 5_000);
     let (steps, sent) =

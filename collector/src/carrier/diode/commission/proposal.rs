@@ -19,9 +19,9 @@ const SPACING: u64 = 5_000;
 /// What to type into the profiles of both ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
-    /// 60 % of the highest clean rate, in bits per second.
+    /// 60 % of the highest clean rate, in bits per second, rounded down to two digits.
     pub rate_bits_per_s: u64,
-    /// Highest clean rate, in bits per second.
+    /// Highest clean rate that was really reached, in bits per second.
     pub clean: u64,
     /// Measured loss with margin, rounded up.
     pub design_loss_permille: u16,
@@ -59,7 +59,8 @@ impl Proposal {
         let base = steps.first().ok_or(Unfit::Nothing)?.lost_ppm();
         let clean: Vec<&Step> =
             steps.iter().take_while(|it| it.lost_ppm() <= base.saturating_add(CLEAN_PPM)).collect();
-        let (highest, worst) = (clean.last().ok_or(Unfit::Nothing)?, with_margin(&clean));
+        let highest = clean.iter().map(|it| it.real_rate()).max().ok_or(Unfit::Nothing)?;
+        let worst = with_margin(&clean);
         let design_loss_permille = LOSSES
             .into_iter()
             .find(|it| worst <= u64::from(*it) * 1_000)
@@ -71,9 +72,11 @@ impl Proposal {
         if spacing_ms > MAX_SPACING {
             return Err(Unfit::Silent { seconds: outage.as_secs() });
         }
-        let rate_bits_per_s = (highest.rate / 100 * USED).max(*RATES.start());
+        let rate_bits_per_s = round(highest / 100 * USED).max(*RATES.start());
         let mut remarks = Vec::new();
-        if clean.len() == usize::from(sent) {
+        if let Some(slow) = clean.iter().find(|it| it.real_rate() < it.rate) {
+            remarks.push(format!("the sender did not reach {} Mbit/s", slow.rate / 1_000_000));
+        } else if clean.len() == usize::from(sent) {
             remarks.push("every rate was clean: a test with higher ones may allow more".to_owned());
         }
         if clean.iter().any(|it| it.duplicates > 0) {
@@ -82,7 +85,7 @@ impl Proposal {
         if clean.iter().any(|it| it.late > 0) {
             remarks.push("the line changes the order of datagrams; that does no harm".to_owned());
         }
-        Ok(Self { rate_bits_per_s, clean: highest.rate, design_loss_permille, spacing_ms, remarks })
+        Ok(Self { rate_bits_per_s, clean: highest, design_loss_permille, spacing_ms, remarks })
     }
 
     /// The lines of a profile, in TOML.
@@ -92,6 +95,12 @@ impl Proposal {
             "rate_bits_per_s = {rate_bits_per_s}\ndesign_loss_permille = {design_loss_permille}\nspacing_ms = {spacing_ms}\ncopies = 2\n"
         )
     }
+}
+
+/// Rounds down to two digits: a person types it.
+fn round(rate: u64) -> u64 {
+    let unit = 10_u64.pow(rate.max(1).ilog10().saturating_sub(1));
+    rate / unit * unit
 }
 
 /// Twice the worst loss and what chance adds at three deviations, in lost ones of a million: a test of seconds
@@ -111,17 +120,17 @@ fn with_margin(clean: &[&Step]) -> u64 {
 /// What was measured, for people.
 pub fn table(steps: &[Step], length: Duration) -> String {
     let mut text = format!(
-        "{:>12} {:>10} {:>10} {:>9} {:>7} {:>9} {:>7} {:>7}\n",
-        "Mbit/s", "sent", "received", "loss %", "burst", "outage ms", "late", "copies"
+        "{:>12} {:>9} {:>10} {:>10} {:>9} {:>7} {:>9} {:>7} {:>7}\n",
+        "Mbit/s", "reached", "sent", "received", "loss %", "burst", "outage ms", "late", "copies"
     );
     for step in steps {
         let Step { rate, sent, received, duplicates, late, longest_burst, .. } = step;
         let (mega, kilo) = (rate / 1_000_000, rate / 1_000 % 1_000);
         let (percent, rest) = (step.lost_ppm() / 10_000, step.lost_ppm() % 10_000);
-        let outage = step.outage(length).as_millis();
+        let (outage, reached) = (step.outage(length).as_millis(), step.reached / 1_000_000);
         let line = writeln!(
             text,
-            "{mega:>8}.{kilo:03} {sent:>10} {received:>10} {percent:>4}.{rest:04} {longest_burst:>7} {outage:>9} {late:>7} {duplicates:>7}"
+            "{mega:>8}.{kilo:03} {reached:>9} {sent:>10} {received:>10} {percent:>4}.{rest:04} {longest_burst:>7} {outage:>9} {late:>7} {duplicates:>7}"
         );
         debug_assert!(line.is_ok(), "a string takes everything");
     }

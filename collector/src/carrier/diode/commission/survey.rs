@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::code::BELOW;
 use super::super::datagram::Pattern;
 use super::ramp::{MAX_COUNT, MAX_STEPS};
 
@@ -24,6 +25,9 @@ pub struct Step {
     pub longest_silence: Duration,
     /// From the first to the last that arrived.
     pub took: Duration,
+    /// Rate at which they arrived, lost ones counted, in bits per second: lower than the rate where the sender
+    /// did not reach it.
+    pub reached: u64,
 }
 
 impl Step {
@@ -35,6 +39,11 @@ impl Step {
     /// Lost ones of a million.
     pub fn lost_ppm(&self) -> u64 {
         self.lost().saturating_mul(1_000_000) / self.sent.max(1)
+    }
+
+    /// The rate, or what was reached of it. A sender that is a little late has reached it.
+    pub fn real_rate(&self) -> u64 {
+        if self.reached >= self.rate / 100 * 95 { self.rate } else { self.reached }
     }
 
     /// How long the longest burst was at the rate of the step, or the longest silence if that was longer.
@@ -56,6 +65,8 @@ pub struct Survey {
 #[derive(Debug)]
 struct Counting {
     number: u16,
+    /// Of each datagram, headers of IPv4 included.
+    wire_bits: u64,
     step: Step,
     /// One bit a datagram, as far as they came.
     seen: Vec<u64>,
@@ -120,8 +131,10 @@ impl Counting {
             longest_burst: 0,
             longest_silence: Duration::ZERO,
             took: Duration::ZERO,
+            reached: 0,
         };
-        Self { number: pattern.step, step, seen: Vec::new(), highest: 0, first: now, last: now }
+        let wire_bits = (u64::from(pattern.symbol) + 64 + u64::from(BELOW)) * 8;
+        Self { number: pattern.step, wire_bits, step, seen: Vec::new(), highest: 0, first: now, last: now }
     }
 
     fn take(&mut self, place: u64, now: Instant) {
@@ -147,7 +160,7 @@ impl Counting {
     }
 
     fn finish(self) -> Step {
-        let Self { mut step, seen, first, last, .. } = self;
+        let Self { mut step, seen, first, last, highest, wire_bits, .. } = self;
         let mut run = 0;
         for place in 0..step.sent {
             let word = usize::try_from(place / 64).ok().and_then(|it| seen.get(it)).copied().unwrap_or(0);
@@ -155,6 +168,9 @@ impl Counting {
             step.longest_burst = step.longest_burst.max(run);
         }
         step.took = last.saturating_duration_since(first);
+        let bits = u128::from(highest) * u128::from(wire_bits) * 1_000_000_000;
+        let reached = bits.checked_div(step.took.as_nanos()).unwrap_or(u128::from(step.rate));
+        step.reached = u64::try_from(reached).unwrap_or(u64::MAX);
         step
     }
 }

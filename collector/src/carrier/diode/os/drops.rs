@@ -1,4 +1,4 @@
-//! What the kernel says of a socket: datagrams that it dropped.
+//! What the kernel says of a socket: datagrams that it dropped; nothing where it is another kernel.
 //!
 //! Source of truth: `/proc/net/udp` and `udp6`, one line a socket, whose last column counts them. The line is
 //! found by the socket's inode.
@@ -11,12 +11,12 @@ const FILES: [&str; 2] = ["/proc/self/net/udp", "/proc/self/net/udp6"];
 const INODE: usize = 9;
 
 /// The socket's inode; `None` where it has none.
-pub(super) fn inode(socket: &UdpSocket) -> Option<u64> {
+pub(in super::super) fn inode(socket: &UdpSocket) -> Option<u64> {
     rustix::fs::fstat(socket).ok().map(|it| it.st_ino)
 }
 
 /// Datagrams dropped by the kernel for that socket since it was opened.
-pub(super) fn drops(inode: u64) -> Option<u64> {
+pub(in super::super) fn drops(inode: u64) -> Option<u64> {
     FILES.iter().find_map(|file| drops_in(&fs::read_to_string(file).ok()?, inode))
 }
 

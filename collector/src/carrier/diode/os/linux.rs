@@ -1,36 +1,25 @@
-//! Takes from a process what sending needs, for good.
-//!
-//! After [`lock_down`] no thread of the process can open, connect or bind a socket, send on one, start a
-//! program, or get a socket of another process. Files can still be opened and written. The receiver's own
-//! socket was never connected, so `write`, `splice` and `sendfile` on it have no address to send to and fail
-//! by themselves; connecting it is what is refused here.
-//!
-//! So this is for a process that does nothing but receive: it has no page for people and no metrics to fetch,
-//! unless these are files.
-//!
-//! Refused calls fail with EPERM. They do not kill: a dead receiver is a plant that nobody sees, and a call
-//! that failed has sent nothing. The kernel does not count what it refuses; that nothing leaves is counted
-//! outside, at the interface. A call of another calling convention (32 bit) kills, because it is none of ours.
+//! Takes from a process what sending needs, by a filter of system calls.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::UdpSocket;
 
 use libc::c_long;
+#[cfg(test)]
+use seccompiler::apply_filter;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter_all_threads};
+use socket2::Socket;
 
-/// What stays possible although it should not be.
-#[derive(Debug, thiserror::Error)]
-pub enum LockDownError {
-    /// This processor is not known.
-    #[error("no filter of calls for this processor")]
-    Unsupported,
-    /// The filter is not accepted.
-    #[error("cannot install a filter of calls")]
-    Install(#[source] seccompiler::Error),
-    /// It was, and a socket could be opened all the same.
-    #[error("a socket can be opened in spite of the filter")]
-    Ineffective,
+use super::LockDownError;
+
+/// For whom a filter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// All of the process.
+    All,
+    /// The one that asks, and those that it starts: a test runs beside others.
+    #[cfg(test)]
+    Own,
 }
 
 /// Calls that send or prepare it.
@@ -66,13 +55,28 @@ const X32: c_long = 0x4000_0000;
 #[cfg(target_arch = "x86_64")]
 const X32_ONLY: &[c_long] = &[521, 520, 518, 538, 540, 541, 545];
 
-/// Refuses these calls to all threads of the process, and tries one.
-pub fn lock_down() -> Result<(), LockDownError> {
-    apply_filter_all_threads(&filter()?).map_err(LockDownError::Install)?;
+/// Refuses these calls, and tries one.
+pub(super) fn lock_down(threads: Threads) -> Result<(), LockDownError> {
+    let filter = filter()?;
+    let applied = match threads {
+        Threads::All => apply_filter_all_threads(&filter),
+        #[cfg(test)]
+        Threads::Own => apply_filter(&filter),
+    };
+    applied.map_err(install)?;
     match UdpSocket::bind("127.0.0.1:0") {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         Ok(_) | Err(_) => Err(LockDownError::Ineffective),
     }
+}
+
+/// Whether the kernel gave a receive buffer beyond the limit of this host, which only a privileged process gets.
+pub(super) fn force_buffer(socket: &Socket, bytes: usize) -> bool {
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, bytes).is_ok()
+}
+
+fn install(error: seccompiler::Error) -> LockDownError {
+    LockDownError::Install(io::Error::other(error))
 }
 
 fn filter() -> Result<BpfProgram, LockDownError> {
@@ -81,7 +85,7 @@ fn filter() -> Result<BpfProgram, LockDownError> {
     let rules: BTreeMap<c_long, _> = refused().map(|it| (it, Vec::new())).collect();
     SeccompFilter::new(rules, SeccompAction::Allow, eperm, arch)
         .and_then(BpfProgram::try_from)
-        .map_err(|it| LockDownError::Install(it.into()))
+        .map_err(|it| install(it.into()))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -94,3 +98,7 @@ fn refused() -> impl Iterator<Item = c_long> {
 fn refused() -> impl Iterator<Item = c_long> {
     REFUSED.iter().copied()
 }
+
+#[cfg(test)]
+#[path = "linux_tests.rs"]
+mod tests;
