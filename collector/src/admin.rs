@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use holdpoint_common::bundle::resend::{Code, InvalidCode};
 use holdpoint_common::chain::Chain;
 use holdpoint_common::identity::Name;
 use holdpoint_common::proto::store::token_record::Grant;
@@ -16,13 +17,14 @@ use holdpoint_common::proto::store::{AgentGrant, CertificateRecord, OperatorGran
 use holdpoint_common::proto::v1::admin_server::Admin;
 use holdpoint_common::proto::v1::{
     AddOperatorRequest, AddOperatorResponse, BackupStoreRequest, CarryOutboxRequest, CompactStoreRequest,
-    CreateTokenRequest, CreateTokenResponse, OutboxCarried, OutboxRotated, OutboxState, ReindexRequest,
-    RevokeRequest, RevokeResponse, RotateCaRequest, RotateCaResponse, RotateOutboxRequest, ShowOutboxRequest,
+    CreateTokenRequest, CreateTokenResponse, OutboxCarried, OutboxResent, OutboxRotated, OutboxState,
+    ReindexRequest, ResendOutboxRequest, RevokeRequest, RevokeResponse, RotateCaRequest, RotateCaResponse, RotateOutboxRequest, ShowOutboxRequest,
     ShowStoreRequest, StoreReport, StoreStats, VerifyAuditRequest, VerifyAuditResponse, VerifyStoreRequest,
 };
 use tonic::{Request, Response, Status};
 
 use crate::audit::Act;
+use crate::outbox::resend::{NotResent, Turnstile};
 use crate::outbox::run::{NotNow, OnMedium, Outbox};
 use crate::outbox::wire;
 use crate::pki::{Origin, PkiError, token};
@@ -47,18 +49,26 @@ pub struct AdminService {
     zone: Arc<Zone>,
     /// There is none where no collector runs, or where nothing is to leave the zone.
     outbox: Option<Arc<Outbox>>,
+    /// There is none where codes are not taken.
+    resends: Option<Arc<Turnstile>>,
 }
 
 impl AdminService {
     /// The service of that zone.
     pub fn new(zone: Arc<Zone>) -> Self {
-        Self { zone, outbox: None }
+        Self { zone, outbox: None, resends: None }
     }
 
     /// The service of a zone of which summaries leave.
     #[must_use]
     pub fn with_outbox(self, outbox: Option<Arc<Outbox>>) -> Self {
         Self { outbox, ..self }
+    }
+
+    /// The same service; with `allowed` it takes codes that the site printed.
+    #[must_use]
+    pub fn with_resend_codes(self, allowed: bool) -> Self {
+        Self { resends: allowed.then(Arc::default), ..self }
     }
 
     fn outbox(&self) -> Result<Arc<Outbox>, Status> {
@@ -425,6 +435,49 @@ impl Admin for AdminService {
         };
         self.zone.commit(Txn::admin(), vec![act]).await?;
         Ok(Response::new(OutboxRotated { key_epoch }))
+    }
+
+    async fn resend_outbox(
+        &self,
+        request: Request<ResendOutboxRequest>,
+    ) -> Result<Response<OutboxResent>, Status> {
+        Self::local(&request)?;
+        let turnstile = self.resends.clone().ok_or_else(|| {
+            Status::failed_precondition(
+                "this zone takes no codes: `resend_codes = true` under [outbox] in collector.toml allows them",
+            )
+        })?;
+        let outbox = self.outbox()?;
+        let ResendOutboxRequest { code, person } = request.into_inner();
+        if person.len() > MAX_PERSON || person.chars().any(char::is_control) {
+            return Err(Status::invalid_argument(format!("a person is named in at most {MAX_PERSON} bytes")));
+        }
+        let code: Code = code.parse().map_err(|it: InvalidCode| Status::invalid_argument(it.to_string()))?;
+        turnstile.pass(self.zone.now_ms()).map_err(|wait| {
+            Status::failed_precondition(format!("one code a minute is taken: try again in {wait} s"))
+        })?;
+        let outcome = in_background(move || Ok(outbox.resend(&code))).await?;
+        let (action, text) = match &outcome {
+            Ok(resent) => {
+                let asked = code.to() - code.from() + 1;
+                ("outbox-resent", format!("{} of {asked} bundles left again", resent.bundles))
+            }
+            Err(why) => ("outbox-resend-refused", Chain(why).to_string()),
+        };
+        let person = if person.is_empty() { "somebody".to_owned() } else { person };
+        let act = Act {
+            by: LOCAL.to_owned(),
+            action,
+            subject: format!("bundles {} to {}", code.from(), code.to()),
+            text: format!("{person} typed {code}: {text}"),
+            detail: None,
+        };
+        self.zone.commit(Txn::admin(), vec![act]).await?;
+        let resent = outcome.map_err(|why| match &why {
+            NotResent::NotHere(_) | NotResent::NoCarrier => Status::failed_precondition(why.to_string()),
+            NotResent::NotNow(cause) => outbox_status(cause),
+        })?;
+        Ok(Response::new(wire::resent(&code, &resent)))
     }
 }
 

@@ -257,6 +257,8 @@ pub enum Outbox {
     Carry(OutboxCarry),
     /// Let the announced key follow the present one.
     Rotate(DataDir),
+    /// Send kept bundles once more, by a code that the site printed. Off unless collector.toml allows it.
+    Resend(OutboxResend),
 }
 
 /// `outbox init`.
@@ -290,6 +292,19 @@ pub struct OutboxCarry {
     /// The zone's directory.
     #[command(flatten)]
     pub data: DataDir,
+}
+
+/// `outbox resend`.
+#[derive(Debug, Args)]
+pub struct OutboxResend {
+    /// The code as the site shows it: six groups of four characters.
+    pub code: String,
+    /// The zone's directory.
+    #[command(flatten)]
+    pub data: DataDir,
+    /// Who types it, for the audit log.
+    #[arg(long, value_name = "NAME")]
+    pub person: Option<String>,
 }
 
 /// `store`.

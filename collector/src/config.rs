@@ -78,6 +78,8 @@ pub struct OutboxSection {
     pub relay: Option<HostPort>,
     /// Whether `holdpoint-collector diode send` empties the outbox's folder `diode`.
     pub diode: bool,
+    /// Whether a person may type a code that the site printed, so that kept bundles leave again.
+    pub resend_codes: bool,
 }
 
 impl Default for OutboxSection {
@@ -92,6 +94,7 @@ impl Default for OutboxSection {
             spool_days: 7,
             relay: None,
             diode: false,
+            resend_codes: false,
         }
     }
 }
@@ -168,7 +171,7 @@ impl Default for AgentsSection {
     }
 }
 
-/// `[knowledge]`: past these ages answers become UNKNOWN instead of good.
+/// `[knowledge]`: past these ages answers become UNKNOWN instead of good; and how knowledge comes in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KnowledgeSection {
@@ -188,6 +191,8 @@ pub struct KnowledgeSection {
     pub requirements_max_age_days: u32,
     /// Time since an asset last called, days.
     pub inventory_max_age_days: u32,
+    /// Whether knowledge comes in by signed packs alone, brought by one person and released by another.
+    pub packs_only: bool,
 }
 
 impl Default for KnowledgeSection {
@@ -201,6 +206,7 @@ impl Default for KnowledgeSection {
             statements_max_age_days: default_days(Kind::Statements),
             requirements_max_age_days: default_days(Kind::Requirements),
             inventory_max_age_days: 7,
+            packs_only: false,
         }
     }
 }

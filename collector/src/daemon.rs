@@ -370,7 +370,8 @@ async fn routes(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<AgentLinkServer<Intake>>().await;
     let ages = config.knowledge.allowed_ages();
-    let knowledge = query::knowledge::open(zone, ages)?;
+    let knowledge = query::knowledge::open(zone, ages)?.by_packs_only(config.knowledge.packs_only);
+    knowledge.finish_packs().await;
     let (library, board) = (Arc::clone(knowledge.library()), Arc::clone(knowledge.board()));
     let books = Books::open(zone, knowledge.baselines(), &board)?;
     let office = ChangeOffice::open(zone, Arc::clone(&library), board)?;
@@ -388,8 +389,9 @@ async fn routes(
         }
         None => None,
     };
-    let admin =
-        AdminService::new(Arc::clone(zone)).with_outbox(running.as_ref().map(|it| Arc::clone(it.outbox())));
+    let admin = AdminService::new(Arc::clone(zone))
+        .with_outbox(running.as_ref().map(|it| Arc::clone(it.outbox())))
+        .with_resend_codes(config.outbox.as_ref().is_some_and(|it| it.resend_codes));
     let intake = Intake::new(Arc::clone(zone)).counted_by(metrics.clone());
     let routes = Routes::new(AgentLinkServer::new(intake).max_decoding_message_size(MAX_REQUEST))
         .add_service(EnrollmentServer::new(EnrolService::new(Arc::clone(zone))))

@@ -20,6 +20,7 @@ pub mod local;
 pub mod memory;
 pub mod metrics;
 pub mod outbox;
+pub mod packs;
 pub mod pki;
 pub mod query;
 pub mod server;

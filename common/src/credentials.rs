@@ -284,7 +284,7 @@ pub fn pem_of_key(key: &PrivateKeyDer<'_>) -> Zeroizing<String> {
     pem(label, key.secret_der())
 }
 
-fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+pub(crate) fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64.encode(der));
     // Reserved in full: a string that grows leaves copies of a key behind.
     let mut text = Zeroizing::new(String::with_capacity(body.len() * 2 + 2 * label.len() + 64));

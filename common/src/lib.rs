@@ -15,6 +15,7 @@ pub mod decision;
 pub mod enrolment;
 pub mod identity;
 pub mod one_shot;
+pub mod pack;
 pub mod private;
 pub mod refusal;
 pub mod row;

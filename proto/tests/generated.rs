@@ -19,7 +19,7 @@ const ROWS: [&str; 13] = [
     "Coverage",
 ];
 
-const SCHEMAS: [&str; 18] = [
+const SCHEMAS: [&str; 20] = [
     "holdpoint/v1/rows.proto",
     "holdpoint/v1/enrollment.proto",
     "holdpoint/v1/agent_link.proto",
@@ -28,6 +28,7 @@ const SCHEMAS: [&str; 18] = [
     "holdpoint/v1/hardening.proto",
     "holdpoint/v1/lint.proto",
     "holdpoint/v1/triage.proto",
+    "holdpoint/v1/pack.proto",
     "holdpoint/v1/knowledge.proto",
     "holdpoint/v1/map.proto",
     "holdpoint/v1/changes.proto",
@@ -37,6 +38,7 @@ const SCHEMAS: [&str; 18] = [
     "holdpoint/store/v1/change.proto",
     "holdpoint/store/v1/outbox.proto",
     "holdpoint/store/v1/fleet.proto",
+    "holdpoint/store/v1/pack.proto",
     "holdpoint/summary/v1/summary.proto",
 ];
 

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use holdpoint_agent::scan::firmware::fwupd::devices;
 use holdpoint_cli::archive;
 use holdpoint_collector::knowledge::{Knowledge, read};
+use holdpoint_common::bundle::resend::Code;
 use holdpoint_common::identity::Identity;
 use holdpoint_common::one_shot::{OneShot, Proof};
+use holdpoint_common::pack::{Manifest, Pack};
 use holdpoint_common::section::{InvalidSection, Rows, unpack_delta};
 use holdpoint_common::tls::{Anchor, Leaf};
 use holdpoint_common::token::Token;
@@ -78,6 +80,9 @@ fn the_valid_seeds_are_taken_so_that_damage_starts_deep_inside() {
     assert!(matches!(signed.proof, Proof::Signed { sequence: 1, .. }));
     assert_eq!(OneShot::read(&bytes("one_shot", "unsigned")).unwrap().sections.len(), 2);
     assert_eq!(devices(&bytes("dbus", "devices")).unwrap().0.len(), 2);
+    assert_eq!(Pack::read(&bytes("pack", "valid")).unwrap().members.len(), 2);
+    assert_eq!(Manifest::read(&bytes("pack", "manifest.json")).unwrap().serial, 7);
+    text("pack", "code").parse::<Code>().unwrap();
     for (target, file, items) in [
         ("csaf", "valid.json", 3),
         ("osv", "valid.json", 3),

@@ -34,11 +34,13 @@ use holdpoint_collector::knowledge::lint::lint;
 use holdpoint_collector::knowledge::{self, Content, Knowledge, Requirement, Wanted, map_file};
 use holdpoint_collector::triage::control;
 use holdpoint_collector::triage::vector::Vector;
+use holdpoint_common::bundle::resend::Code;
 use holdpoint_common::bundle::{
     self as bundles, Algorithm, Body, Keyring, Kind, Line, Outcome, SigningKey, State, Stream, Trusted,
 };
 use holdpoint_common::identity::{Identity, Name, ZoneName};
 use holdpoint_common::one_shot::{self, OneShot};
+use holdpoint_common::pack::{self as packs, Pack};
 use holdpoint_common::proto::v1::report_part::Part;
 use holdpoint_common::proto::v1::{Delta, JournalEntry, ReportPart, SectionBody, SectionKind, SectionPart};
 use holdpoint_common::row::{MAX_ROW, SoftwareRow, to_json};
@@ -114,6 +116,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("evidence_pack", evidence_pack),
     ("plan", plan),
     ("bundle", bundle),
+    ("pack", pack),
     ("diode_datagram", diode_datagram),
     ("diode_assembly", diode_assembly),
 ];
@@ -1099,5 +1102,44 @@ fn diode_assembly(mut bytes: &[u8]) {
         }
         assert!(assembler.bytes() <= limits.bytes && assembler.waiting() <= limits.objects);
         now += Duration::from_secs(u64::from(length % 7 == 0) * 300);
+    }
+}
+
+/// The input is a pack, a manifest, a member, a key file, and a code that a person types.
+fn pack(bytes: &[u8]) {
+    let key = &KNOWN_COLLECTOR.key;
+    match Pack::read(bytes) {
+        Ok(read) => {
+            assert_eq!([read.head, &read.members.concat()].concat(), bytes, "bytes that nobody signed");
+            assert!(read.members.iter().all(|it| !packs::is_archive(it)), "an archive in a pack");
+        }
+        Err(refusal) => assert!(!refusal.to_string().is_empty(), "a refusal without a word"),
+    }
+    let manifest = packs::Manifest::read(bytes).unwrap_or_else(|_| packs::Manifest {
+        format: packs::FORMAT,
+        title: "a title".to_owned(),
+        serial: 1,
+        made_ms: 0,
+        zones: Vec::new(),
+        members: Vec::new(),
+    });
+    if !manifest.members.is_empty() {
+        assert_eq!(manifest.to_bytes().ok().as_deref(), Some(bytes), "two forms of the same manifest");
+    }
+    let name = String::from_utf8_lossy(bytes.get(..16).unwrap_or(bytes)).into_owned();
+    for name in ["a.csv", &name] {
+        let member = (packs::Listed::of(name, "csaf", bytes), bytes.to_vec());
+        if let Ok(made) = packs::make(manifest.clone(), &[member], key) {
+            let read = Pack::read(&made).expect("what is made is read");
+            assert_eq!((read.members.as_slice(), read.manifest.serial), (&[bytes][..], manifest.serial));
+        }
+    }
+    if let Ok(public) = packs::public_key(bytes) {
+        assert_eq!(packs::public_key(packs::public_pem(&public).as_bytes()), Ok(public));
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(code) = text.parse::<Code>()
+    {
+        assert_eq!(code.to_string(), text.to_uppercase(), "two codes for the same bundles");
     }
 }

@@ -125,6 +125,9 @@ pub enum Remote {
     /// Evaluate, test and authorise a patch for a zone.
     #[command(subcommand)]
     Patch(command::patch::Command),
+    /// Compile, release and reject knowledge packs, and say whose are taken.
+    #[command(subcommand)]
+    Pack(command::pack::Command),
     /// Show what knowledge is how old, and which of its lines cannot be decided.
     Feeds(command::feeds::Options),
     /// Plan, decide, open, verify and close changes.

@@ -64,7 +64,7 @@ pub struct Library {
     turn: tokio::sync::Mutex<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     knowledge: Arc<Knowledge>,
     documents: Documents,
@@ -123,9 +123,47 @@ impl Library {
         by: &str,
         now_ms: i64,
     ) -> Result<Prepared, ImportError> {
-        let digest = Digest::of(&bytes);
         // Reading takes long, and whoever prepares has the turn: nothing changes meanwhile.
-        let (content, skipped) = import::read(file, &bytes, &self.current())?;
+        let read = import::read(file, &bytes, &self.current())?;
+        self.state.read().unwrap_or_else(PoisonError::into_inner).prepare(file, read, bytes, by, now_ms)
+    }
+
+    /// What is known now, to try files on that are not to be taken yet.
+    pub fn rehearsal(&self) -> Rehearsal {
+        Rehearsal(self.state.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Shows a change that has become durable.
+    pub fn publish(&self, prepared: Prepared) -> Arc<Knowledge> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.show(prepared);
+        Arc::clone(&state.knowledge)
+    }
+
+    /// Shows a decision that has become durable.
+    pub fn publish_rule(&self, rule: MapRuleRecord) -> Arc<Knowledge> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut knowledge = (*state.knowledge).clone();
+        knowledge.revision += 1;
+        let rules = Arc::make_mut(&mut knowledge.rules);
+        rules.retain(|it| it.id != rule.id);
+        rules.push(rule);
+        state.knowledge = Arc::new(knowledge);
+        Arc::clone(&state.knowledge)
+    }
+}
+
+impl State {
+    /// Prepares to hold what was read of a file.
+    fn prepare(
+        &self,
+        file: &str,
+        (content, skipped): (Content, Vec<String>),
+        bytes: Vec<u8>,
+        by: &str,
+        now_ms: i64,
+    ) -> Result<Prepared, ImportError> {
+        let digest = Digest::of(&bytes);
         let (kind, items) = (content.kind(), content.items());
         let faults = match &content {
             Content::Advisory(advisory) => u32::try_from(lint(advisory).len()).unwrap_or(u32::MAX),
@@ -138,7 +176,6 @@ impl Library {
             | Content::Hardening(_)
             | Content::Map(_) => 0,
         };
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut record = DocumentRecord {
             digest: digest.to_vec(),
             file: file.to_owned(),
@@ -155,10 +192,10 @@ impl Library {
             record.tracking_id.clone_from(&advisory.revision.id);
             record.tracking_version.clone_from(&advisory.revision.version);
         }
-        let mut knowledge = (*state.knowledge).clone();
+        let mut knowledge = (*self.knowledge).clone();
         knowledge.revision += 1;
 
-        if let Some(held) = state.documents.get(&record.digest) {
+        if let Some(held) = self.documents.get(&record.digest) {
             let unchanged = |txn, knowledge, skipped, documents| Prepared {
                 txn,
                 knowledge,
@@ -173,7 +210,7 @@ impl Library {
             };
             if held.replaced && kind.is_advisory() {
                 let note = vec!["a newer revision is held; this one is kept and not judged".to_owned()];
-                return Ok(unchanged(Txn::admin(), Arc::clone(&state.knowledge), note, Vec::new()));
+                return Ok(unchanged(Txn::admin(), Arc::clone(&self.knowledge), note, Vec::new()));
             }
             // Somebody has carried the same file in again: it is as current as if it were new.
             let mut held = held.clone();
@@ -185,12 +222,12 @@ impl Library {
             take(&mut knowledge, content, source_of(&held));
             return Ok(unchanged(txn, Arc::new(knowledge), skipped, vec![held]));
         }
-        if state.documents.len() >= MAX_DOCUMENTS {
+        if self.documents.len() >= MAX_DOCUMENTS {
             return Err(ImportError::TooMany { max: MAX_DOCUMENTS });
         }
         let mut txn = Txn::admin();
-        let mut documents = replaced_by(&state.knowledge, &content, file, &state.documents)?;
-        let changes = changes(&state.knowledge, &content, &documents);
+        let mut documents = replaced_by(&self.knowledge, &content, file, &self.documents)?;
+        let changes = changes(&self.knowledge, &content, &documents);
         for held in &documents {
             txn = txn.update_document(held.clone());
         }
@@ -212,26 +249,51 @@ impl Library {
         })
     }
 
-    /// Shows a change that has become durable.
-    pub fn publish(&self, prepared: Prepared) -> Arc<Knowledge> {
+    /// Shows what was prepared.
+    fn show(&mut self, prepared: Prepared) {
         let Prepared { knowledge, documents, .. } = prepared;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.knowledge = Arc::clone(&knowledge);
-        state.documents.extend(documents.into_iter().map(|it| (it.digest.clone(), it)));
-        knowledge
+        self.knowledge = knowledge;
+        self.documents.extend(documents.into_iter().map(|it| (it.digest.clone(), it)));
     }
+}
 
-    /// Shows a decision that has become durable.
-    pub fn publish_rule(&self, rule: MapRuleRecord) -> Arc<Knowledge> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let mut knowledge = (*state.knowledge).clone();
-        knowledge.revision += 1;
-        let rules = Arc::make_mut(&mut knowledge.rules);
-        rules.retain(|it| it.id != rule.id);
-        rules.push(rule);
-        state.knowledge = Arc::new(knowledge);
-        Arc::clone(&state.knowledge)
+/// What would be known if some files were taken, one after the other. Nothing of it is kept or shown to anybody.
+#[derive(Debug, Default)]
+pub struct Rehearsal(State);
+
+impl Rehearsal {
+    /// Reads a file as if it were taken.
+    ///
+    /// # Errors
+    /// The file would be refused.
+    pub fn take(&mut self, file: &str, bytes: &[u8], now_ms: i64) -> Result<Rehearsed, ImportError> {
+        let read = import::read(file, bytes, &self.0.knowledge)?;
+        let mut prepared = self.0.prepare(file, read, bytes.to_vec(), "", now_ms)?;
+        let Prepared { digest, kind, items, unchanged, faults, .. } = prepared;
+        let (skipped, changes) =
+            (std::mem::take(&mut prepared.skipped), std::mem::take(&mut prepared.changes));
+        self.0.show(prepared);
+        Ok(Rehearsed { digest, kind, items, unchanged, skipped, changes, faults })
     }
+}
+
+/// What a file would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// The file's digest.
+    pub digest: Digest,
+    /// Its kind.
+    pub kind: Kind,
+    /// Entries or requirements in it.
+    pub items: u32,
+    /// The very same bytes are held already.
+    pub unchanged: bool,
+    /// What would be left out, each with its reason.
+    pub skipped: Vec<String>,
+    /// Of an advisory that takes the place of an earlier revision: what it says otherwise.
+    pub changes: Vec<String>,
+    /// Of an advisory: how many of its lines can never be decided, or deserve a person's look.
+    pub faults: u32,
 }
 
 fn reread(store: &Store, record: &DocumentRecord, known: &Knowledge) -> Result<Content, String> {

@@ -53,7 +53,7 @@ pub(crate) use feed::age;
 pub use feed::default_days;
 pub use feed::{AllowedAges, FeedState};
 pub use import::{Content, ImportError, Kind, MAX_FILE, read};
-pub use library::{Library, LibraryError, MAX_DOCUMENTS, Prepared};
+pub use library::{Library, LibraryError, MAX_DOCUMENTS, Prepared, Rehearsal, Rehearsed};
 pub use pattern::{InvalidPattern, Pattern};
 pub use requirement::{KERNEL, NameKind, Requirement, Wanted};
 pub use tracking::Revision;

@@ -55,6 +55,9 @@ pub mod office;
 #[cfg(test)]
 mod office_tests;
 pub mod pages;
+pub mod resend;
+#[cfg(test)]
+mod resend_tests;
 pub mod run;
 pub mod schedule;
 pub mod sequence;

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 use holdpoint_common::atomic_file::{self, Readable};
+use holdpoint_common::bundle::resend::Code;
 use holdpoint_common::bundle::{
     Body, ClockQuality, Epoch, Header, Key, Kind, MakeError, Record, Sealed, Stream, make,
 };
@@ -26,11 +27,12 @@ use holdpoint_common::section::Digest;
 use super::kept::{Kept, Place};
 use super::ledger::{At, Content, Ledger};
 use super::pages::{self, PagesError, Rest};
+use super::resend::{self, NotResent, Resent};
 use super::schedule::{Interval, Rhythm, Schedule};
 use super::sequence::{Opening, Sequence, Start};
 use super::signer::{Signer, SignerError};
 use super::spool::{self, Item, Limits, Load, Next, Relief, Spool, cut};
-use crate::carrier::tray::{Filler, TrayError};
+use crate::carrier::tray::{self, Filler, TrayError};
 use crate::store::{Store, StoreError, Txn};
 use crate::summary::{self, Part, Policy, Sources, Summariser, SummaryError, Told};
 
@@ -627,6 +629,38 @@ impl Office {
             beacon: self.sealed_beacon(now_ms)?,
             slices: (self.kept.slices(), self.settings.rhythm.slices.get()),
         })
+    }
+
+    /// Hands the kept bundles of a code to the carriers again. What came into a tray stays there, whatever follows.
+    ///
+    /// # Errors
+    /// A tray cannot be used.
+    pub fn resend(&mut self, code: &Code) -> Result<Result<Resent, NotResent>, OutboxError> {
+        if let Err(other) = code.is_for(self.stream(), &self.sequence.epoch()) {
+            return Ok(Err(other.into()));
+        }
+        if self.carriers.is_empty() {
+            return Ok(Err(NotResent::NoCarrier));
+        }
+        let kept: BTreeMap<u64, PathBuf> =
+            self.kept.places().map(|it| (it.sequence, self.kept.path(&it))).collect();
+        let mut resent = Resent::default();
+        for number in code.from()..=code.to() {
+            // Its cycle may be over by now; then the next one has said it again.
+            let Some(object) = kept.get(&number).and_then(|it| tray::read_object(it).ok()) else {
+                resend::add(&mut resent.missing, number);
+                continue;
+            };
+            let sent = |office: &Self| office.carriers.iter().map(|it| it.sent).sum::<u64>();
+            let before = sent(self);
+            self.offer(&object)?;
+            if sent(self) > before {
+                resent.bundles += 1;
+            } else {
+                resend::add(&mut resent.no_room, number);
+            }
+        }
+        Ok(Ok(resent))
     }
 
     /// Lets the next key follow. Statements about it leave with the next cycle, and at once.

@@ -97,6 +97,12 @@ impl Sender {
         block_in_place(|| ask(office, now_ms))
     }
 
+    /// Lets go of the office, for somebody else to open one of the same directory.
+    pub(super) fn given_up(&mut self) -> (Settings, Sources) {
+        self.office = None;
+        (self.settings.clone(), self.sources.clone())
+    }
+
     pub(super) fn interval(&mut self) {
         self.step().unwrap();
         self.world.clock.advance(INTERVAL_MS);

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use holdpoint_common::clock::{Clock, SystemClock, readable};
 use holdpoint_common::conduit::Party;
-use holdpoint_common::proto::v1::{CarryOutboxRequest, OutboxState, RotateOutboxRequest, ShowOutboxRequest};
+use holdpoint_common::proto::v1::{
+    CarryOutboxRequest, OutboxResent, OutboxSkip, OutboxState, ResendOutboxRequest, RotateOutboxRequest,
+    ShowOutboxRequest,
+};
 use holdpoint_common::tls::Purpose;
 
 use super::signer::Signer;
-use crate::args::{Outbox, OutboxCarry, OutboxInit};
+use crate::args::{Outbox, OutboxCarry, OutboxInit, OutboxResend};
 use crate::conduit::{self, ENROLMENT_ENDING, Enrolment};
 use crate::config::{Config, OutboxSection};
 use crate::local::Local;
@@ -26,6 +29,7 @@ pub async fn run(typed: Outbox) -> Result<ExitCode, VerbError> {
         Outbox::Show(data) => show(&data.path).await,
         Outbox::Carry(typed) => carry(&typed).await,
         Outbox::Rotate(data) => rotate(&data.path).await,
+        Outbox::Resend(typed) => resend(typed).await,
     }
 }
 
@@ -152,4 +156,25 @@ async fn rotate(data: &Path) -> Result<ExitCode, VerbError> {
         rotated.key_epoch
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+async fn resend(typed: OutboxResend) -> Result<ExitCode, VerbError> {
+    let OutboxResend { code, data, person } = typed;
+    let mut local = Local::open(&data.path).await?;
+    let request = ResendOutboxRequest { code, person: person.unwrap_or_default() };
+    let resent = local.client.resend_outbox(request).await?.into_inner();
+    local.close().await?;
+    let OutboxResent { from, to, bundles, missing, no_room } = &resent;
+    say(&format!("{bundles} of the bundles {from} to {to} handed on again; delivery unknown by design"));
+    let runs = |runs: &[OutboxSkip]| {
+        let run = |it: &OutboxSkip| if it.from == it.to { it.from.to_string() } else { format!("{} to {}", it.from, it.to) };
+        runs.iter().map(run).collect::<Vec<_>>().join(", ")
+    };
+    if !missing.is_empty() {
+        say(&format!("kept no longer: {}; what they said comes with every cycle", runs(missing)));
+    }
+    if !no_room.is_empty() {
+        say(&format!("no carrier had room for: {}; type the code again later", runs(no_room)));
+    }
+    Ok(if missing.is_empty() && no_room.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -1,9 +1,11 @@
 //! What is told of the outbox, as messages.
 
 use holdpoint_common::bundle::Class;
+use holdpoint_common::bundle::resend::Code;
 use holdpoint_common::proto::v1 as pb;
 
 use super::office::Show;
+use super::resend::Resent;
 use super::run::Outbox;
 use crate::carrier::drop::Written;
 
@@ -49,6 +51,19 @@ pub fn state(outbox: &Outbox) -> pb::OutboxState {
         tally: Class::ALL.into_iter().map(tally).filter(|it| it.taken_in > 0).collect(),
         skipped: show.skips.iter().map(|it| pb::OutboxSkip { from: it.from, to: it.to }).collect(),
         ..own
+    }
+}
+
+/// What became of a code.
+pub fn resent(code: &Code, resent: &Resent) -> pb::OutboxResent {
+    let runs = |runs: &[(u64, u64)]| runs.iter().map(|&(from, to)| pb::OutboxSkip { from, to }).collect();
+    let Resent { bundles, missing, no_room } = resent;
+    pb::OutboxResent {
+        from: code.from(),
+        to: code.to(),
+        bundles: *bundles,
+        missing: runs(missing),
+        no_room: runs(no_room),
     }
 }
 

@@ -8,6 +8,9 @@ mod hardening;
 mod lint;
 mod map;
 mod messages;
+mod packs;
+#[cfg(test)]
+mod packs_tests;
 #[cfg(test)]
 mod tests;
 mod triage;
@@ -18,7 +21,9 @@ mod zone;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdpoint_common::identity::ZoneName;
 use holdpoint_common::one_shot::is_one_shot;
+use holdpoint_common::pack::{InvalidPack, MAX_PACK};
 use holdpoint_common::proto::store::AssetRecord;
 use holdpoint_common::proto::v1 as pb;
 use holdpoint_common::proto::v1::import_part::Part;
@@ -34,6 +39,7 @@ use crate::intake::carried::{Carried, Kept, NotKept};
 use crate::knowledge::map::{CONFIRMED, REJECTED};
 use crate::knowledge::text::shown;
 use crate::knowledge::{ImportError, Kind, Library, MAX_FILE, Prepared};
+use crate::packs::Quarantine;
 use crate::store::Txn;
 
 pub use hardening::rules_message;
@@ -50,6 +56,9 @@ const MAX_WHY: usize = 2_000;
 const DEFAULT_CANDIDATES: usize = 50;
 /// Most candidates of an answer.
 const MAX_CANDIDATES: usize = 1_000;
+/// What is said of a plain file where only packs come in.
+const PACKS_ONLY: &str = "knowledge comes into this zone in signed packs only: `holdpoint pack make` makes one of it, \
+    `holdpoint import --pack` brings it, another person releases it";
 
 /// What a call needs its caller to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +67,21 @@ pub enum Needs {
     Viewer,
     /// To bring knowledge in and to decide about the map.
     Engineer,
+    /// To decide about what somebody else brought: engineer or admin.
+    Second,
+    /// To say whose packs are taken.
+    Admin,
+}
+
+/// A person who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// As [`Office::admit`] names it.
+    pub by: String,
+    /// The person behind the operator.
+    pub person: String,
+    /// The collector made the operator's key, so somebody else may hold it too.
+    pub key_made_here: bool,
 }
 
 /// Something that happened, for the audit log.
@@ -81,6 +105,18 @@ pub trait Office: Send + Sync + 'static {
     /// # Errors
     /// A refusal with its reason and what to do next.
     fn admit(&self, call: &Extensions, needs: Needs) -> Result<String, Status>;
+
+    /// As [`Office::admit`], and says which person it is.
+    ///
+    /// # Errors
+    /// As [`Office::admit`]; the collector's own account is no person.
+    fn introduce(&self, call: &Extensions, needs: Needs) -> Result<Caller, Status>;
+
+    /// The site and zone.
+    fn zone(&self) -> &ZoneName;
+
+    /// The packs that wait.
+    fn quarantine(&self) -> &Arc<Quarantine>;
 
     /// The collector's time, Unix milliseconds.
     fn now_ms(&self) -> i64;
@@ -114,6 +150,12 @@ pub trait Office: Send + Sync + 'static {
     /// # Errors
     /// The store refuses.
     async fn commit(&self, txn: Txn, deed: Deed) -> Result<(), Status>;
+
+    /// Writes a change that is nothing by itself: a later one, with its audit entry, makes it count.
+    ///
+    /// # Errors
+    /// The store refuses.
+    async fn keep(&self, txn: Txn) -> Result<(), Status>;
 }
 
 /// The service.
@@ -123,12 +165,19 @@ pub struct KnowledgeService<O> {
     library: Arc<Library>,
     board: Arc<Board>,
     hardening: Arc<crate::hardening::Board>,
+    packs_only: bool,
 }
 
 impl<O: Office> KnowledgeService<O> {
     /// A service over the zone's library and board.
     pub fn new(office: Arc<O>, library: Arc<Library>, board: Arc<Board>) -> Self {
-        Self { office, library, board, hardening: Arc::default() }
+        Self { office, library, board, hardening: Arc::default(), packs_only: false }
+    }
+
+    /// The same service; with `packs_only` knowledge comes in by packs and no other way.
+    #[must_use]
+    pub fn by_packs_only(self, packs_only: bool) -> Self {
+        Self { packs_only, ..self }
     }
 
     /// What the zone was told.
@@ -209,6 +258,7 @@ impl<O: Office> KnowledgeService<O> {
     ) -> Result<pb::ImportResult, Status> {
         if !is_one_shot(&bytes) {
             return match as_asset {
+                None if self.packs_only => Ok(refused(file, PACKS_ONLY)),
                 None => self.take_file(by, file, bytes).await,
                 Some(_) => {
                     Ok(refused(file, "it is no one-shot of a host, so it is of no asset: leave --as out"))
@@ -316,30 +366,10 @@ impl<O: Office> Service for KnowledgeService<O> {
         request: Request<Streaming<pb::ImportPart>>,
     ) -> Result<Response<pb::ImportResult>, Status> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
-        let mut parts = request.into_inner();
-        let first = parts.next().await.transpose()?;
-        let Some(pb::ImportPart { part: Some(Part::Header(header)) }) = first else {
-            return Err(Status::invalid_argument("the first part of an import is its header"));
-        };
-        let pb::ImportHeader { file, size, as_asset } = header;
-        let file = file_name(&file);
-        if usize::try_from(size).map_or(true, |it| it > MAX_FILE) {
+        let Arrived { file, as_asset, bytes } = receive(request.into_inner(), MAX_FILE).await?;
+        let Some(bytes) = bytes else {
             return Ok(Response::new(refused(file, &ImportError::TooLarge.to_string())));
-        }
-        // The announced size is a wish of the peer: memory grows with what arrives.
-        let mut bytes = Vec::new();
-        while let Some(part) = parts.next().await.transpose()? {
-            let Some(Part::Bytes(more)) = part.part else {
-                return Err(Status::invalid_argument("after the header an import has bytes only"));
-            };
-            if bytes.len() + more.len() > MAX_FILE {
-                return Ok(Response::new(refused(file, &ImportError::TooLarge.to_string())));
-            }
-            bytes.extend_from_slice(&more);
-        }
-        if usize::try_from(size) != Ok(bytes.len()) {
-            return Err(Status::invalid_argument("the file arrived with another size than its header says"));
-        }
+        };
         self.take_any(by, file, bytes, as_asset).await.map(Response::new)
     }
 
@@ -617,12 +647,109 @@ impl<O: Office> Service for KnowledgeService<O> {
         let by = self.office.admit(request.extensions(), Needs::Engineer)?;
         self.decide_step(by, request.into_inner()).await.map(Response::new)
     }
+
+    async fn import_pack(
+        &self,
+        request: Request<Streaming<pb::ImportPart>>,
+    ) -> Result<Response<pb::ImportPackResult>, Status> {
+        let caller = self.office.introduce(request.extensions(), Needs::Engineer)?;
+        let Arrived { file, as_asset: _, bytes } = receive(request.into_inner(), MAX_PACK).await?;
+        let bytes = bytes.ok_or(InvalidPack::TooLarge);
+        self.bring_pack(caller, file, bytes).await.map(Response::new)
+    }
+
+    async fn list_packs(
+        &self,
+        request: Request<pb::ListPacksRequest>,
+    ) -> Result<Response<pb::ListPacksResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let packs = self.packs(request.into_inner().pack).await?;
+        Ok(Response::new(pb::ListPacksResponse { packs }))
+    }
+
+    async fn release_pack(
+        &self,
+        request: Request<pb::ReleasePackRequest>,
+    ) -> Result<Response<pb::Pack>, Status> {
+        let caller = self.office.introduce(request.extensions(), Needs::Second)?;
+        self.release(caller, &request.into_inner().pack).await.map(Response::new)
+    }
+
+    async fn reject_pack(
+        &self,
+        request: Request<pb::RejectPackRequest>,
+    ) -> Result<Response<pb::Pack>, Status> {
+        let caller = self.office.introduce(request.extensions(), Needs::Second)?;
+        let pb::RejectPackRequest { pack, reason } = request.into_inner();
+        self.reject(caller, &pack, &reason).await.map(Response::new)
+    }
+
+    async fn trust_pack_signer(
+        &self,
+        request: Request<pb::TrustPackSignerRequest>,
+    ) -> Result<Response<pb::PackSigner>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Admin)?;
+        self.trust(by, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn distrust_pack_signer(
+        &self,
+        request: Request<pb::DistrustPackSignerRequest>,
+    ) -> Result<Response<pb::PackSigner>, Status> {
+        let by = self.office.admit(request.extensions(), Needs::Admin)?;
+        self.distrust(by, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_pack_signers(
+        &self,
+        request: Request<pb::ListPackSignersRequest>,
+    ) -> Result<Response<pb::ListPackSignersResponse>, Status> {
+        self.office.admit(request.extensions(), Needs::Viewer)?;
+        let signers = self.signers().await?;
+        Ok(Response::new(pb::ListPackSignersResponse { signers }))
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Status::internal("the work for this call was given up"))
+}
+
+/// A file that a peer sent.
+struct Arrived {
+    file: String,
+    as_asset: Option<String>,
+    /// `None` when it is larger than it may be.
+    bytes: Option<Vec<u8>>,
+}
+
+/// Takes a file, part by part, of at most `max` bytes.
+async fn receive(mut parts: Streaming<pb::ImportPart>, max: usize) -> Result<Arrived, Status> {
+    let first = parts.next().await.transpose()?;
+    let Some(pb::ImportPart { part: Some(Part::Header(header)) }) = first else {
+        return Err(Status::invalid_argument("the first part of an import is its header"));
+    };
+    let pb::ImportHeader { file, size, as_asset } = header;
+    let file = file_name(&file);
+    if usize::try_from(size).map_or(true, |it| it > max) {
+        return Ok(Arrived { file, as_asset, bytes: None });
+    }
+    // The announced size is a wish of the peer: memory grows with what arrives.
+    let mut bytes = Vec::new();
+    while let Some(part) = parts.next().await.transpose()? {
+        let Some(Part::Bytes(more)) = part.part else {
+            return Err(Status::invalid_argument("after the header an import has bytes only"));
+        };
+        if bytes.len() + more.len() > max {
+            return Ok(Arrived { file, as_asset, bytes: None });
+        }
+        bytes.extend_from_slice(&more);
+    }
+    if usize::try_from(size) != Ok(bytes.len()) {
+        return Err(Status::invalid_argument("the file arrived with another size than its header says"));
+    }
+    Ok(Arrived { file, as_asset, bytes: Some(bytes) })
 }
 
 /// The last part of what a peer calls a file: it is shown and never opened.

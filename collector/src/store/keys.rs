@@ -37,6 +37,7 @@ pub(crate) enum Table {
     Snapshot,
     Outbox,
     Fleet,
+    Packs,
 }
 
 /// Pages that another part of the program keeps in its own order; the store does not read them.
@@ -46,6 +47,8 @@ pub enum Volume {
     Outbox,
     /// What a site knows of its zones.
     Fleet,
+    /// Knowledge packs, and whose are taken.
+    Packs,
 }
 
 impl Volume {
@@ -53,13 +56,14 @@ impl Volume {
         match self {
             Self::Outbox => Table::Outbox,
             Self::Fleet => Table::Fleet,
+            Self::Packs => Table::Packs,
         }
     }
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Table; 20] = [
+    pub(crate) const ALL: [Table; 21] = [
         Table::Asset,
         Table::Section,
         Table::Chunk,
@@ -80,6 +84,7 @@ impl Table {
         Table::Snapshot,
         Table::Outbox,
         Table::Fleet,
+        Table::Packs,
     ];
 
     /// The prefix of all its keys.
@@ -105,6 +110,7 @@ impl Table {
             Table::Snapshot => b'H',
             Table::Outbox => b'Q',
             Table::Fleet => b'Z',
+            Table::Packs => b'K',
         }]
     }
 
@@ -145,6 +151,7 @@ impl Table {
             Table::Snapshot => "snapshots",
             Table::Outbox => "outbox",
             Table::Fleet => "fleet",
+            Table::Packs => "packs",
         }
     }
 }

@@ -212,8 +212,8 @@ impl SigningKey {
         }
     }
 
-    /// Signs. What is signed says itself what it is for, see [`super::envelope`].
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+    /// Signs. What is signed says itself what it is for, see [`super::envelope`] and [`crate::pack`].
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let signature = match &self.0 {
             Pair::Ed25519(pair) => pair.try_sign(message),
             Pair::Es256(pair) => pair.sign(&SystemRandom::new(), message),

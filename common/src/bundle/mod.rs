@@ -50,6 +50,7 @@ mod key;
 mod make;
 mod open;
 mod record;
+pub mod resend;
 mod state;
 mod statement;
 mod stream;

@@ -1776,3 +1776,120 @@ pub struct FleetOriginal {
     #[prost(bytes = "vec", tag = "4")]
     pub object: ::prost::alloc::vec::Vec<u8>,
 }
+/// Page "s" KEY: somebody whose packs the zone takes, or took.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PackSignerPage {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// 1: Ed25519, 2: ES256.
+    #[prost(uint32, tag = "2")]
+    pub algorithm: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "4")]
+    pub trusted_ms: i64,
+    #[prost(string, tag = "5")]
+    pub trusted_by: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "6")]
+    pub distrusted_ms: ::core::option::Option<i64>,
+    #[prost(string, tag = "7")]
+    pub distrusted_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub reason: ::prost::alloc::string::String,
+    /// The serial of its newest pack that was released, and that pack. No lower one is taken any more.
+    #[prost(uint64, tag = "9")]
+    pub released_serial: u64,
+}
+/// Page "p" DIGEST: a pack. Page "h" DIGEST has its head, pages "m" DIGEST NUMBER its members, until it is decided.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PackPage {
+    #[prost(enumeration = "pack_page::State", tag = "1")]
+    pub state: i32,
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub serial: u64,
+    /// Name of the signer's key.
+    #[prost(bytes = "vec", tag = "4")]
+    pub signer: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "5")]
+    pub made_ms: i64,
+    #[prost(string, repeated, tag = "6")]
+    pub zones: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "7")]
+    pub files: u32,
+    #[prost(uint64, tag = "8")]
+    pub bytes: u64,
+    #[prost(string, tag = "9")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(int64, tag = "10")]
+    pub brought_ms: i64,
+    #[prost(string, tag = "11")]
+    pub brought_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "12")]
+    pub brought_person: ::prost::alloc::string::String,
+    #[prost(int64, optional, tag = "13")]
+    pub decided_ms: ::core::option::Option<i64>,
+    #[prost(string, tag = "14")]
+    pub decided_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub decided_person: ::prost::alloc::string::String,
+    #[prost(string, tag = "16")]
+    pub reason: ::prost::alloc::string::String,
+    /// Members that have been taken or left out, from the first on.
+    #[prost(uint32, tag = "17")]
+    pub taken: u32,
+}
+/// Nested message and enum types in `PackPage`.
+pub mod pack_page {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        Unspecified = 0,
+        /// Its members are being written; after a crash it is removed.
+        Arriving = 1,
+        Waiting = 2,
+        /// Its members are being taken; after a crash that goes on.
+        Releasing = 3,
+        Released = 4,
+        Rejected = 5,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Arriving => "STATE_ARRIVING",
+                Self::Waiting => "STATE_WAITING",
+                Self::Releasing => "STATE_RELEASING",
+                Self::Released => "STATE_RELEASED",
+                Self::Rejected => "STATE_REJECTED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_ARRIVING" => Some(Self::Arriving),
+                "STATE_WAITING" => Some(Self::Waiting),
+                "STATE_RELEASING" => Some(Self::Releasing),
+                "STATE_RELEASED" => Some(Self::Released),
+                "STATE_REJECTED" => Some(Self::Rejected),
+                _ => None,
+            }
+        }
+    }
+}

@@ -3415,6 +3415,179 @@ pub struct DecidePatchRequest {
     #[prost(string, tag = "6")]
     pub condition: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportPackResult {
+    /// Absent when it is refused.
+    #[prost(message, optional, tag = "1")]
+    pub quarantined: ::core::option::Option<Pack>,
+    /// Why it is refused, in one sentence; empty when it is not.
+    #[prost(string, tag = "2")]
+    pub refused: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Pack {
+    /// The signer and the serial: "3b6a91c4-7".
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// SHA-256 of what was signed.
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub serial: u64,
+    /// "waiting", "releasing", "released" or "rejected".
+    #[prost(string, tag = "5")]
+    pub state: ::prost::alloc::string::String,
+    /// What the zone calls the signer.
+    #[prost(string, tag = "6")]
+    pub signer: ::prost::alloc::string::String,
+    /// The name of the signer's key, 32 bytes.
+    #[prost(bytes = "vec", tag = "7")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    /// By the clock of whoever made it.
+    #[prost(int64, tag = "8")]
+    pub made_ms: i64,
+    /// The zones that it is for; none: all.
+    #[prost(string, repeated, tag = "9")]
+    pub zones: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "10")]
+    pub files: u32,
+    #[prost(uint64, tag = "11")]
+    pub bytes: u64,
+    /// The file that was brought.
+    #[prost(string, tag = "12")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(int64, tag = "13")]
+    pub brought_ms: i64,
+    #[prost(string, tag = "14")]
+    pub brought_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub brought_person: ::prost::alloc::string::String,
+    /// Who released or rejected it; absent while it waits.
+    #[prost(int64, optional, tag = "16")]
+    pub decided_ms: ::core::option::Option<i64>,
+    #[prost(string, tag = "17")]
+    pub decided_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "18")]
+    pub decided_person: ::prost::alloc::string::String,
+    /// Why it was rejected.
+    #[prost(string, tag = "19")]
+    pub reason: ::prost::alloc::string::String,
+    /// It had been brought before; nothing has changed.
+    #[prost(bool, tag = "20")]
+    pub known: bool,
+    /// Why nobody can release it as things stand.
+    #[prost(string, optional, tag = "21")]
+    pub hindrance: ::core::option::Option<::prost::alloc::string::String>,
+    /// Only where one pack is asked for, and while it waits.
+    #[prost(message, repeated, tag = "22")]
+    pub members: ::prost::alloc::vec::Vec<PackMember>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PackMember {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub size: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint32, tag = "5")]
+    pub items: u32,
+    /// The very same bytes are held already.
+    #[prost(bool, tag = "6")]
+    pub unchanged: bool,
+    /// Entries that would be left out, each with its reason.
+    #[prost(string, repeated, tag = "7")]
+    pub skipped: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For an advisory that would take the place of an earlier revision: what it says otherwise.
+    #[prost(string, repeated, tag = "8")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For an advisory: how many of its lines cannot be decided or deserve a look.
+    #[prost(uint32, tag = "9")]
+    pub faults: u32,
+    /// Why this file would not be taken, although the pack is.
+    #[prost(string, optional, tag = "10")]
+    pub left_out: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPacksRequest {
+    /// Only this pack, with its members: its id, or the beginning of its digest.
+    #[prost(string, optional, tag = "1")]
+    pub pack: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPacksResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub packs: ::prost::alloc::vec::Vec<Pack>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleasePackRequest {
+    #[prost(string, tag = "1")]
+    pub pack: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RejectPackRequest {
+    #[prost(string, tag = "1")]
+    pub pack: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PackSigner {
+    /// What the zone calls it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The name of its key, 32 bytes: what people compare.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: ::prost::alloc::vec::Vec<u8>,
+    /// "ed25519" or "es256".
+    #[prost(string, tag = "3")]
+    pub algorithm: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub trusted_ms: i64,
+    #[prost(string, tag = "5")]
+    pub trusted_by: ::prost::alloc::string::String,
+    /// Since when it is not trusted any more.
+    #[prost(int64, optional, tag = "6")]
+    pub distrusted_ms: ::core::option::Option<i64>,
+    #[prost(string, tag = "7")]
+    pub distrusted_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub reason: ::prost::alloc::string::String,
+    /// The serial of its newest pack that was released; 0: none.
+    #[prost(uint64, tag = "9")]
+    pub released_serial: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustPackSignerRequest {
+    /// SubjectPublicKeyInfo in PEM.
+    #[prost(string, tag = "1")]
+    pub public_pem: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The fingerprint as a person typed it, at least its first 20 digits.
+    #[prost(string, tag = "3")]
+    pub typed_fingerprint: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DistrustPackSignerRequest {
+    /// The signer's name, or the beginning of its key's.
+    #[prost(string, tag = "1")]
+    pub signer: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPackSignersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPackSignersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub signers: ::prost::alloc::vec::Vec<PackSigner>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListMapRequest {
     /// At most 1,000; 0 means 200.
@@ -4607,6 +4780,164 @@ pub mod knowledge_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "DecidePatch"));
             self.inner.unary(req, path, codec).await
         }
+        /// Knowledge packs. Role engineer to bring one, engineer or admin to decide, and another person than who brought it;
+        /// role admin to say whose packs are taken; role viewer to read.
+        pub async fn import_pack(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ImportPart>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportPackResult>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ImportPack",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ImportPack"));
+            self.inner.client_streaming(req, path, codec).await
+        }
+        pub async fn list_packs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPacksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPacksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListPacks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListPacks"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn release_pack(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleasePackRequest>,
+        ) -> std::result::Result<tonic::Response<super::Pack>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ReleasePack",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ReleasePack"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn reject_pack(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RejectPackRequest>,
+        ) -> std::result::Result<tonic::Response<super::Pack>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/RejectPack",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "RejectPack"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn trust_pack_signer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TrustPackSignerRequest>,
+        ) -> std::result::Result<tonic::Response<super::PackSigner>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/TrustPackSigner",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "TrustPackSigner"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn distrust_pack_signer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DistrustPackSignerRequest>,
+        ) -> std::result::Result<tonic::Response<super::PackSigner>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/DistrustPackSigner",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "DistrustPackSigner"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_pack_signers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPackSignersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPackSignersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Knowledge/ListPackSigners",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Knowledge", "ListPackSigners"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4775,6 +5106,45 @@ pub mod knowledge_server {
             &self,
             request: tonic::Request<super::DecidePatchRequest>,
         ) -> std::result::Result<tonic::Response<super::PatchTrack>, tonic::Status>;
+        /// Knowledge packs. Role engineer to bring one, engineer or admin to decide, and another person than who brought it;
+        /// role admin to say whose packs are taken; role viewer to read.
+        async fn import_pack(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ImportPart>>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportPackResult>,
+            tonic::Status,
+        >;
+        async fn list_packs(
+            &self,
+            request: tonic::Request<super::ListPacksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPacksResponse>,
+            tonic::Status,
+        >;
+        async fn release_pack(
+            &self,
+            request: tonic::Request<super::ReleasePackRequest>,
+        ) -> std::result::Result<tonic::Response<super::Pack>, tonic::Status>;
+        async fn reject_pack(
+            &self,
+            request: tonic::Request<super::RejectPackRequest>,
+        ) -> std::result::Result<tonic::Response<super::Pack>, tonic::Status>;
+        async fn trust_pack_signer(
+            &self,
+            request: tonic::Request<super::TrustPackSignerRequest>,
+        ) -> std::result::Result<tonic::Response<super::PackSigner>, tonic::Status>;
+        async fn distrust_pack_signer(
+            &self,
+            request: tonic::Request<super::DistrustPackSignerRequest>,
+        ) -> std::result::Result<tonic::Response<super::PackSigner>, tonic::Status>;
+        async fn list_pack_signers(
+            &self,
+            request: tonic::Request<super::ListPackSignersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPackSignersResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct KnowledgeServer<T> {
@@ -5997,6 +6367,322 @@ pub mod knowledge_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DecidePatchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ImportPack" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportPackSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::ClientStreamingService<super::ImportPart>
+                    for ImportPackSvc<T> {
+                        type Response = super::ImportPackResult;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::ImportPart>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::import_pack(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportPackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListPacks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPacksSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListPacksRequest>
+                    for ListPacksSvc<T> {
+                        type Response = super::ListPacksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPacksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_packs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPacksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ReleasePack" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleasePackSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ReleasePackRequest>
+                    for ReleasePackSvc<T> {
+                        type Response = super::Pack;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleasePackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::release_pack(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleasePackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/RejectPack" => {
+                    #[allow(non_camel_case_types)]
+                    struct RejectPackSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::RejectPackRequest>
+                    for RejectPackSvc<T> {
+                        type Response = super::Pack;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RejectPackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::reject_pack(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RejectPackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/TrustPackSigner" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrustPackSignerSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::TrustPackSignerRequest>
+                    for TrustPackSignerSvc<T> {
+                        type Response = super::PackSigner;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TrustPackSignerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::trust_pack_signer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrustPackSignerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/DistrustPackSigner" => {
+                    #[allow(non_camel_case_types)]
+                    struct DistrustPackSignerSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::DistrustPackSignerRequest>
+                    for DistrustPackSignerSvc<T> {
+                        type Response = super::PackSigner;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DistrustPackSignerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::distrust_pack_signer(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DistrustPackSignerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Knowledge/ListPackSigners" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPackSignersSvc<T: Knowledge>(pub Arc<T>);
+                    impl<
+                        T: Knowledge,
+                    > tonic::server::UnaryService<super::ListPackSignersRequest>
+                    for ListPackSignersSvc<T> {
+                        type Response = super::ListPackSignersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPackSignersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Knowledge>::list_pack_signers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPackSignersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -8932,6 +9618,31 @@ pub struct OutboxRotated {
     #[prost(uint64, tag = "1")]
     pub key_epoch: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResendOutboxRequest {
+    /// What the site printed and a person typed.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// Who typed it, for the record.
+    #[prost(string, tag = "2")]
+    pub person: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OutboxResent {
+    #[prost(uint64, tag = "1")]
+    pub from: u64,
+    #[prost(uint64, tag = "2")]
+    pub to: u64,
+    /// Bundles that were handed to the carriers again.
+    #[prost(uint64, tag = "3")]
+    pub bundles: u64,
+    /// Numbers that are kept no longer, or were never given.
+    #[prost(message, repeated, tag = "4")]
+    pub missing: ::prost::alloc::vec::Vec<OutboxSkip>,
+    /// Numbers that no carrier had room for.
+    #[prost(message, repeated, tag = "5")]
+    pub no_room: ::prost::alloc::vec::Vec<OutboxSkip>,
+}
 /// Generated client implementations.
 pub mod admin_client {
     #![allow(
@@ -9310,6 +10021,27 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("holdpoint.v1.Admin", "RotateOutbox"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn resend_outbox(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResendOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxResent>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/holdpoint.v1.Admin/ResendOutbox",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("holdpoint.v1.Admin", "ResendOutbox"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -9392,6 +10124,10 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::RotateOutboxRequest>,
         ) -> std::result::Result<tonic::Response<super::OutboxRotated>, tonic::Status>;
+        async fn resend_outbox(
+            &self,
+            request: tonic::Request<super::ResendOutboxRequest>,
+        ) -> std::result::Result<tonic::Response<super::OutboxResent>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct AdminServer<T> {
@@ -10017,6 +10753,51 @@ pub mod admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RotateOutboxSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/holdpoint.v1.Admin/ResendOutbox" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResendOutboxSvc<T: Admin>(pub Arc<T>);
+                    impl<
+                        T: Admin,
+                    > tonic::server::UnaryService<super::ResendOutboxRequest>
+                    for ResendOutboxSvc<T> {
+                        type Response = super::OutboxResent;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResendOutboxRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::resend_outbox(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResendOutboxSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -296,6 +296,49 @@ impl Knowledge for Fake {
         answer(ImportResult { result: Some(result) })
     }
 
+    /// The file's name says what becomes of it.
+    async fn import_pack(&self, request: Request<Streaming<ImportPart>>) -> Answer<ImportPackResult> {
+        let mut parts = request.into_inner();
+        let Some(import_part::Part::Header(header)) = parts.message().await?.and_then(|it| it.part) else {
+            return Err(Status::invalid_argument("no header"));
+        };
+        while parts.message().await?.is_some() {}
+        if header.file.contains("refused") {
+            return answer(ImportPackResult { refused: "nobody trusts it".into(), quarantined: None });
+        }
+        let pack = Pack { id: "3b6a91c4-7".into(), state: "waiting".into(), ..Pack::default() };
+        answer(ImportPackResult { quarantined: Some(pack), refused: String::new() })
+    }
+
+    async fn list_packs(&self, request: Request<ListPacksRequest>) -> Answer<ListPacksResponse> {
+        let id = request.into_inner().pack.unwrap_or_else(|| "3b6a91c4-7".into());
+        answer(ListPacksResponse { packs: vec![Pack { id, ..Pack::default() }] })
+    }
+
+    async fn release_pack(&self, _: Request<ReleasePackRequest>) -> Answer<Pack> {
+        Err(Status::failed_precondition("the pack is not released: `kim` brought it"))
+    }
+
+    async fn reject_pack(&self, request: Request<RejectPackRequest>) -> Answer<Pack> {
+        let RejectPackRequest { pack, reason } = request.into_inner();
+        answer(Pack { id: pack, reason, state: "rejected".into(), ..Pack::default() })
+    }
+
+    async fn trust_pack_signer(&self, request: Request<TrustPackSignerRequest>) -> Answer<PackSigner> {
+        answer(PackSigner { name: request.into_inner().name, ..PackSigner::default() })
+    }
+
+    async fn distrust_pack_signer(&self, _: Request<DistrustPackSignerRequest>) -> Answer<PackSigner> {
+        not_here()
+    }
+
+    async fn list_pack_signers(
+        &self,
+        _: Request<ListPackSignersRequest>,
+    ) -> Answer<ListPackSignersResponse> {
+        not_here()
+    }
+
     async fn status(&self, request: Request<StatusRequest>) -> Answer<StatusResponse> {
         let StatusRequest { verdict, limit, after, .. } = request.into_inner();
         let wanted = VERDICTS.into_iter().filter(|it| verdict.as_deref().is_none_or(|wanted| wanted == *it));
@@ -449,6 +492,10 @@ impl Admin for Fake {
     }
 
     async fn compact_store(&self, _: Request<CompactStoreRequest>) -> Answer<StoreReport> {
+        not_here()
+    }
+
+    async fn resend_outbox(&self, _: Request<ResendOutboxRequest>) -> Answer<OutboxResent> {
         not_here()
     }
 

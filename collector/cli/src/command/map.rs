@@ -161,7 +161,7 @@ pub async fn run(
         }
         Command::Export(options) => return export(&options, connection, out).await,
         Command::Import { files } => {
-            let options = import::Options { files, as_asset: None };
+            let options = import::Options { files, pack: None, as_asset: None };
             return import::run(&options, connection, out).await;
         }
         Command::Lint(LintOptions { file: Some(file), zone: false }) => return lint_file(&file, out, now_ms),

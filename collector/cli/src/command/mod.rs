@@ -26,6 +26,7 @@ pub mod join;
 mod judge;
 pub mod man;
 pub mod map;
+pub mod pack;
 pub mod patch;
 pub mod placement;
 pub mod quickstart;
@@ -104,6 +105,8 @@ fn run_alone(command: &Command, caller: &Caller) -> Option<Result<Exit, Failure>
         change::run_here(command, caller)
     } else if let Remote::Evidence(command) = command {
         evidence::run_here(command, &caller.out)
+    } else if let Remote::Pack(command) = command {
+        pack::run_here(command, &caller.out)
     } else {
         None
     }
@@ -138,6 +141,7 @@ pub async fn ask(command: Remote, connection: &Connection, out: &Output) -> Resu
         Remote::Dispose(options) => dispose::run(options, connection, out, SystemClock.now_ms()).await?,
         Remote::Statements(options) => out.print(&statements::ask(options, connection).await?)?,
         Remote::Patch(command) => patch::run(command, connection, out).await?,
+        Remote::Pack(command) => pack::run(command, connection, out).await?,
         Remote::Compare(options) => out.print(&compare::ask(&options, connection).await?)?,
         Remote::Change(command) => {
             return change::run(*command, connection, out, SystemClock.now_ms()).await;

@@ -26,6 +26,7 @@ pub mod joined;
 pub mod lint;
 pub mod map;
 pub mod map_whole;
+pub mod pack;
 pub mod patch;
 pub mod placement;
 pub mod rescan;

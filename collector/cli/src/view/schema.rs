@@ -42,6 +42,7 @@ use super::joined::Joined;
 use super::lint::Lint;
 use super::map::{Candidate, Rule};
 use super::map_whole::{Entry, Exported, Remark, Remarks, Standings};
+use super::pack;
 use super::patch::Track;
 use super::placement::{Conduit, Placed};
 use super::rescan::Rescan;
@@ -550,6 +551,79 @@ fn tracks_and_dispositions_are_as_described() {
     };
     let bare = pb::PatchTrack { state: "Unevaluated".into(), ..pb::PatchTrack::default() };
     check("patch.json", &[track, bare].map(Track::from));
+}
+
+#[test]
+fn packs_are_as_described() {
+    use holdpoint_common::pack::{FORMAT, Listed, Manifest, Pack, generate, make, signing_key};
+    let key = signing_key(generate().unwrap().private_pem.as_bytes()).unwrap();
+    let file = std::path::Path::new("f");
+    check("pack-key.json", &pack::Made::new(&key.public(), file, file));
+    let manifest = Manifest {
+        format: FORMAT,
+        title: "t".into(),
+        serial: 7,
+        made_ms: 1,
+        zones: vec!["plant/line-1".into()],
+        members: Vec::new(),
+    };
+    let member = (Listed::of("kev.json", "kev", b"{}"), b"{}".to_vec());
+    let bytes = make(manifest, &[member], &key).unwrap();
+    check("pack-show.json", &pack::Shown::new(&Pack::read(&bytes).unwrap(), file, bytes.len()));
+    let member = pb::PackMember {
+        name: "kev.json".into(),
+        kind: "kev".into(),
+        size: 2,
+        digest: vec![1],
+        items: 1,
+        unchanged: true,
+        skipped: vec!["s".into()],
+        changes: vec!["c".into()],
+        faults: 1,
+        left_out: some("older"),
+    };
+    let whole = pb::Pack {
+        id: "3b6a91c4-7".into(),
+        digest: vec![1],
+        title: "t".into(),
+        serial: 7,
+        state: "released".into(),
+        signer: "desk".into(),
+        key: vec![2],
+        made_ms: 1,
+        zones: vec!["plant/line-1".into()],
+        files: 1,
+        bytes: 2,
+        file: "f".into(),
+        brought_ms: 3,
+        brought_by: "b".into(),
+        brought_person: "kim".into(),
+        decided_ms: Some(4),
+        decided_by: "d".into(),
+        decided_person: "ada".into(),
+        reason: "r".into(),
+        known: true,
+        hindrance: some("h"),
+        members: both(member).into(),
+    };
+    let bare = pb::Pack { state: "waiting".into(), ..pb::Pack::default() };
+    for it in [whole.clone(), bare.clone()] {
+        check("pack.json", &pack::Pack::from(it));
+    }
+    check("pack-list.json", &[whole, bare].map(pack::Pack::from));
+    let signer = pb::PackSigner {
+        name: "desk".into(),
+        key: vec![1],
+        algorithm: "ed25519".into(),
+        trusted_ms: 1,
+        trusted_by: "b".into(),
+        distrusted_ms: Some(2),
+        distrusted_by: "d".into(),
+        reason: "r".into(),
+        released_serial: 7,
+    };
+    let bare = pb::PackSigner { algorithm: "es256".into(), ..pb::PackSigner::default() };
+    check("pack-signers.json", &[signer, bare].map(pack::Signer::from));
 }
 
 #[expect(clippy::too_many_lines, reason = "every field has a value, so that the schema sees it")]

@@ -20,6 +20,7 @@ use clap::Args;
 use holdpoint_collector::knowledge::MAX_FILE;
 use holdpoint_common::chain::Chain;
 use holdpoint_common::decision::{from_file, is_decision};
+use holdpoint_common::pack::{MAX_PACK, Pack, is_pack};
 use holdpoint_common::proto::v1::{DecideRequest, Taken, import_result};
 use holdpoint_common::section::Digest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -30,6 +31,7 @@ use crate::connection::{Connection, answer};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::view::import::Import;
+use crate::view::pack::Pack as View;
 
 use companion::{Companion, Companions, Hashes};
 use send::send;
@@ -47,7 +49,8 @@ const GIVEN_UP: &str = "reading it was given up";
     holdpoint import csaf-2026-11.zip debian.tar.zst   archives, read without unpacking them to disk\n  \
     holdpoint import hmi-01.oneshot             a scan that a person carried here\n  \
     holdpoint import --as hmi-07 xp.oneshot     the same, of a host that has no identity\n  \
-    holdpoint import operations.hpd             a decision that was signed on a station without a network\n\n\
+    holdpoint import operations.hpd             a decision that was signed on a station without a network\n  \
+    holdpoint import --pack november.pack       a signed pack; `holdpoint pack release` by another person follows\n\n\
     Taken are CSAF, OSV, Microsoft's monthly CVRF, KEV, EPSS (each also with gzip), lists of the site, and scans.\n\
     Archives are zip, tar, tar.gz and tar.zst. X.sha256 and X.sha512 beside X are checked before X is sent; a\n\
     signature X.asc is mentioned and not checked.\n\
@@ -56,8 +59,11 @@ const GIVEN_UP: &str = "reading it was given up";
 )]
 pub struct Options {
     /// Files, directories and archives.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "pack", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Bring a signed pack. It counts for nothing until another person releases it.
+    #[arg(long, value_name = "PACK", conflicts_with_all = ["files", "as_asset"])]
+    pub pack: Option<PathBuf>,
     /// Take one-shots that do not prove whose they are as this asset's, on your word: evidence grade D. An asset
     /// that is not known yet is made.
     #[arg(long = "as", value_name = "ASSET")]
@@ -66,6 +72,9 @@ pub struct Options {
 
 /// Sends every file and says what was taken and what was not.
 pub async fn run(options: &Options, connection: &Connection, out: &Output) -> Result<Exit, Failure> {
+    if let Some(path) = &options.pack {
+        return bring_pack(path, connection, out).await;
+    }
     let mut import = Import::default();
     let ended = send_all(options, connection, &mut import, out).await;
     if ended.is_ok() || !import.is_empty() {
@@ -79,6 +88,25 @@ pub async fn run(options: &Options, connection: &Connection, out: &Output) -> Re
         ));
     }
     Ok(Exit::yes_or_no(import.is_complete()))
+}
+
+/// Brings a pack, which then waits for another person.
+async fn bring_pack(path: &Path, connection: &Connection, out: &Output) -> Result<Exit, Failure> {
+    let failed = |source| Failure::Read { path: path.to_owned(), source };
+    let limit = u64::try_from(MAX_PACK).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|it| it.take(limit + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    let refused = |why: &str| Failure::No(format!("{} is refused: {why}", shown(path)));
+    // What is no whole pack is not worth the way; whose it is, the collector says.
+    Pack::read(&bytes).map_err(|why| refused(&Chain(&why).to_string()))?;
+    let brought = send::send_pack(file_name(path), bytes, connection).await?;
+    let pack = brought.quarantined.ok_or_else(|| refused(&brought.refused))?;
+    let (id, waits) = (pack.id.clone(), pack.state == "waiting");
+    out.print(&View::from(pack))?;
+    if waits {
+        out.hint(&format!("another person: `holdpoint pack list {id}`, then `holdpoint pack release {id}`"));
+    }
+    Ok(Exit::Done)
 }
 
 async fn send_all(
@@ -199,6 +227,10 @@ impl Carrier<'_> {
         }
         if is_decision(&bytes) {
             return self.decision(shown, &bytes).await;
+        }
+        if is_pack(&bytes) {
+            self.import.refuse(shown, "it is a signed pack: `holdpoint import --pack` brings it");
+            return Ok(());
         }
         match send(name, bytes, self.as_asset, self.connection).await {
             Ok(import_result::Result::Taken(taken)) => self.import.take(shown, taken),

@@ -1,10 +1,13 @@
 //! Sends the bytes of one file, part by part.
 
+use std::future::Future;
 use std::time::Duration;
 
-use holdpoint_common::proto::v1::{ImportHeader, ImportPart, ImportResult, import_part, import_result};
+use holdpoint_common::proto::v1::{
+    ImportHeader, ImportPackResult, ImportPart, ImportResult, import_part, import_result,
+};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use tonic::{Response, Status};
 
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -25,6 +28,32 @@ pub(super) async fn send(
     as_asset: Option<&str>,
     connection: &Connection,
 ) -> Result<import_result::Result, Failure> {
+    let mut knowledge = connection.knowledge();
+    let answered = with_parts(file, bytes, as_asset, |parts| async move { knowledge.import(parts).await });
+    let ImportResult { result } = answered.await?;
+    result.ok_or(Failure::Incomplete("what became of the file"))
+}
+
+/// Sends one pack and waits for the verdict about it.
+pub(super) async fn send_pack(
+    file: String,
+    bytes: Vec<u8>,
+    connection: &Connection,
+) -> Result<ImportPackResult, Failure> {
+    let mut knowledge = connection.knowledge();
+    with_parts(file, bytes, None, |parts| async move { knowledge.import_pack(parts).await }).await
+}
+
+/// Makes a call with the parts of a file.
+async fn with_parts<T, F>(
+    file: String,
+    bytes: Vec<u8>,
+    as_asset: Option<&str>,
+    call: impl FnOnce(ReceiverStream<ImportPart>) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let header = ImportHeader { file, size, as_asset: as_asset.map(str::to_owned) };
     let (sender, parts) = tokio::sync::mpsc::channel(PARTS_AHEAD);
@@ -40,10 +69,8 @@ pub(super) async fn send(
             }
         }
     };
-    let mut knowledge = connection.knowledge();
-    let call = tokio::time::timeout(PATIENCE, knowledge.import(ReceiverStream::new(parts)));
+    let call = tokio::time::timeout(PATIENCE, call(ReceiverStream::new(parts)));
     let ((), answered) = tokio::join!(feed, call);
     let late = |_| Status::deadline_exceeded("the file took too long");
-    let ImportResult { result } = answered.map_err(late).and_then(|it| it)?.into_inner();
-    result.ok_or(Failure::Incomplete("what became of the file"))
+    Ok(answered.map_err(late).and_then(|it| it)?.into_inner())
 }

@@ -11,7 +11,7 @@ async fn import(files: Vec<PathBuf>) -> (Import, Result<(), Failure>) {
     let mut import = Import::default();
     let connection = fake::collector().await;
     let out = Output::plain(Format::Json, None);
-    let options = Options { files, as_asset: None };
+    let options = Options { files, pack: None, as_asset: None };
     let ended = send_all(&options, &connection, &mut import, &out).await;
     (import, ended)
 }
@@ -99,4 +99,31 @@ fn links_to_directories_are_not_followed() {
         panic!("{}: {reason}", path.display())
     });
     assert_eq!(files, [dir.path().join("one.json")]);
+}
+
+#[tokio::test]
+async fn a_pack_is_brought_whole_or_not_at_all() {
+    use holdpoint_common::pack::{FORMAT, Listed, Manifest, generate, make, signing_key};
+    let dir = tempfile::tempdir().unwrap();
+    let key = signing_key(generate().unwrap().private_pem.as_bytes()).unwrap();
+    let title = "November".to_owned();
+    let manifest =
+        Manifest { format: FORMAT, title, serial: 1, made_ms: 1, zones: Vec::new(), members: Vec::new() };
+    let bytes = make(manifest, &[(Listed::of("k", "kev", b"{}"), b"{}".to_vec())], &key).unwrap();
+    let connection = fake::collector().await;
+    let out = Output::plain(Format::Json, None);
+    let bring = async |name: &str, bytes: &[u8]| {
+        fs::write(dir.path().join(name), bytes).unwrap();
+        let options = Options { files: Vec::new(), pack: Some(dir.path().join(name)), as_asset: None };
+        run(&options, &connection, &out).await
+    };
+    assert_eq!(bring("good.pack", &bytes).await.unwrap(), Exit::Done);
+    let refused = bring("refused.pack", &bytes).await.unwrap_err();
+    assert!(refused.exit() == Exit::No && refused.to_string().ends_with("nobody trusts it"), "{refused}");
+    let cut = bring("cut.pack", &bytes[..bytes.len() - 1]).await.unwrap_err();
+    assert!(cut.to_string().ends_with("the pack is cut off: copy it again"), "{cut}");
+
+    let (plain, ended) = import(vec![dir.path().join("good.pack")]).await;
+    ended.unwrap();
+    assert_eq!(names(&plain)["refused"], serde_json::json!(["good.pack"]), "not by the way of plain files");
 }
