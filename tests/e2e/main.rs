@@ -7,6 +7,7 @@ mod caged;
 mod carried_in;
 mod corpus;
 mod crash;
+mod diode;
 mod disk;
 mod disks;
 mod dmz;

@@ -66,6 +66,15 @@ impl Numbers {
         usize::try_from(self.below(u64::try_from(end).unwrap_or(u64::MAX))).unwrap_or(0)
     }
 
+    /// Fills a buffer.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(4) {
+            for (to, from) in chunk.iter_mut().zip(self.next().to_le_bytes()) {
+                *to = from;
+            }
+        }
+    }
+
     fn byte(&mut self) -> u8 {
         self.next().to_le_bytes()[0]
     }
