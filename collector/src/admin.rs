@@ -18,8 +18,9 @@ use holdpoint_common::proto::v1::admin_server::Admin;
 use holdpoint_common::proto::v1::{
     AddOperatorRequest, AddOperatorResponse, BackupStoreRequest, CarryOutboxRequest, CompactStoreRequest,
     CreateTokenRequest, CreateTokenResponse, OutboxCarried, OutboxResent, OutboxRotated, OutboxState,
-    ReindexRequest, ResendOutboxRequest, RevokeRequest, RevokeResponse, RotateCaRequest, RotateCaResponse, RotateOutboxRequest, ShowOutboxRequest,
-    ShowStoreRequest, StoreReport, StoreStats, VerifyAuditRequest, VerifyAuditResponse, VerifyStoreRequest,
+    ReindexRequest, ResendOutboxRequest, RevokeRequest, RevokeResponse, RotateCaRequest, RotateCaResponse,
+    RotateOutboxRequest, ShowOutboxRequest, ShowStoreRequest, StoreReport, StoreStats, VerifyAuditRequest,
+    VerifyAuditResponse, VerifyStoreRequest,
 };
 use tonic::{Request, Response, Status};
 

@@ -199,7 +199,12 @@ impl<O: Office> KnowledgeService<O> {
     }
 
     /// Writes that a pack is released, by whom, and that no earlier one of its signer comes in any more.
-    async fn begin(&self, caller: &Caller, record: &mut Record, signer: Option<Signer>) -> Result<(), Status> {
+    async fn begin(
+        &self,
+        caller: &Caller,
+        record: &mut Record,
+        signer: Option<Signer>,
+    ) -> Result<(), Status> {
         let Caller { by, person, .. } = caller;
         let page = &mut record.page;
         page.set_state(State::Releasing);
@@ -236,12 +241,15 @@ impl<O: Office> KnowledgeService<O> {
         let contents = Arc::new(contents);
         let (by, id) = (record.page.decided_by.clone(), record.id());
         let mut imported_ms = self.office.now_ms();
-        for number in usize::try_from(record.page.taken).unwrap_or(usize::MAX)..contents.manifest.members.len() {
+        for number in
+            usize::try_from(record.page.taken).unwrap_or(usize::MAX)..contents.manifest.members.len()
+        {
             // A zone reads its files again in the order of these times.
             imported_ms = self.office.now_ms().max(imported_ms + 1);
             let (library, contents, who) = (Arc::clone(&self.library), Arc::clone(&contents), by.clone());
             let prepared = blocking(move || {
-                let name = contents.manifest.members.get(number).map(|it| it.name.clone()).unwrap_or_default();
+                let name =
+                    contents.manifest.members.get(number).map(|it| it.name.clone()).unwrap_or_default();
                 let bytes = contents.member(number)?;
                 let prepared = library.prepare(&name, bytes, &who, imported_ms);
                 Ok::<_, QuarantineError>((name, prepared))
@@ -333,7 +341,9 @@ impl<O: Office> KnowledgeService<O> {
         let quarantine = Arc::clone(self.office.quarantine());
         let _turn = quarantine.turn().await;
         let signers = self.every_signer().await?;
-        if let Some(other) = signers.iter().find(|it| it.page.name == name && it.key != key && it.is_trusted()) {
+        if let Some(other) =
+            signers.iter().find(|it| it.page.name == name && it.key != key && it.is_trusted())
+        {
             return Err(Status::already_exists(format!("{} is trusted under this name", named(other))));
         }
         let before = signers.iter().find(|it| it.key == key);
@@ -413,7 +423,9 @@ impl<O: Office> KnowledgeService<O> {
             let (id, taken) = (record.id(), record.page.taken);
             match self.take_members(&mut record).await {
                 Ok(()) => info!(pack = id, taken, "a release that was interrupted is finished"),
-                Err(error) => warn!(pack = id, taken, %error, "a release that was interrupted is not finished"),
+                Err(error) => {
+                    warn!(pack = id, taken, %error, "a release that was interrupted is not finished")
+                }
             }
         }
     }
@@ -476,7 +488,8 @@ fn judge(
         Err(why) => return refused(&why),
     };
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    match admit::arrival(&Brought { manifest: &manifest, digest: &digest, bytes: size }, &signer, own, packs) {
+    match admit::arrival(&Brought { manifest: &manifest, digest: &digest, bytes: size }, &signer, own, packs)
+    {
         Ok(None) => {}
         Ok(Some(known)) => return Ok(Verdict::Known(Box::new((known.clone(), signer)))),
         Err(why) => return refused(&why),
@@ -560,15 +573,15 @@ fn find(held: Vec<Record>, typed: &str) -> Result<Record, Status> {
     let is_digest = |it: &Record| {
         typed.len() >= MIN_DIGITS && it.digest.to_string().starts_with(&typed.to_ascii_lowercase())
     };
-    let mut meant = held.into_iter().filter(|it| {
-        it.state() != State::Arriving && (it.id().eq_ignore_ascii_case(typed) || is_digest(it))
-    });
+    let mut meant = held
+        .into_iter()
+        .filter(|it| it.state() != State::Arriving && (it.id().eq_ignore_ascii_case(typed) || is_digest(it)));
     let shown = shown(typed, 80);
     match (meant.next(), meant.next()) {
         (Some(record), None) => Ok(record),
-        (Some(_), Some(_)) => {
-            Err(Status::failed_precondition(format!("several packs are called `{shown}`: say more of the digest")))
-        }
+        (Some(_), Some(_)) => Err(Status::failed_precondition(format!(
+            "several packs are called `{shown}`: say more of the digest"
+        ))),
         (None, _) => {
             Err(Status::not_found(format!("no pack is called `{shown}`: `holdpoint pack list` lists them")))
         }

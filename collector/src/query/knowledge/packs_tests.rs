@@ -167,7 +167,10 @@ async fn a_pack_counts_when_another_person_has_released_it_and_not_before() {
     let site = Site::new().await;
     let bytes = site.desk.pack_for(&["plant/line-1"], 7, &three());
     let pack = site.bring(&bytes).await.unwrap();
-    assert_eq!((pack.id.as_str(), pack.state.as_str(), pack.known), (site.desk.id(7).as_str(), "waiting", false));
+    assert_eq!(
+        (pack.id.as_str(), pack.state.as_str(), pack.known),
+        (site.desk.id(7).as_str(), "waiting", false)
+    );
     assert_eq!((pack.signer.as_str(), pack.files, pack.brought_person.as_str()), ("desk", 3, "kim"));
     let items: Vec<_> = pack.members.iter().map(|it| (it.name.as_str(), it.items, it.unchanged)).collect();
     assert_eq!(items, [("curl.csv", 1, false), ("vim.csv", 1, false), ("bash.csv", 1, false)]);
@@ -181,7 +184,10 @@ async fn a_pack_counts_when_another_person_has_released_it_and_not_before() {
 
     let refused = site.release(&site.kim, &id).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert_eq!(refused.message(), "the pack is not released: `kim` brought it, so another person releases it");
+    assert_eq!(
+        refused.message(),
+        "the pack is not released: `kim` brought it, so another person releases it"
+    );
     let viewer = site.world.operator("vi", &["viewer"]).await;
     assert_eq!(Reason::of(&site.release(&viewer, &id).await.unwrap_err()), Some(Reason::Role));
     assert!(site.known().is_empty());
@@ -259,7 +265,10 @@ async fn a_changed_pack_and_one_of_strangers_or_for_others_is_refused() {
 
     let stranger = Desk::new();
     let refused = site.bring(&stranger.pack(1, &three())).await.unwrap_err();
-    assert!(refused.contains("whom this zone does not trust") && refused.contains("holdpoint pack trust"), "{refused}");
+    assert!(
+        refused.contains("whom this zone does not trust") && refused.contains("holdpoint pack trust"),
+        "{refused}"
+    );
     let shown: String = fingerprint(&stranger.0.public()).chars().take(24).collect();
     assert!(refused.contains(&shown), "{refused}");
     let refused = site.bring(&site.desk.pack_for(&["plant/line-2"], 1, &three())).await.unwrap_err();
@@ -368,7 +377,8 @@ async fn a_signer_is_trusted_by_an_admin_who_typed_its_fingerprint() {
     distrust(&key[..12], "it was stolen").await.unwrap();
     let refused = site.release(&site.ada, &desk.id(1)).await.unwrap_err();
     assert!(refused.message().ends_with("its signer `bench` is not trusted any more"), "{refused}");
-    let listed = site.service.list_pack_signers(from(&site.kim, pb::ListPackSignersRequest {})).await.unwrap();
+    let listed =
+        site.service.list_pack_signers(from(&site.kim, pb::ListPackSignersRequest {})).await.unwrap();
     let trusted = |it: &pb::PackSigner| (it.name.clone(), it.distrusted_ms.is_none());
     let listed: BTreeSet<_> = listed.into_inner().signers.iter().map(trusted).collect();
     assert_eq!(listed, [("desk".to_owned(), true), ("bench".to_owned(), false)].into());
@@ -521,7 +531,11 @@ async fn a_crash_at_any_place_of_a_release_is_finished_at_the_next_start() {
             assert!(site.known().is_empty() && site.listed(&id).await.state == "waiting");
             site.release(&site.ada, &id).await.unwrap();
         }
-        assert_eq!((site.listed(&id).await.state.as_str(), site.known()), ("released", ids(&ALL)), "{changes}");
+        assert_eq!(
+            (site.listed(&id).await.state.as_str(), site.known()),
+            ("released", ids(&ALL)),
+            "{changes}"
+        );
         let actions = site.actions();
         let count = |action: &str| actions.iter().filter(|it| *it == action).count();
         assert_eq!((count("pack-released"), count("imported"), count("pack-taken")), (1, 3, 1), "{changes}");
@@ -604,5 +618,8 @@ async fn entries_of_the_log_are_messages_that_anybody_reads() {
     let last = site.world.zone.store().last_audit().unwrap().unwrap();
     let entry = AuditEntry::decode(last.entry.as_slice()).unwrap();
     assert_eq!(entry.action, "pack-rejected");
-    assert!(entry.text.contains("brought by kim") && entry.text.ends_with("rejected by ada: not now"), "{entry:?}");
+    assert!(
+        entry.text.contains("brought by kim") && entry.text.ends_with("rejected by ada: not now"),
+        "{entry:?}"
+    );
 }
