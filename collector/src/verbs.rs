@@ -124,7 +124,7 @@ pub async fn run(command: Command) -> Result<ExitCode, VerbError> {
         Command::Outbox(typed) => crate::outbox::verbs::run(typed).await,
         Command::Conduit(typed) => Ok(conduit::verbs::run(typed, &say)?),
         #[cfg(unix)]
-        Command::Diode(typed) => Ok(diode::verbs::run(typed, print, say, daemon::stop_signal()).await?),
+        Command::Diode(typed) => Ok(diode::verbs::run(typed, print, say).await?),
         Command::Relay(typed) => Ok(relay::verbs::run(typed, &say, daemon::stop_signal()).await?),
         Command::Site(typed) => Ok(site::run(typed, &site::Out { print: &print, say: &say }).await?),
         Command::Completions { shell } => {

@@ -130,8 +130,10 @@ fn a_hostile_line_brings_no_wrong_object_and_neither_does_yesterdays() {
     });
     diode.all_arrives();
     println!("{} datagrams, {} damaged", relay.recorded.len(), relay.damaged);
-    let rejected = &diode.next_status()["rejected"];
+    let status = diode.next_status();
+    let rejected = &status["rejected"];
     println!("refused: {rejected}");
+    assert_eq!((&status["corrupt"], &status["failed"]), (&0.into(), &0.into()), "{status}");
     let refused = |cause: &str| rejected[cause].as_u64().unwrap_or(0);
     assert!(["Length", "Magic", "Mac"].iter().all(|it| refused(it) > 50), "{rejected}");
     is_well(&mut receiver);

@@ -1,6 +1,7 @@
 //! Nothing comes back, and nothing tries; and what says so would say otherwise.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -46,13 +47,19 @@ fn hundreds_of_objects_cross_and_nothing_comes_back() {
 
     // Service managers ask before they kill.
     signal(&receiver, Signal::TERM);
-    wait("the receiving end ends", || receiver.ended().is_some());
+    ends_at_once(&mut receiver);
     signal(&sender, Signal::TERM);
-    wait("the sending end ends", || sender.ended().is_some());
-    assert!(sender.ended().unwrap().success());
+    ends_at_once(&mut sender);
     assert_eq!(diode.wire.backwards(), Backwards::default(), "to the last one");
 }
 
+/// As a process that was asked to, and not in a panic.
+fn ends_at_once(process: &mut Running) {
+    wait("it ends", || process.ended().is_some());
+    assert_eq!(process.ended().unwrap().signal(), Some(15));
+}
+
+/// The sender runs as under its unit, which refuses it these calls.
 #[test]
 fn one_end_has_no_call_that_reads_the_line_and_the_other_none_that_sends() {
     if !is_possible() || !has("strace") {
@@ -61,12 +68,15 @@ fn one_end_has_no_call_that_reads_the_line_and_the_other_none_that_sends() {
     let mut diode = Diode::set_up(&QUICK);
     let log = |it: &str| diode.receiver().join(it);
     let (received, sent) = (log("received.strace"), log("sent.strace"));
-    let receiver = diode.when_it_receives(traced(&diode.receiving(&["receive"]), &received));
-    let sender = Running::tool(&mut traced(&diode.sending(&["send"]), &sent)).unwrap();
+    let receiver = diode.when_it_receives(traced(&diode.receiving(&["receive"]), &received, &[]));
+    let refused = ["-e", "inject=recvfrom,recvmsg,recvmmsg:error=EPERM"];
+    let mut sender = Running::tool(&mut traced(&diode.sending(&["send"]), &sent, &refused)).unwrap();
     diode.fill(100, |it| 500 + it * 40);
     diode.all_arrives();
     wait("the last pass is gone", || diode.is_sent());
-    drop((sender, receiver));
+    signal(&sender, Signal::TERM);
+    ends_at_once(&mut sender);
+    drop(receiver);
 
     let (sent, received) = (calls(&sent), calls(&received));
     let has =
@@ -78,11 +88,11 @@ fn one_end_has_no_call_that_reads_the_line_and_the_other_none_that_sends() {
 }
 
 /// The same under strace, as its child, so that it keeps its process id.
-fn traced(command: &Command, log: &Path) -> Command {
+fn traced(command: &Command, log: &Path, more: &[&str]) -> Command {
     let mut words: Vec<_> = command.get_args().map(|it| it.to_str().unwrap()).collect();
     let program = words.iter().position(|it| *it == "--").unwrap() + 1;
     let strace = ["strace", "-D", "-f", "-yy", "-e", "trace=%network,%desc", "-o", text(log)];
-    words.splice(program..program, strace);
+    words.splice(program..program, strace.iter().chain(more).copied());
     let mut traced = holdpoint_tests::program::tool(command.get_program().to_str().unwrap());
     traced.args(words);
     traced
@@ -145,8 +155,9 @@ fn a_closed_port_is_not_answered() {
         let socket = wire.sender.socket("10.20.4.1:0");
         (0..50).filter(|_| socket.send_to(b"knock", ("10.20.4.2", port)).is_ok()).count()
     };
-    drop((others(6_000), others(22)));
-    assert!(wire.sender.counter("tried_elsewhere") >= 100, "they do not leave");
+    let refused = [others(6_000), others(22)];
+    let counted = wire.sender.counter("tried_elsewhere");
+    assert!(counted >= 100, "they do not leave: {refused:?}, {counted}");
     wire.sender.run("nft", &["delete", "table", "inet", "holdpoint_diode"]);
     assert_eq!((others(6_000), others(22)), (50, 50));
     wait("they arrive", || wire.receiver.counter("strangers") >= 100);

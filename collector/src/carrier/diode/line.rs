@@ -146,6 +146,11 @@ impl Line {
         Sent { waiting: state.schedule.objects(), held: state.schedule.held(), ..state.sent }
     }
 
+    /// Whether it has ended by itself: nothing more leaves, and what it let go of may not have left.
+    pub fn is_over(&self) -> bool {
+        self.shared.lock().over
+    }
+
     /// Waits until every pass of what was taken is gone.
     pub fn flush(&self) {
         let busy = |state: &mut State| state.schedule.objects() > 0 && !state.over;

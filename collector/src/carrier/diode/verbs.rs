@@ -6,9 +6,8 @@
 //! DIR/status.json    receiving end: what became of everything, written every ten seconds
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +19,6 @@ use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::bundle::{Kind, claimed_kind};
-use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::args::{Commission, CommissionReceive, CommissionSend, Diode, DiodeInit};
@@ -84,29 +82,17 @@ pub enum DiodeVerbError {
     Early,
 }
 
-/// Does what was typed, until `stop`; `print` takes the answer, `say` tells people.
+/// Does what was typed; `print` takes the answer, `say` tells people.
+///
+/// No signal is listened for: there is nothing to put in order, so one ends each verb as it ends any process. A
+/// listener would need calls on a socket of its own that both ends do without.
 ///
 /// # Errors
 /// The first thing that went wrong.
-pub async fn run(
-    typed: Diode,
-    print: fn(&str),
-    say: fn(&str),
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<ExitCode, DiodeVerbError> {
-    let (tell, stopped) = oneshot::channel();
-    // A receiver that is locked down cannot even tell itself of a signal, and has nothing to put in order: a
-    // signal ends it as it ends any process.
-    if !matches!(typed, Diode::Receive(_)) {
-        tokio::spawn(async move {
-            stop.await;
-            // Whoever listened is gone.
-            let _ = tell.send(());
-        });
-    }
+pub async fn run(typed: Diode, print: fn(&str), say: fn(&str)) -> Result<ExitCode, DiodeVerbError> {
     let work = move || match typed {
         Diode::Init(typed) => init(&typed, say),
-        Diode::Send(typed) => empty(&typed.data, stopped),
+        Diode::Send(typed) => empty(&typed.data),
         Diode::Receive(typed) => fill(&typed.data),
         Diode::Commission(Commission::Send(typed)) => send_test(&typed, say),
         Diode::Commission(Commission::Receive(typed)) => receive_test(&typed, print, say),
@@ -134,29 +120,27 @@ fn init(typed: &DiodeInit, say: fn(&str)) -> Result<(), DiodeVerbError> {
     Ok(())
 }
 
-/// An object that the line holds until its last pass is gone.
-struct Held {
-    place: Place,
-    object: Weak<[u8]>,
-}
-
-/// Empties the tray onto the line. An object stays in the tray until its last pass is gone: after a stop it is
+/// Empties the tray onto the line, until something breaks. An object stays in the tray until its last pass is gone: after a stop it is
 /// sent again, and its receiver knows it.
-fn empty(data: &Path, mut stopped: oneshot::Receiver<()>) -> Result<(), DiodeVerbError> {
+fn empty(data: &Path) -> Result<(), DiodeVerbError> {
     let config = Config::read(data)?;
     let tray = Emptier::new(&config.tray(data));
     let line = Line::start(&config.route(), config.profile.clone(), config.keys(data)?, MAX_HELD)?;
     info!(from = %line.from(), to = %config.to, rate = config.profile.rate(), "sending");
-    let (mut held, mut told) = (VecDeque::<Held>::new(), Instant::now());
-    let mut last = None;
-    while stopped.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
-        let is_done = |it: &Held| it.object.strong_count() == 0;
-        for done in held.iter().filter(|it| is_done(it)) {
-            tray.remove(&done.place)?;
+    // Each until its last pass is gone. They are known by their places and not by the last number: who fills the
+    // tray counts from the beginning when he starts again and finds it empty.
+    let mut held = BTreeMap::<Place, Weak<[u8]>>::new();
+    let mut told = Instant::now();
+    loop {
+        let done: Vec<_> = held.extract_if(.., |_, object| object.strong_count() == 0).collect();
+        if line.is_over() {
+            return Err(DiodeVerbError::Broken);
         }
-        held.retain(|it| !is_done(it));
+        for (place, _) in done {
+            tray.remove(&place)?;
+        }
         for place in tray.places()? {
-            if last.as_ref().is_some_and(|it| *it >= place) {
+            if held.contains_key(&place) {
                 continue;
             }
             let Some(object) = tray.read(&place)? else { continue };
@@ -166,10 +150,7 @@ fn empty(data: &Path, mut stopped: oneshot::Receiver<()>) -> Result<(), DiodeVer
             let urgency = if beacon { Urgency::Beacon } else { Urgency::Usual };
             let weak = Arc::downgrade(&object);
             match line.offer(object, urgency) {
-                Ok(()) => {
-                    last = Some(place.clone());
-                    held.push_back(Held { place, object: weak });
-                }
+                Ok(()) => drop(held.insert(place, weak)),
                 Err(Refused::Full) => break,
                 Err(Refused::Length) => {
                     warn!(number = place.number(), "an object that no line takes is thrown away");
@@ -184,7 +165,6 @@ fn empty(data: &Path, mut stopped: oneshot::Receiver<()>) -> Result<(), DiodeVer
         }
         std::thread::sleep(LOOK);
     }
-    Ok(())
 }
 
 /// Fills the tray from the line, until something breaks.

@@ -70,6 +70,16 @@ fn loss_at_every_rate_is_the_lines_own_and_designed_for() {
     assert_eq!(Proposal::of(&[], 0, LENGTH), Err(Unfit::Nothing));
 }
 
+/// Two of a hundred are lost at any rate, and the lowest step was lucky.
+#[test]
+fn chance_in_a_short_step_is_not_taken_for_an_overrun() {
+    let lost = [&[100][..], &[3, 40, 90, 120, 180], &[1, 77, 130, 199]];
+    let arrives = |step: u16, place| !lost[usize::from(step)].contains(&place);
+    let (steps, sent) = survey(&[2_000_000, 5_000_000, 10_000_000], 200, arrives);
+    let proposal = Proposal::of(&steps, sent, LENGTH).unwrap();
+    assert_eq!((proposal.clean, proposal.design_loss_permille), (10_000_000, 50));
+}
+
 #[test]
 fn passes_are_further_apart_than_the_longest_outage() {
     // 8 s of 10 at a rate that is clean in all: a tenth of a thousandth is lost, in one go.

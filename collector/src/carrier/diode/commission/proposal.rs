@@ -9,6 +9,8 @@ use super::survey::Step;
 /// Loss that does not spoil a step, in lost ones of a million: what a line has at any rate is for the code to
 /// bear.
 const CLEAN_PPM: u64 = 1_000;
+/// Deviations that are chance.
+const CHANCE: u64 = 3;
 /// Of the highest clean rate so much is used, in percent.
 const USED: u64 = 60;
 /// Design losses to choose from, in permille.
@@ -54,11 +56,11 @@ pub enum Unfit {
 impl Proposal {
     /// Judges the steps of a test of which `sent` were sent, each of `length`.
     ///
-    /// A step is clean when it loses at most a thousandth more than the lowest one, and all before it are.
+    /// A step is clean when it loses at most a thousandth more than those before it, chance left aside, and all
+    /// before it are.
     pub fn of(steps: &[Step], sent: u16, length: Duration) -> Result<Self, Unfit> {
         let base = steps.first().ok_or(Unfit::Nothing)?.lost_ppm();
-        let clean: Vec<&Step> =
-            steps.iter().take_while(|it| it.lost_ppm() <= base.saturating_add(CLEAN_PPM)).collect();
+        let clean = clean(steps);
         let highest = clean.iter().map(|it| it.real_rate()).max().ok_or(Unfit::Nothing)?;
         let worst = with_margin(&clean);
         let design_loss_permille = LOSSES
@@ -95,6 +97,24 @@ impl Proposal {
             "rate_bits_per_s = {rate_bits_per_s}\ndesign_loss_permille = {design_loss_permille}\nspacing_ms = {spacing_ms}\ncopies = 2\n"
         )
     }
+}
+
+/// The steps before the first that loses more than those before it. The lowest rates have few datagrams, in which
+/// a lossy line is lucky or not: three deviations of the difference of two shares are for that.
+fn clean(steps: &[Step]) -> Vec<&Step> {
+    let (mut sent, mut lost) = (0_u64, 0_u64);
+    let is_clean = |step: &&Step| {
+        let all = sent.saturating_add(step.sent);
+        let share = lost.saturating_add(step.lost()).saturating_mul(1_000_000) / all.max(1);
+        let variance = u128::from(share) * u128::from(1_000_000_u64.saturating_sub(share)) * u128::from(all)
+            / (u128::from(sent) * u128::from(step.sent)).max(1);
+        let chance = u64::try_from(variance.isqrt()).unwrap_or(u64::MAX).saturating_mul(CHANCE);
+        let before = lost.saturating_mul(1_000_000) / sent.max(1);
+        let first = sent == 0;
+        (sent, lost) = (all, lost.saturating_add(step.lost()));
+        first || step.lost_ppm() <= before.saturating_add(CLEAN_PPM).saturating_add(chance)
+    };
+    steps.iter().take_while(is_clean).collect()
 }
 
 /// Rounds down to two digits: a person types it.
