@@ -7,9 +7,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Cursor};
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -119,6 +121,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pack", pack),
     ("diode_datagram", diode_datagram),
     ("diode_assembly", diode_assembly),
+    ("medium", medium),
 ];
 
 /// zstd level at which targets pack plain bytes: the cheapest.
@@ -256,7 +259,7 @@ fn maps(bytes: &[u8]) {
         let process = root.path().join("proc/7");
         if !process.exists() {
             fs::create_dir_all(&process).expect("a directory");
-            std::os::unix::fs::symlink("/usr/sbin/daemon (deleted)", process.join("exe")).expect("a link");
+            symlink("/usr/sbin/daemon (deleted)", process.join("exe")).expect("a link");
         }
     });
     let paths = [
@@ -1102,6 +1105,50 @@ fn diode_assembly(mut bytes: &[u8]) {
         }
         assert!(assembler.bytes() <= limits.bytes && assembler.waiting() <= limits.objects);
         now += Duration::from_secs(u64::from(length % 7 == 0) * 300);
+    }
+}
+
+/// The input is what lies on a medium: for each entry its kind, its name and its content, each behind its length in
+/// a byte. Whatever lies there, only plain files are read, and nothing but what a collector signed is opened.
+fn medium(mut bytes: &[u8]) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let root = dir.path().join("medium");
+    fs::create_dir(&root).expect("a folder");
+    let secret = b"what no medium may show";
+    fs::write(dir.path().join("secret"), secret).expect("a file");
+    let part = |bytes: &mut &[u8]| {
+        let (length, rest) = bytes.split_first()?;
+        let (part, rest) = rest.split_at_checked(usize::from(*length))?;
+        *bytes = rest;
+        Some(part.to_vec())
+    };
+    let mut entries = 0;
+    while let Some((kind, rest)) = bytes.split_first() {
+        bytes = rest;
+        let Some((name, content)) = part(&mut bytes).and_then(|name| Some((name, part(&mut bytes)?))) else {
+            break;
+        };
+        let path = root.join(OsStr::from_bytes(&name));
+        // A name that leads elsewhere cannot lie on a medium; a file system refuses others.
+        if name.is_empty() || name.contains(&b'/') || name == b"." || name == b".." || entries == 64 {
+            continue;
+        }
+        entries += 1;
+        let made = match kind % 4 {
+            0 => fs::write(&path, &content),
+            1 => symlink(dir.path().join("secret"), &path),
+            2 => fs::create_dir(&path).and_then(|()| fs::write(path.join("a.bundle"), &content)),
+            _ => symlink(OsStr::from_bytes(&content), &path),
+        };
+        drop(made);
+    }
+    let contents = holdpoint_collector::site::medium::look(&[root]);
+    for entry in &contents.entries {
+        assert!(!entry.shown.chars().any(char::is_control), "a name that moves a terminal");
+        let Ok(object) = entry.read() else { continue };
+        assert_ne!(object, secret, "a link was followed");
+        let _ = bundles::claimed_kind(&object);
+        drop(bundles::open(&object, &KNOWN_COLLECTOR.keys));
     }
 }
 
