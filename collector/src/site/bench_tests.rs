@@ -35,7 +35,7 @@ fn a_site_of_many_zones_takes_in_what_they_say() {
     daemon::init(dir.path(), &Config::new(&"plant".parse().unwrap())).unwrap();
     let keeper = daemon::open(dir.path(), Arc::new(SystemClock)).unwrap().keeper;
     let mut plants: Vec<_> =
-        (0..ZONES).map(|it| Plant::new(&name(it), u8::try_from(it % 20 + 1).unwrap())).collect();
+        (0..ZONES).map(|it| Plant::new(&name(it), u16::try_from(it + 1).unwrap())).collect();
     for plant in &plants {
         keeper
             .act(|fleet, now_ms| fleet.trust(&plant.zone, &plant.root(), &plant.enrolment(), "bench", now_ms))

@@ -15,11 +15,11 @@ use holdpoint_proto::summary::{
 };
 use prost::Message;
 
-/// A key from a seed of one byte repeated: the same in every run.
-pub(super) fn signer(seed: u8) -> SigningKey {
+/// A key from a seed of two bytes repeated: the same in every run.
+pub(super) fn signer(seed: u16) -> SigningKey {
     // PKCS#8 of RFC 8410 around the 32 bytes of the seed.
     let head = HEXLOWER.decode(b"302e020100300506032b657004220420").unwrap();
-    SigningKey::from_pkcs8(Algorithm::Ed25519, &[head, vec![seed; 32]].concat()).unwrap()
+    SigningKey::from_pkcs8(Algorithm::Ed25519, &[head, seed.to_be_bytes().repeat(16)].concat()).unwrap()
 }
 
 /// Slices of a cycle.
@@ -29,10 +29,10 @@ pub(super) const SLICES: u16 = 4;
 pub(super) struct Plant {
     pub(super) zone: ZoneName,
     /// Seeds: of the first key, and of the present one.
-    first: u8,
-    pub(super) key: u8,
+    first: u16,
+    pub(super) key: u16,
     pub(super) key_epoch: u64,
-    root: u8,
+    root: u16,
     pub(super) epoch: [u8; 16],
     pub(super) before: Option<Before>,
     pub(super) head: u64,
@@ -44,14 +44,14 @@ pub(super) struct Plant {
 
 impl Plant {
     /// A collector that has said nothing. The seeds of its keys follow from the number.
-    pub(super) fn new(zone: &str, number: u8) -> Self {
+    pub(super) fn new(zone: &str, number: u16) -> Self {
         Self {
             zone: ZoneName { site: "plant".parse().unwrap(), zone: zone.parse().unwrap() },
             first: number * 10,
             key: number * 10,
             key_epoch: 1,
             root: number * 10 + 9,
-            epoch: [number; 16],
+            epoch: [number.to_be_bytes(); 8].concat().try_into().unwrap(),
             before: None,
             head: 0,
             hashes: BTreeMap::new(),
@@ -84,7 +84,7 @@ impl Plant {
     }
 
     /// A statement about the key of this seed, certified by that one. Each key announces the seed after its own.
-    pub(super) fn statement(&self, serial: u64, epoch: u64, seed: u8, by: u8) -> Vec<u8> {
+    pub(super) fn statement(&self, serial: u64, epoch: u64, seed: u16, by: u16) -> Vec<u8> {
         let statement = Statement {
             stream: self.stream(),
             serial,

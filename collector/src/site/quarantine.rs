@@ -7,6 +7,10 @@ use crate::carrier::tray::{Emptier, Filler, Limits, Place, TrayError};
 /// Most that is kept. What is under attack is full of the attacker's objects anyway.
 pub const LIMITS: Limits = Limits { bytes: 100_000_000, objects: 10_000 };
 
+/// Of what is kept, so much goes at once when there is no room: one part in ten. Else who floods a full quarantine
+/// would have the whole folder looked through for each of his objects.
+const PART: usize = 10;
+
 /// The folder of such objects.
 #[derive(Debug)]
 pub struct Quarantine {
@@ -31,10 +35,15 @@ impl Quarantine {
         loop {
             match self.filler.put(object) {
                 Ok(_) => return Ok(()),
-                Err(full @ TrayError::Full { .. }) => match self.emptier.places()?.first() {
-                    Some(oldest) => self.emptier.remove(oldest)?,
-                    None => return Err(full),
-                },
+                Err(full @ TrayError::Full { .. }) => {
+                    let places = self.emptier.places()?;
+                    if places.is_empty() {
+                        return Err(full);
+                    }
+                    for oldest in places.iter().take(places.len() / PART + 1) {
+                        self.emptier.remove(oldest)?;
+                    }
+                }
                 Err(other) => return Err(other),
             }
         }
@@ -87,5 +96,19 @@ mod tests {
         assert_eq!(quarantine.read(&places[0]).unwrap(), Some(large(2)));
         quarantine.keep(&large(3)).unwrap();
         assert_eq!(quarantine.places().unwrap().len(), 2, "it is kept already");
+    }
+
+    #[test]
+    fn a_flood_makes_room_for_many_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let small = Limits { bytes: 1_000, objects: 100 };
+        let filler = Filler::open(dir.path(), small).unwrap();
+        let mut quarantine = Quarantine { filler, emptier: Emptier::new(dir.path()) };
+        for number in 0..=100_u8 {
+            quarantine.keep(&[number]).unwrap();
+        }
+        let places = quarantine.places().unwrap();
+        assert_eq!(places.len(), 90);
+        assert_eq!(quarantine.read(&places[0]).unwrap(), Some(vec![11]));
     }
 }
