@@ -31,7 +31,9 @@ pub enum NotResent {
     #[error(transparent)]
     NotHere(#[from] NotHere),
     /// There is nobody to hand bundles to.
-    #[error("no carrier runs by itself here: `holdpoint-collector outbox carry` writes what is kept onto a medium")]
+    #[error(
+        "no carrier runs by itself here: `holdpoint-collector outbox carry` writes what is kept onto a medium"
+    )]
     NoCarrier,
     /// The outbox.
     #[error(transparent)]

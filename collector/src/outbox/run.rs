@@ -150,7 +150,10 @@ impl Outbox {
         outcome
     }
 
-    pub(super) fn ask<T>(&self, ask: impl FnOnce(&mut Office, i64) -> Result<T, OutboxError>) -> Result<T, NotNow> {
+    pub(super) fn ask<T>(
+        &self,
+        ask: impl FnOnce(&mut Office, i64) -> Result<T, OutboxError>,
+    ) -> Result<T, NotNow> {
         let mut desk = lock(&self.office);
         let fault = || desk.fault.clone().unwrap_or_else(|| "it is being taken up".to_owned());
         let fault = fault();

@@ -167,7 +167,9 @@ async fn resend(typed: OutboxResend) -> Result<ExitCode, VerbError> {
     let OutboxResent { from, to, bundles, missing, no_room } = &resent;
     say(&format!("{bundles} of the bundles {from} to {to} handed on again; delivery unknown by design"));
     let runs = |runs: &[OutboxSkip]| {
-        let run = |it: &OutboxSkip| if it.from == it.to { it.from.to_string() } else { format!("{} to {}", it.from, it.to) };
+        let run = |it: &OutboxSkip| {
+            if it.from == it.to { it.from.to_string() } else { format!("{} to {}", it.from, it.to) }
+        };
         runs.iter().map(run).collect::<Vec<_>>().join(", ")
     };
     if !missing.is_empty() {

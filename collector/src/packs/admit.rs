@@ -33,7 +33,9 @@ pub enum Refusal {
         own: ZoneName,
     },
     /// A later one of the same signer was released.
-    #[error("its serial is {serial}, and {released} of the same signer was released already: it is out of date")]
+    #[error(
+        "its serial is {serial}, and {released} of the same signer was released already: it is out of date"
+    )]
     Replay {
         /// Its own.
         serial: u64,
@@ -122,11 +124,9 @@ pub fn arrival<'a>(
                 let (person, reason) = (same.page.decided_person.clone(), same.page.reason.clone());
                 Err(Refusal::Rejected { person, reason })
             }
-            State::Unspecified
-            | State::Arriving
-            | State::Waiting
-            | State::Releasing
-            | State::Released => Ok(Some(same)),
+            State::Unspecified | State::Arriving | State::Waiting | State::Releasing | State::Released => {
+                Ok(Some(same))
+            }
         };
     }
     let released = signer.page.released_serial;

@@ -159,7 +159,8 @@ impl Quarantine {
     /// As [`Quarantine::signers`].
     pub fn packs(&self) -> Result<Vec<Record>, QuarantineError> {
         let pages = self.store.pages(Volume::Packs, &[PACK])?;
-        let mut found = pages.into_iter().map(|(key, bytes)| read_pack(&key, &bytes)).collect::<Result<Vec<_>, _>>()?;
+        let mut found =
+            pages.into_iter().map(|(key, bytes)| read_pack(&key, &bytes)).collect::<Result<Vec<_>, _>>()?;
         found.sort_by_key(|it| (std::cmp::Reverse(it.page.brought_ms), it.digest));
         Ok(found)
     }
@@ -169,7 +170,8 @@ impl Quarantine {
     /// # Errors
     /// The store refuses, or it is not what was signed.
     pub fn contents(&self, digest: &Digest) -> Result<Contents, QuarantineError> {
-        let head = self.store.page(Volume::Packs, &key(HEAD, digest))?.ok_or(QuarantineError::Page("a pack"))?;
+        let head =
+            self.store.page(Volume::Packs, &key(HEAD, digest))?.ok_or(QuarantineError::Page("a pack"))?;
         let (head, _) = Head::read(&head)?;
         let (manifest, signed) = head.open()?;
         if signed != *digest {

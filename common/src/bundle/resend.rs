@@ -55,7 +55,9 @@ pub struct Code {
 
 /// No code names these bundles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a code names 1 to {MAX_RANGE} bundles with numbers from 1 to {MAX_SEQUENCE}, the first before the last")]
+#[error(
+    "a code names 1 to {MAX_RANGE} bundles with numbers from 1 to {MAX_SEQUENCE}, the first before the last"
+)]
 pub struct InvalidRange;
 
 /// A text is no code.

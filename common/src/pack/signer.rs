@@ -101,7 +101,8 @@ pub fn fingerprint(key: &PublicKey) -> String {
 /// Whether what a person typed is the beginning of that key's fingerprint: at least [`MIN_TYPED`] digits, with or
 /// without blanks, and everything that was typed.
 pub fn is_typed(key: &PublicKey, typed: &str) -> bool {
-    let digits: String = typed.chars().filter(|it| !it.is_whitespace()).map(|it| it.to_ascii_lowercase()).collect();
+    let digits: String =
+        typed.chars().filter(|it| !it.is_whitespace()).map(|it| it.to_ascii_lowercase()).collect();
     let own = data_encoding::HEXLOWER.encode(key.id().as_bytes());
     digits.len() >= MIN_TYPED && own.starts_with(&digits)
 }

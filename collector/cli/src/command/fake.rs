@@ -332,10 +332,7 @@ impl Knowledge for Fake {
         not_here()
     }
 
-    async fn list_pack_signers(
-        &self,
-        _: Request<ListPackSignersRequest>,
-    ) -> Answer<ListPackSignersResponse> {
+    async fn list_pack_signers(&self, _: Request<ListPackSignersRequest>) -> Answer<ListPackSignersResponse> {
         not_here()
     }
 

@@ -254,7 +254,12 @@ impl Answer for Shown {
     fn records(&self) -> Table {
         let mut table = Table::new(["name", "kind", "size", "sha256"]);
         for it in &self.files {
-            table.row([Some(it.name.clone()), Some(it.kind.clone()), number(it.size), Some(it.sha256.clone())]);
+            table.row([
+                Some(it.name.clone()),
+                Some(it.kind.clone()),
+                number(it.size),
+                Some(it.sha256.clone()),
+            ]);
         }
         table
     }
@@ -266,9 +271,9 @@ impl Answer for Pack {
         let mut changed = Table::new(["revised", "what it says otherwise"]);
         for it in &self.members {
             let unchanged = it.unchanged.then(|| "these very bytes are there already".to_owned());
-            let left_out = it.left_out.as_ref().map(|why| format!("would be left out: {why}"));
+            let left_out = it.left_out.as_ref().map(|why| format!("LEFT OUT: {why}"));
             let faults = (it.faults > 0).then(|| format!("{} lines to look at", it.faults));
-            let skipped = joined(&it.skipped).map(|skipped| format!("left out: {skipped}"));
+            let skipped = joined(&it.skipped).map(|skipped| format!("lines left out: {skipped}"));
             let notes: Vec<_> = unchanged.into_iter().chain(left_out).chain(faults).chain(skipped).collect();
             members.row([Some(it.name.clone()), Some(it.kind.clone()), number(it.items), joined(&notes)]);
             for line in &it.changes {
@@ -301,7 +306,16 @@ impl Answer for Pack {
 
     fn records(&self) -> Table {
         let mut table = Table::new([
-            "name", "kind", "size", "digest", "items", "unchanged", "left_out", "skipped", "changes", "faults",
+            "name",
+            "kind",
+            "size",
+            "digest",
+            "items",
+            "unchanged",
+            "left_out",
+            "skipped",
+            "changes",
+            "faults",
         ]);
         for it in &self.members {
             table.row([
@@ -323,7 +337,17 @@ impl Answer for Pack {
 
 impl Answer for Vec<Pack> {
     fn page(&self) -> Page {
-        let shown = ["id", "title", "state", "signer", "files", "brought", "brought_person", "decided_person", "hindrance"];
+        let shown = [
+            "id",
+            "title",
+            "state",
+            "signer",
+            "files",
+            "brought",
+            "brought_person",
+            "decided_person",
+            "hindrance",
+        ];
         Page::of(self.records().only(&shown).dense()).or_line("no pack was brought yet")
     }
 
@@ -368,7 +392,8 @@ impl Answer for Vec<Pack> {
 
 impl Answer for Vec<Signer> {
     fn page(&self) -> Page {
-        Page::of(self.records().dense()).or_line("this zone takes packs of nobody: `holdpoint pack trust KEYFILE`")
+        Page::of(self.records().dense())
+            .or_line("this zone takes packs of nobody: `holdpoint pack trust KEYFILE`")
     }
 
     fn records(&self) -> Table {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use data_encoding::HEXLOWER;
 use holdpoint_common::bundle::SigningKey;
 use holdpoint_common::identity::ZoneName;
+use holdpoint_common::one_shot::{Contents, write};
 use holdpoint_common::pack::{self, FORMAT, Listed, Manifest, fingerprint};
 use holdpoint_common::proto::store::pack_page::State;
 use holdpoint_common::proto::store::{AssetRecord, AuditEntry, OperatorRecord};
@@ -167,7 +169,10 @@ async fn a_pack_counts_when_another_person_has_released_it_and_not_before() {
     let site = Site::new().await;
     let bytes = site.desk.pack_for(&["plant/line-1"], 7, &three());
     let pack = site.bring(&bytes).await.unwrap();
-    assert_eq!((pack.id.as_str(), pack.state.as_str(), pack.known), (site.desk.id(7).as_str(), "waiting", false));
+    assert_eq!(
+        (pack.id.as_str(), pack.state.as_str(), pack.known),
+        (site.desk.id(7).as_str(), "waiting", false)
+    );
     assert_eq!((pack.signer.as_str(), pack.files, pack.brought_person.as_str()), ("desk", 3, "kim"));
     let items: Vec<_> = pack.members.iter().map(|it| (it.name.as_str(), it.items, it.unchanged)).collect();
     assert_eq!(items, [("curl.csv", 1, false), ("vim.csv", 1, false), ("bash.csv", 1, false)]);
@@ -181,7 +186,10 @@ async fn a_pack_counts_when_another_person_has_released_it_and_not_before() {
 
     let refused = site.release(&site.kim, &id).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert_eq!(refused.message(), "the pack is not released: `kim` brought it, so another person releases it");
+    assert_eq!(
+        refused.message(),
+        "the pack is not released: `kim` brought it, so another person releases it"
+    );
     let viewer = site.world.operator("vi", &["viewer"]).await;
     assert_eq!(Reason::of(&site.release(&viewer, &id).await.unwrap_err()), Some(Reason::Role));
     assert!(site.known().is_empty());
@@ -202,7 +210,7 @@ async fn a_pack_counts_when_another_person_has_released_it_and_not_before() {
         ]
     );
     let (_, subject, text) = &site.entries()[2];
-    let digest: String = released.digest.iter().map(|it| format!("{it:02x}")).collect();
+    let digest = HEXLOWER.encode(&released.digest);
     assert_eq!(subject, &format!("{id} {digest}"));
     for part in ["desk ", "brought by kim (spiffe://plant/", "released by ada", "3 files"] {
         assert!(text.contains(part), "{part} in {text}");
@@ -259,7 +267,10 @@ async fn a_changed_pack_and_one_of_strangers_or_for_others_is_refused() {
 
     let stranger = Desk::new();
     let refused = site.bring(&stranger.pack(1, &three())).await.unwrap_err();
-    assert!(refused.contains("whom this zone does not trust") && refused.contains("holdpoint pack trust"), "{refused}");
+    assert!(
+        refused.contains("whom this zone does not trust") && refused.contains("holdpoint pack trust"),
+        "{refused}"
+    );
     let shown: String = fingerprint(&stranger.0.public()).chars().take(24).collect();
     assert!(refused.contains(&shown), "{refused}");
     let refused = site.bring(&site.desk.pack_for(&["plant/line-2"], 1, &three())).await.unwrap_err();
@@ -286,7 +297,6 @@ async fn a_pack_with_one_bad_file_is_refused_whole() {
         let refused = site.bring(&site.desk.pack(1, &[good, bad])).await.unwrap_err();
         assert!(refused.starts_with(why), "{refused}");
     }
-    use holdpoint_common::one_shot::{Contents, write};
     let mut agent = site.world.agent("hmi").await;
     agent.has_software(Vec::new());
     let host = pb::HostFacts { fingerprint: vec![5; 32], ..pb::HostFacts::default() };
@@ -358,7 +368,7 @@ async fn a_signer_is_trusted_by_an_admin_who_typed_its_fingerprint() {
 
     // What waits of somebody who is trusted no more stays where it is.
     site.bring(&desk.pack(1, &three())).await.unwrap();
-    let key: String = desk.0.public().id().as_bytes().iter().map(|it| format!("{it:02x}")).collect();
+    let key = HEXLOWER.encode(desk.0.public().id().as_bytes());
     let distrust = |signer: &str, reason: &str| {
         let request = pb::DistrustPackSignerRequest { signer: signer.into(), reason: reason.into() };
         site.service.distrust_pack_signer(from(&site.admin, request))
@@ -368,7 +378,8 @@ async fn a_signer_is_trusted_by_an_admin_who_typed_its_fingerprint() {
     distrust(&key[..12], "it was stolen").await.unwrap();
     let refused = site.release(&site.ada, &desk.id(1)).await.unwrap_err();
     assert!(refused.message().ends_with("its signer `bench` is not trusted any more"), "{refused}");
-    let listed = site.service.list_pack_signers(from(&site.kim, pb::ListPackSignersRequest {})).await.unwrap();
+    let listed =
+        site.service.list_pack_signers(from(&site.kim, pb::ListPackSignersRequest {})).await.unwrap();
     let trusted = |it: &pb::PackSigner| (it.name.clone(), it.distrusted_ms.is_none());
     let listed: BTreeSet<_> = listed.into_inner().signers.iter().map(trusted).collect();
     assert_eq!(listed, [("desk".to_owned(), true), ("bench".to_owned(), false)].into());
@@ -406,7 +417,8 @@ async fn what_is_older_than_what_is_held_is_left_out_and_said() {
     assert!(matches!(taken.result, Some(Outcome::Taken(_))));
     let now = site.listed(&site.desk.id(1)).await;
     assert!(now.members[0].left_out.as_deref().unwrap().ends_with("is older"), "{now:?}");
-    site.release(&site.ada, &site.desk.id(1)).await.unwrap();
+    let released = site.release(&site.ada, &site.desk.id(1)).await.unwrap();
+    assert_eq!(released.members[0].left_out, now.members[0].left_out, "and who releases it is told");
     assert_eq!(site.known(), ids(&["R-CURL"]));
     assert!(site.actions().contains(&"import-left-out".to_owned()));
     let files = [("exc.json", "csaf", MIXER), ("exc-a.json", "csaf", UPDATE)];
@@ -521,7 +533,11 @@ async fn a_crash_at_any_place_of_a_release_is_finished_at_the_next_start() {
             assert!(site.known().is_empty() && site.listed(&id).await.state == "waiting");
             site.release(&site.ada, &id).await.unwrap();
         }
-        assert_eq!((site.listed(&id).await.state.as_str(), site.known()), ("released", ids(&ALL)), "{changes}");
+        assert_eq!(
+            (site.listed(&id).await.state.as_str(), site.known()),
+            ("released", ids(&ALL)),
+            "{changes}"
+        );
         let actions = site.actions();
         let count = |action: &str| actions.iter().filter(|it| *it == action).count();
         assert_eq!((count("pack-released"), count("imported"), count("pack-taken")), (1, 3, 1), "{changes}");
@@ -573,7 +589,6 @@ async fn what_arrived_in_part_is_swept_away() {
 
 #[tokio::test]
 async fn where_only_packs_come_in_plain_files_do_not_and_scans_do() {
-    use holdpoint_common::one_shot::{Contents, write};
     let site = Site::new().await;
     let service = open(&site.world.zone, AllowedAges::default()).unwrap().by_packs_only(true);
     let take = async |bytes: &[u8], as_asset: Option<&str>| {
@@ -604,5 +619,8 @@ async fn entries_of_the_log_are_messages_that_anybody_reads() {
     let last = site.world.zone.store().last_audit().unwrap().unwrap();
     let entry = AuditEntry::decode(last.entry.as_slice()).unwrap();
     assert_eq!(entry.action, "pack-rejected");
-    assert!(entry.text.contains("brought by kim") && entry.text.ends_with("rejected by ada: not now"), "{entry:?}");
+    assert!(
+        entry.text.contains("brought by kim") && entry.text.ends_with("rejected by ada: not now"),
+        "{entry:?}"
+    );
 }

@@ -44,7 +44,8 @@ pub fn open(zone: &Arc<Zone>, ages: AllowedAges) -> Result<KnowledgeService<Zone
         board.asset_changed(&record);
     }
     let quarantine = Arc::new(Quarantine::new(zone.store().clone()));
-    let office = ZoneOffice { zone: Arc::clone(zone), one_shots: OneShots::new(Arc::clone(zone)), quarantine };
+    let office =
+        ZoneOffice { zone: Arc::clone(zone), one_shots: OneShots::new(Arc::clone(zone)), quarantine };
     Ok(KnowledgeService::new(Arc::new(office), library, board))
 }
 

@@ -130,7 +130,10 @@ fn members(files: &[PathBuf], now_ms: i64) -> Result<Vec<(Listed, Vec<u8>)>, Fai
         let bytes = read(path, MAX_MEMBER)?;
         total = total.saturating_add(bytes.len());
         if total > MAX_PACK {
-            return Err(Failure::Argument(format!("the files have more than {} MiB together", MAX_PACK >> 20)));
+            return Err(Failure::Argument(format!(
+                "the files have more than {} MiB together",
+                MAX_PACK >> 20
+            )));
         }
         if is_one_shot(&bytes) {
             return Err(Failure::Argument(format!(
@@ -170,6 +173,9 @@ fn last_serial(beside: &Path) -> Result<u64, Failure> {
     let bytes = read(beside, MAX_SERIAL_FILE)?;
     let text = String::from_utf8_lossy(&bytes);
     text.trim().parse().map_err(|_| {
-        Failure::Argument(format!("{} holds no number: write the serial of the newest pack into it", beside.display()))
+        Failure::Argument(format!(
+            "{} holds no number: write the serial of the newest pack into it",
+            beside.display()
+        ))
     })
 }

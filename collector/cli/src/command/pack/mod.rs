@@ -12,8 +12,8 @@ use clap::{Args, Subcommand};
 use holdpoint_common::clock::{Clock, SystemClock};
 use holdpoint_common::pack::{self, MAX_KEY_FILE, MAX_PACK, Pack as Whole};
 use holdpoint_common::proto::v1::{
-    DistrustPackSignerRequest, ListPackSignersRequest, ListPacksRequest, RejectPackRequest, ReleasePackRequest,
-    TrustPackSignerRequest,
+    DistrustPackSignerRequest, ListPackSignersRequest, ListPacksRequest, RejectPackRequest,
+    ReleasePackRequest, TrustPackSignerRequest,
 };
 
 use crate::connection::{Connection, answer};
@@ -186,7 +186,9 @@ pub async fn run(command: Command, connection: &Connection, out: &Output) -> Res
 fn key(options: &Key, out: &Output) -> Result<Exit, Failure> {
     let made = make::key(&options.out)?;
     out.print(&made)?;
-    out.hint("read the fingerprint out to the admin of each zone, who types it at `holdpoint pack trust pack.pub`");
+    out.hint(
+        "read the fingerprint out to the admin of each zone, who types it at `holdpoint pack trust pack.pub`",
+    );
     Ok(Exit::Done)
 }
 
