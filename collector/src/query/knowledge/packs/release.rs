@@ -152,7 +152,7 @@ impl<O: Office> KnowledgeService<O> {
         let txn = quarantine::delete_contents(Txn::admin(), record);
         record.page.set_state(State::Released);
         let txn = self.forget_oldest(quarantine::put_pack(txn, record)).await?;
-        let text = format!("all of its {taken} files are in");
+        let text = format!("each of its {taken} files was taken or left out");
         self.office.commit(txn, Deed { by, action: "pack-taken", subject: subject(record), text }).await
     }
 
@@ -217,7 +217,7 @@ impl<O: Office> KnowledgeService<O> {
             match self.take_members(&mut record).await {
                 Ok(()) => info!(pack = id, taken, "a release that was interrupted is finished"),
                 Err(error) => {
-                    warn!(pack = id, taken, %error, "a release that was interrupted is not finished")
+                    warn!(pack = id, taken, %error, "a release that was interrupted is not finished");
                 }
             }
         }
