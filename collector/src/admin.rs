@@ -443,12 +443,12 @@ impl Admin for AdminService {
         request: Request<ResendOutboxRequest>,
     ) -> Result<Response<OutboxResent>, Status> {
         Self::local(&request)?;
+        let outbox = self.outbox()?;
         let turnstile = self.resends.clone().ok_or_else(|| {
             Status::failed_precondition(
                 "this zone takes no codes: `resend_codes = true` under [outbox] in collector.toml allows them",
             )
         })?;
-        let outbox = self.outbox()?;
         let ResendOutboxRequest { code, person } = request.into_inner();
         if person.len() > MAX_PERSON || person.chars().any(char::is_control) {
             return Err(Status::invalid_argument(format!("a person is named in at most {MAX_PERSON} bytes")));

@@ -19,6 +19,7 @@ mod ingest;
 mod looks_only;
 mod old_kernel;
 mod one_shot;
+mod packs;
 mod patched;
 mod relay;
 mod roots;

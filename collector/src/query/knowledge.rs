@@ -168,6 +168,20 @@ pub struct KnowledgeService<O> {
     packs_only: bool,
 }
 
+/// Another handle of the same service.
+impl<O> Clone for KnowledgeService<O> {
+    fn clone(&self) -> Self {
+        let Self { office, library, board, hardening, packs_only } = self;
+        Self {
+            office: Arc::clone(office),
+            library: Arc::clone(library),
+            board: Arc::clone(board),
+            hardening: Arc::clone(hardening),
+            packs_only: *packs_only,
+        }
+    }
+}
+
 impl<O: Office> KnowledgeService<O> {
     /// A service over the zone's library and board.
     pub fn new(office: Arc<O>, library: Arc<Library>, board: Arc<Board>) -> Self {
@@ -672,7 +686,7 @@ impl<O: Office> Service for KnowledgeService<O> {
         request: Request<pb::ReleasePackRequest>,
     ) -> Result<Response<pb::Pack>, Status> {
         let caller = self.office.introduce(request.extensions(), Needs::Second)?;
-        self.release(caller, &request.into_inner().pack).await.map(Response::new)
+        self.release(caller, request.into_inner().pack).await.map(Response::new)
     }
 
     async fn reject_pack(

@@ -271,9 +271,9 @@ impl Answer for Pack {
         let mut changed = Table::new(["revised", "what it says otherwise"]);
         for it in &self.members {
             let unchanged = it.unchanged.then(|| "these very bytes are there already".to_owned());
-            let left_out = it.left_out.as_ref().map(|why| format!("would be left out: {why}"));
+            let left_out = it.left_out.as_ref().map(|why| format!("LEFT OUT: {why}"));
             let faults = (it.faults > 0).then(|| format!("{} lines to look at", it.faults));
-            let skipped = joined(&it.skipped).map(|skipped| format!("left out: {skipped}"));
+            let skipped = joined(&it.skipped).map(|skipped| format!("lines left out: {skipped}"));
             let notes: Vec<_> = unchanged.into_iter().chain(left_out).chain(faults).chain(skipped).collect();
             members.row([Some(it.name.clone()), Some(it.kind.clone()), number(it.items), joined(&notes)]);
             for line in &it.changes {

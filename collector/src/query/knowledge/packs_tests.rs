@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use data_encoding::HEXLOWER;
 use holdpoint_common::bundle::SigningKey;
 use holdpoint_common::identity::ZoneName;
+use holdpoint_common::one_shot::{Contents, write};
 use holdpoint_common::pack::{self, FORMAT, Listed, Manifest, fingerprint};
 use holdpoint_common::proto::store::pack_page::State;
 use holdpoint_common::proto::store::{AssetRecord, AuditEntry, OperatorRecord};
@@ -208,7 +210,7 @@ async fn a_pack_counts_when_another_person_has_released_it_and_not_before() {
         ]
     );
     let (_, subject, text) = &site.entries()[2];
-    let digest: String = released.digest.iter().map(|it| format!("{it:02x}")).collect();
+    let digest = HEXLOWER.encode(&released.digest);
     assert_eq!(subject, &format!("{id} {digest}"));
     for part in ["desk ", "brought by kim (spiffe://plant/", "released by ada", "3 files"] {
         assert!(text.contains(part), "{part} in {text}");
@@ -295,7 +297,6 @@ async fn a_pack_with_one_bad_file_is_refused_whole() {
         let refused = site.bring(&site.desk.pack(1, &[good, bad])).await.unwrap_err();
         assert!(refused.starts_with(why), "{refused}");
     }
-    use holdpoint_common::one_shot::{Contents, write};
     let mut agent = site.world.agent("hmi").await;
     agent.has_software(Vec::new());
     let host = pb::HostFacts { fingerprint: vec![5; 32], ..pb::HostFacts::default() };
@@ -367,7 +368,7 @@ async fn a_signer_is_trusted_by_an_admin_who_typed_its_fingerprint() {
 
     // What waits of somebody who is trusted no more stays where it is.
     site.bring(&desk.pack(1, &three())).await.unwrap();
-    let key: String = desk.0.public().id().as_bytes().iter().map(|it| format!("{it:02x}")).collect();
+    let key = HEXLOWER.encode(desk.0.public().id().as_bytes());
     let distrust = |signer: &str, reason: &str| {
         let request = pb::DistrustPackSignerRequest { signer: signer.into(), reason: reason.into() };
         site.service.distrust_pack_signer(from(&site.admin, request))
@@ -416,7 +417,8 @@ async fn what_is_older_than_what_is_held_is_left_out_and_said() {
     assert!(matches!(taken.result, Some(Outcome::Taken(_))));
     let now = site.listed(&site.desk.id(1)).await;
     assert!(now.members[0].left_out.as_deref().unwrap().ends_with("is older"), "{now:?}");
-    site.release(&site.ada, &site.desk.id(1)).await.unwrap();
+    let released = site.release(&site.ada, &site.desk.id(1)).await.unwrap();
+    assert_eq!(released.members[0].left_out, now.members[0].left_out, "and who releases it is told");
     assert_eq!(site.known(), ids(&["R-CURL"]));
     assert!(site.actions().contains(&"import-left-out".to_owned()));
     let files = [("exc.json", "csaf", MIXER), ("exc-a.json", "csaf", UPDATE)];
@@ -587,7 +589,6 @@ async fn what_arrived_in_part_is_swept_away() {
 
 #[tokio::test]
 async fn where_only_packs_come_in_plain_files_do_not_and_scans_do() {
-    use holdpoint_common::one_shot::{Contents, write};
     let site = Site::new().await;
     let service = open(&site.world.zone, AllowedAges::default()).unwrap().by_packs_only(true);
     let take = async |bytes: &[u8], as_asset: Option<&str>| {
