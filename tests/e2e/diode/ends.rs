@@ -158,7 +158,9 @@ impl Diode {
         let outlet = self.outlet();
         let places = outlet.places().unwrap();
         let taken = places.iter().map(|it| outlet.read(it).unwrap().unwrap()).collect();
-        places.iter().for_each(|it| outlet.remove(it).unwrap());
+        for place in &places {
+            outlet.remove(place).unwrap();
+        }
         taken
     }
 

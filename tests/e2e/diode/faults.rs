@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::ends::{Diode, is_well, signal};
 use super::line::{Backwards, is_possible};
 
-/// Objects of a run: 10,000 where HOLDPOINT_LONG is set.
+/// Objects of a run: 10,000 where `HOLDPOINT_LONG` is set.
 fn count(few: usize) -> usize {
     if std::env::var_os("HOLDPOINT_LONG").is_some() { 10_000 } else { few }
 }
@@ -32,9 +32,9 @@ fn bears_loss(design_permille: i64, lost_permille: u64, few: usize) {
     diode.all_arrives();
     wait("all is sent", || diode.is_sent());
 
-    let (lost, received) = (diode.wire.lost(), diode.wire.receiver.counter("received"));
-    let measured = lost * 1_000 / (lost + received);
-    println!("{} objects, {lost} of {} datagrams lost, no hole", diode.sent.len(), lost + received);
+    let (lost, taken) = (diode.wire.lost(), diode.wire.receiver.counter("received"));
+    let measured = lost * 1_000 / (lost + taken);
+    println!("{} objects, {lost} of {} datagrams lost, no hole", diode.sent.len(), lost + taken);
     assert!(measured.abs_diff(lost_permille) < 25, "{measured} permille were lost");
     assert_eq!(diode.wire.backwards(), Backwards::default());
     is_well(&mut receiver);

@@ -104,7 +104,9 @@ fn send(socket: &UdpSocket, bytes: &[u8]) {
 /// A whole recording once more, no faster than it was.
 fn replay(socket: &UdpSocket, recorded: &[Vec<u8>]) {
     for some in recorded.chunks(50) {
-        some.iter().for_each(|it| send(socket, it));
+        for datagram in some {
+            send(socket, datagram);
+        }
         thread::sleep(Duration::from_millis(5));
     }
 }

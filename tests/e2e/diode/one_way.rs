@@ -67,10 +67,10 @@ fn one_end_has_no_call_that_reads_the_line_and_the_other_none_that_sends() {
     }
     let mut diode = Diode::set_up(&QUICK);
     let log = |it: &str| diode.receiver().join(it);
-    let (received, sent) = (log("received.strace"), log("sent.strace"));
-    let receiver = diode.when_it_receives(traced(&diode.receiving(&["receive"]), &received, &[]));
+    let (incoming, outgoing) = (log("received.strace"), log("sent.strace"));
+    let receiver = diode.when_it_receives(traced(&diode.receiving(&["receive"]), &incoming, &[]));
     let refused = ["-e", "inject=recvfrom,recvmsg,recvmmsg:error=EPERM"];
-    let mut sender = Running::tool(&mut traced(&diode.sending(&["send"]), &sent, &refused)).unwrap();
+    let mut sender = Running::tool(&mut traced(&diode.sending(&["send"]), &outgoing, &refused)).unwrap();
     diode.fill(100, |it| 500 + it * 40);
     diode.all_arrives();
     wait("the last pass is gone", || diode.is_sent());
@@ -78,12 +78,13 @@ fn one_end_has_no_call_that_reads_the_line_and_the_other_none_that_sends() {
     ends_at_once(&mut sender);
     drop(receiver);
 
-    let (sent, received) = (calls(&sent), calls(&received));
+    let (sent, taken) = (calls(&outgoing), calls(&incoming));
     let has =
         |calls: &[String], some: &[&str]| calls.iter().any(|it| some.iter().any(|one| it.starts_with(one)));
-    assert!(has(&sent, &SEND) && has(&received, &READ), "both were seen at work: {sent:?} {received:?}");
+    assert!(has(&sent, &SEND) && has(&taken, &READ), "both were seen at work: {sent:?} {taken:?}");
     assert!(!has(&sent, &READ), "the sender reads: {sent:?}");
-    assert!(!has(&received, &SEND), "the receiver sends: {received:?}");
+    assert!(!has(&taken, &SEND), "the receiver sends: {taken:?}");
+    println!("calls on the line: {sent:?}, {taken:?}");
     assert_eq!(diode.wire.backwards(), Backwards::default());
 }
 

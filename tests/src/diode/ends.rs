@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use holdpoint_collector::carrier::diode::profile::Written;
+use holdpoint_collector::carrier::diode::quality::Session;
 use holdpoint_collector::carrier::diode::{
     Arrival, Assembler, BUFFER, Limits, Line, Profile, Receiver, Route, Urgency, lock_down,
 };
@@ -83,14 +84,14 @@ impl Send {
         }
         line.flush();
         let sent = line.close();
-        let (took, spent) = (started.elapsed(), cpu_ms() - before);
+        let (took, cpu) = (started.elapsed(), cpu_ms() - before);
         let bytes = self.count * u64::try_from(self.size).unwrap_or(u64::MAX);
         Ok(Figures::default()
             .with("took_ms", took.as_millis())
             .with("object_mbit", mbit_per_s(bytes, took))
             .with("wire_mbit", mbit_per_s(sent.traffic.bytes, took))
-            .with("cpu_ms", spent)
-            .with("cpu_ms_per_gb", ms_per_gb(spent, bytes))
+            .with("cpu_ms", cpu)
+            .with("cpu_ms_per_gb", ms_per_gb(cpu, bytes))
             .with("wire_bytes_per_object", sent.traffic.bytes / self.count.max(1))
             .with("datagrams", sent.traffic.datagrams)
             .with("refused_by_host", sent.traffic.failed)
@@ -186,7 +187,7 @@ impl Receive {
             .with("cpu_ms", spent)
             .with("cpu_ms_per_gb", ms_per_gb(spent, bytes))
             .with("datagrams", counters.datagrams)
-            .with("lost", watch.sessions().iter().map(|it| it.lost()).sum::<u64>())
+            .with("lost", watch.sessions().iter().map(Session::lost).sum::<u64>())
             .with("kernel_drops", drops.map_or_else(|| "unknown".to_owned(), |it| it.to_string()))
             .with("evicted", counters.evicted)
             .with("corrupt", counters.corrupt)
