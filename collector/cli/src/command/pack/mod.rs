@@ -151,9 +151,9 @@ pub async fn run(command: Command, connection: &Connection, out: &Output) -> Res
         Command::List(List { pack }) => {
             let is_one = pack.is_some();
             let found = answer(knowledge.list_packs(ListPacksRequest { pack })).await?.packs;
-            let mut found: Vec<_> = found.into_iter().map(Pack::from).collect();
-            match found.pop().filter(|_| is_one) {
-                Some(one) => out.print(&one),
+            let found: Vec<_> = found.into_iter().map(Pack::from).collect();
+            match found.first().filter(|_| is_one) {
+                Some(one) => out.print(one),
                 None => out.print(&found),
             }
         }
