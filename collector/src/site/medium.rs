@@ -65,11 +65,11 @@ pub fn look(named: &[PathBuf]) -> Contents {
             Ok(met) if met.is_dir() => folder(path, &mut contents),
             // What it is, is asked again of what was opened.
             Ok(_) => contents.entries.push(Entry {
-                shown: path.display().to_string(),
+                shown: escaped(path.as_os_str().as_bytes()),
                 folder: None,
                 name: path.as_os_str().as_bytes().to_vec(),
             }),
-            Err(cause) => contents.leave(path.display().to_string(), &cause.to_string()),
+            Err(cause) => contents.leave(escaped(path.as_os_str().as_bytes()), &cause.to_string()),
         }
     }
     let over = contents.entries.len().saturating_sub(MAX_OBJECTS);
@@ -93,7 +93,9 @@ fn folder(path: &Path, contents: &mut Contents) {
                 }
             }
         }
-        Err(cause) => contents.leave(path.display().to_string(), &io::Error::from(cause).to_string()),
+        Err(cause) => {
+            contents.leave(escaped(path.as_os_str().as_bytes()), &io::Error::from(cause).to_string())
+        }
     }
 }
 
@@ -131,7 +133,7 @@ fn files(fd: &OwnedFd, path: &Path, inner: &[u8], contents: &mut Contents) -> Ve
         }
     }
     if bundles > 0 && !ended {
-        contents.cut_off.push(path.display().to_string());
+        contents.cut_off.push(escaped(path.as_os_str().as_bytes()));
     }
     folders
 }
@@ -142,7 +144,7 @@ fn names(fd: &OwnedFd, path: &Path, contents: &mut Contents) -> Vec<Vec<u8>> {
     let entries = match Dir::read_from(fd) {
         Ok(entries) => entries,
         Err(cause) => {
-            contents.leave(path.display().to_string(), &io::Error::from(cause).to_string());
+            contents.leave(escaped(path.as_os_str().as_bytes()), &io::Error::from(cause).to_string());
             return names;
         }
     };
@@ -160,7 +162,7 @@ fn names(fd: &OwnedFd, path: &Path, contents: &mut Contents) -> Vec<Vec<u8>> {
                 }
             }
             Err(cause) => {
-                contents.leave(path.display().to_string(), &io::Error::from(cause).to_string());
+                contents.leave(escaped(path.as_os_str().as_bytes()), &io::Error::from(cause).to_string());
                 break;
             }
         }
@@ -218,7 +220,11 @@ const FLAGS: OFlags = OFlags::RDONLY
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+/// A path as a person may see it: a name of the medium moves no terminal, that of a folder neither.
 fn shown(folder: &Path, name: &[u8]) -> String {
-    let name: String = String::from_utf8_lossy(name).chars().flat_map(char::escape_debug).collect();
-    format!("{}/{name}", folder.display())
+    format!("{}/{}", escaped(folder.as_os_str().as_bytes()), escaped(name))
+}
+
+fn escaped(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).chars().flat_map(char::escape_debug).collect()
 }

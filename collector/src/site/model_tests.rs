@@ -528,7 +528,7 @@ fn whatever_a_network_does_nothing_wrong_is_believed_and_nothing_missing_is_hidd
         ("same", same),
         ("same after a restore", same_with_inheritance),
     ] {
-        assert!(number >= 20, "the schedules bring too little of this: {what} {number}");
+        assert!(number >= SCHEDULES / 100, "the schedules bring too little of this: {what} {number}");
     }
 }
 
