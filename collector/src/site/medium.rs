@@ -94,7 +94,7 @@ fn folder(path: &Path, contents: &mut Contents) {
             }
         }
         Err(cause) => {
-            contents.leave(escaped(path.as_os_str().as_bytes()), &io::Error::from(cause).to_string())
+            contents.leave(escaped(path.as_os_str().as_bytes()), &io::Error::from(cause).to_string());
         }
     }
 }
