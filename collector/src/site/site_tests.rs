@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use holdpoint_common::bundle::Class;
+use holdpoint_common::bundle::resend;
 use holdpoint_common::clock::SetClock;
 use holdpoint_proto::v1 as pb;
 use holdpoint_proto::v1::fleet_server::Fleet as _;
@@ -185,6 +186,8 @@ async fn a_hole_opens_and_heals_late_or_by_a_cycle_also_over_a_restart() {
     site.take(&[one, three]).await;
     let zone = site.zone("line-1").await;
     assert_eq!(gaps(&zone), [(2, 2, "open")]);
+    let code = zone.gaps[0].resend.parse::<resend::Code>().unwrap();
+    assert_eq!((code.from(), code.to()), (2, 2), "what a person would type at the collector");
     assert_eq!(zone.covered_by_ms, Some(START + 3_600_000));
     assert_eq!(zone.uncertain_since_ms, Some(START));
     site.restart();

@@ -11005,6 +11005,9 @@ pub struct FleetGap {
     /// The incarnation in which it is.
     #[prost(string, tag = "7")]
     pub epoch: ::prost::alloc::string::String,
+    /// While it is open: the code that a person may type at the collector, where its zone takes such codes.
+    #[prost(string, tag = "8")]
+    pub resend: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FleetAlarm {

@@ -957,6 +957,7 @@ fn fleet_zone() -> pb::FleetZone {
                 closed_ms: Some(2),
                 how: "arrived".into(),
                 epoch: "ab".into(),
+                resend: "code".into(),
             })
             .into(),
         alarms: vec![fleet_alarm(), pb::FleetAlarm::default()],

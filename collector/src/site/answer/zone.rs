@@ -1,6 +1,7 @@
 //! One zone: all that is known of it and of what is missing.
 
-use holdpoint_common::bundle::{Class, ClockQuality};
+use holdpoint_common::bundle::resend::Code;
+use holdpoint_common::bundle::{Class, ClockQuality, Stream};
 use holdpoint_proto::summary::{FeedSummary, HealthSummary};
 use holdpoint_proto::v1 as pb;
 
@@ -102,7 +103,7 @@ fn gaps(zone: &Zone, most: usize) -> (Vec<pb::FleetGap>, u64) {
         if over > 0 && healed(hole) {
             (over, beyond) = (over.saturating_sub(1), beyond.saturating_add(1));
         } else if gaps.len() < most.saturating_mul(2) {
-            gaps.push(gap(incarnation, hole));
+            gaps.push(gap(zone.stream(), incarnation, hole));
         } else {
             beyond = beyond.saturating_add(1);
         }
@@ -110,7 +111,10 @@ fn gaps(zone: &Zone, most: usize) -> (Vec<pb::FleetGap>, u64) {
     (gaps, beyond)
 }
 
-fn gap(incarnation: &Incarnation, hole: &Hole) -> pb::FleetGap {
+fn gap(stream: &Stream, incarnation: &Incarnation, hole: &Hole) -> pb::FleetGap {
+    let code = (hole.state == HoleState::Open)
+        .then(|| Code::of(stream, &incarnation.epoch, hole.from, hole.to).ok())
+        .flatten();
     pb::FleetGap {
         from: hole.from,
         to: hole.to,
@@ -122,6 +126,7 @@ fn gap(incarnation: &Incarnation, hole: &Hole) -> pb::FleetGap {
             HoleState::Arrived | HoleState::Superseded => hole.state.as_str().to_owned(),
         },
         epoch: incarnation.epoch.to_string(),
+        resend: code.map(|it| it.to_string()).unwrap_or_default(),
     }
 }
 

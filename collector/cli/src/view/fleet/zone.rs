@@ -67,6 +67,7 @@ struct Gap {
     closed: Option<String>,
     how: Option<String>,
     epoch: Option<String>,
+    resend: Option<String>,
 }
 
 /// What people have to look at.
@@ -245,9 +246,9 @@ impl Zone {
 }
 
 fn gap(wire: pb::FleetGap) -> Gap {
-    let pb::FleetGap { from, to, state, noticed_ms, closed_ms, how, epoch } = wire;
+    let pb::FleetGap { from, to, state, noticed_ms, closed_ms, how, epoch, resend } = wire;
     let (noticed, closed) = (time(noticed_ms), closed_ms.and_then(time));
-    Gap { from, to, state, noticed, closed, how: text(how), epoch: text(epoch) }
+    Gap { from, to, state, noticed, closed, how: text(how), epoch: text(epoch), resend: text(resend) }
 }
 
 fn past(wire: pb::FleetPast) -> Past {
@@ -323,7 +324,7 @@ impl Answer for Zone {
         for line in &self.text {
             page = page.line(line.clone());
         }
-        let mut gaps = Table::new(["gap", "state", "noticed", "closed", "how"]);
+        let mut gaps = Table::new(["gap", "state", "noticed", "closed", "how", "resend"]);
         for it in &self.gaps {
             let places =
                 if it.from == it.to { it.from.to_string() } else { format!("{}-{}", it.from, it.to) };
@@ -337,6 +338,7 @@ impl Answer for Zone {
                 short_time(it.noticed.as_deref()),
                 closed,
                 it.how.clone(),
+                it.resend.clone(),
             ]);
         }
         let mut alarms = Table::new(["alarm", "since", "times", "seen_by", "text"]);
