@@ -293,19 +293,30 @@ impl Emptier {
 pub fn read_object(path: &Path) -> Result<Vec<u8>, TrayError> {
     let file = open_plain(path).map_err(failed("read", path))?;
     let size = file.metadata().map_err(failed("read", path))?.len();
-    let most = u64::try_from(MAX_OBJECT).unwrap_or(u64::MAX);
-    if size > most {
-        return Err(TrayError::TooLarge(size));
-    }
-    let mut object = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut object).map_err(failed("read", path))?;
-    if object.len() > MAX_OBJECT {
-        return Err(TrayError::TooLarge(u64::try_from(object.len()).unwrap_or(u64::MAX)));
-    }
-    Ok(object)
+    read_plain(file).map_err(failed("read", path))?.ok_or(TrayError::TooLarge(size))
 }
 
-/// Opens a regular file, following no link and waiting for no pipe.
+/// Reads an opened file to its end; `None` when it has more than an object may have. Whoever opened it has
+/// followed no link and waits for no pipe.
+///
+/// # Errors
+/// It is no plain file, or the disk said no.
+pub fn read_plain(file: File) -> io::Result<Option<Vec<u8>>> {
+    let met = file.metadata()?;
+    if !met.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let most = u64::try_from(MAX_OBJECT).unwrap_or(u64::MAX);
+    if met.len() > most {
+        return Ok(None);
+    }
+    let mut object = Vec::new();
+    // It may have grown since.
+    file.take(most.saturating_add(1)).read_to_end(&mut object)?;
+    Ok((object.len() <= MAX_OBJECT).then_some(object))
+}
+
+/// Opens a file, following no link and waiting for no pipe.
 fn open_plain(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -315,8 +326,7 @@ fn open_plain(path: &Path) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
     }
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no plain file")) }
+    options.open(path)
 }
 
 fn make(path: &Path) -> Result<(), TrayError> {

@@ -19,7 +19,7 @@ use aws_lc_rs::rand;
 use holdpoint_common::atomic_file::{self, Readable};
 use holdpoint_common::bundle::resend::Code;
 use holdpoint_common::bundle::{
-    Body, ClockQuality, Epoch, Header, Key, Kind, MakeError, Record, Sealed, Stream, make,
+    Body, Class, ClockQuality, Epoch, Header, Key, Kind, MakeError, Record, Sealed, Stream, make,
 };
 use holdpoint_common::proto::summary as pb;
 use holdpoint_common::section::Digest;
@@ -92,6 +92,9 @@ pub enum OutboxError {
         /// What the file system said.
         source: io::Error,
     },
+    /// A bundle would leave under a number that no reservation holds; what waits stays.
+    #[error("the number {0} is not reserved")]
+    Number(u64),
     /// The system gives no random bytes.
     #[error("the system gives no random bytes for a new incarnation")]
     Random,
@@ -115,13 +118,13 @@ pub struct Show {
     pub epoch: Epoch,
     /// The newest number.
     pub head: u64,
-    /// Bundles that wait, their bytes, and since when the oldest does.
+    /// Bundles that wait.
     pub waiting: usize,
-    /// In bytes, as the limit counts them.
+    /// Their bytes, as the limit counts them.
     pub waiting_bytes: u64,
-    /// Unix milliseconds.
+    /// When the oldest of them was made, Unix milliseconds.
     pub oldest_ms: Option<i64>,
-    /// Intervals that were made, and the slices of a cycle.
+    /// Intervals that were made.
     pub intervals: u64,
     /// When the newest interval was made.
     pub made_ms: Option<i64>,
@@ -201,7 +204,7 @@ impl Office {
         present.extend(looked.into_iter().filter_map(|(key, content)| Some((key, content?))));
         let mut sizes: BTreeMap<Key, u64> =
             present.iter().map(|(key, it)| (key.clone(), length(it.as_bytes()))).collect();
-        let health = kept.said.iter().filter(|it| it.0.class() == holdpoint_common::bundle::Class::Health);
+        let health = kept.said.iter().filter(|it| it.0.class() == Class::Health);
         for (key, said) in health {
             // The collector's health is said with the next interval; until then what was said holds.
             if let Some(content) = said.content.clone().and_then(|it| Content::try_from(it).ok()) {
@@ -398,12 +401,8 @@ impl Office {
     fn health(&self) -> pb::HealthSummary {
         let zone = &self.summariser.sources().zone;
         let stats = self.store.stats();
-        let tally = self.spool.tally();
-        let words = |of: &holdpoint_common::bundle::ByClass| {
-            let classes = holdpoint_common::bundle::Class::ALL.into_iter();
-            let counts = classes.map(|it| pb::Count { word: it.to_string(), count: of.of(it) });
-            counts.filter(|it| it.count > 0).collect()
-        };
+        let lost = &self.spool.tally().evidence;
+        let lost = Class::ALL.map(|it| pb::Count { word: it.to_string(), count: lost.of(it) });
         pb::HealthSummary {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             engine: stats.engine.to_string(),
@@ -415,7 +414,7 @@ impl Office {
                 .iter()
                 .map(|it| pb::Skip { from: it.from, to: it.to })
                 .collect(),
-            evidence_dropped: words(&tally.evidence),
+            evidence_dropped: lost.into_iter().filter(|it| it.count > 0).collect(),
             agents: u64::try_from(zone.asset_count()).unwrap_or(u64::MAX),
         }
     }
@@ -494,7 +493,7 @@ impl Office {
         let Sealed { bytes, hash } = make(&header, body, self.signer.key())?;
         // Only now: a number that was given and not used looks like a lost bundle.
         if self.sequence.give(self.ledger.highest()) != Some(number) {
-            return Ok(());
+            return Err(OutboxError::Number(number));
         }
         let slice = match kind {
             Kind::Slice { index, .. } => Some(index),
@@ -508,7 +507,7 @@ impl Office {
             source,
         })?;
         self.sequence.sealed(number, hash);
-        self.offer(&bytes)
+        self.offer(&bytes).map(|_| ())
     }
 
     fn header(&mut self, kind: Kind, sequence: u64, now_ms: i64) -> Header {
@@ -526,7 +525,7 @@ impl Office {
             state: self.ledger.digest(),
             links: self.sequence.links(sequence),
             spool: self.spool.depth(),
-            // The rest that was dropped is said again by itself; the health record counts it.
+            // What else was dropped is said again by itself: nothing of it is lost, and `outbox show` counts it.
             drops: self.spool.tally().evidence.clone(),
             next_due_ms: next_due_ms.into(),
             before: self.sequence.before(),
@@ -536,7 +535,7 @@ impl Office {
     fn beacon(&mut self, now_ms: i64) -> Result<(), OutboxError> {
         self.schedule.beacon(now_ms);
         let beacon = self.sealed_beacon(now_ms)?;
-        self.offer(&beacon)
+        self.offer(&beacon).map(|_| ())
     }
 
     fn sealed_beacon(&mut self, now_ms: i64) -> Result<Vec<u8>, OutboxError> {
@@ -545,11 +544,15 @@ impl Office {
         Ok(make(&header, Body::Nothing, self.signer.key())?.bytes)
     }
 
-    /// Puts an object into every tray that has room.
-    fn offer(&mut self, object: &[u8]) -> Result<(), OutboxError> {
+    /// Puts an object into every tray that has room, and says into how many.
+    fn offer(&mut self, object: &[u8]) -> Result<usize, OutboxError> {
+        let mut taken = 0;
         for carrier in &mut self.carriers {
             match carrier.tray.put(object) {
-                Ok(_) => carrier.sent = carrier.sent.saturating_add(1),
+                Ok(_) => {
+                    carrier.sent = carrier.sent.saturating_add(1);
+                    taken += 1;
+                }
                 Err(TrayError::Full { .. }) => {
                     carrier.skipped = carrier.skipped.saturating_add(1);
                     tracing::debug!(carrier = carrier.name, "a carrier's tray is full");
@@ -557,7 +560,7 @@ impl Office {
                 Err(other) => return Err(other.into()),
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     fn has_taker(&mut self) -> bool {
@@ -600,11 +603,10 @@ impl Office {
     }
 
     fn rest(&self) -> Rest {
-        let kept = self.spool.tally().clone();
         Rest {
             progress: self.schedule.progress(),
             floor: self.ledger.floor(),
-            tally: kept,
+            tally: self.spool.tally().clone(),
             undeclared: self.spool.is_undeclared(),
             numbers: Some(self.sequence.numbers().clone()),
             audited: self.audited,
@@ -651,10 +653,7 @@ impl Office {
                 resend::add(&mut resent.missing, number);
                 continue;
             };
-            let sent = |office: &Self| office.carriers.iter().map(|it| it.sent).sum::<u64>();
-            let before = sent(self);
-            self.offer(&object)?;
-            if sent(self) > before {
+            if self.offer(&object)? > 0 {
                 resent.bundles += 1;
             } else {
                 resend::add(&mut resent.no_room, number);

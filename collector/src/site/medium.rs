@@ -4,13 +4,15 @@
 //! the size of an object; what is verified is what was read. A name of the medium is opened inside the folder
 //! that a person named and shown, escaped, to that person: it never becomes a path of anything that is written.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use holdpoint_common::bundle::MAX_OBJECT;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
+
+use crate::carrier::tray;
 
 /// How the name of an object ends, in a folder. A file that a person names may have any name.
 pub const ENDING: &[u8] = b".bundle";
@@ -195,19 +197,8 @@ impl Entry {
             }
             None => openat(CWD, self.name.as_slice(), FLAGS, Mode::empty())?,
         };
-        let file = std::fs::File::from(fd);
-        let met = file.metadata()?;
-        if !met.is_file() {
-            return Err(io::Error::other("it is no plain file"));
-        }
-        let most = u64::try_from(MAX_OBJECT).unwrap_or(u64::MAX);
-        let too_large = || io::Error::other(format!("it is over the {MAX_OBJECT} bytes of an object"));
-        if met.len() > most {
-            return Err(too_large());
-        }
-        let mut object = Vec::new();
-        file.take(most.saturating_add(1)).read_to_end(&mut object)?;
-        if object.len() > MAX_OBJECT { Err(too_large()) } else { Ok(object) }
+        let object = tray::read_plain(std::fs::File::from(fd))?;
+        object.ok_or_else(|| io::Error::other(format!("it is over the {MAX_OBJECT} bytes of an object")))
     }
 }
 
